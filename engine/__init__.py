@@ -1,0 +1,1 @@
+"""The dogwatch engine: signals in, proven missions out."""

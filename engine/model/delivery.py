@@ -1,0 +1,49 @@
+"""Delivery: one report or state change on its way to one sink."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from engine.model.report import Report
+
+
+class Change(StrEnum):
+    """What a delivery tells of."""
+
+    FIRE = "fire"
+    RESOLVE = "resolve"
+    RESULT = "result"
+
+
+class Delivery(BaseModel):
+    """One thing to tell one sink, with the same `key` on every attempt.
+
+    `incident` is the firing id: deliveries of one incident belong to one thread.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    sink: str
+    change: Change
+    incident: str
+    rule: str
+    group: dict[str, str]
+    at: AwareDatetime
+    mission: str | None = None
+    title: str
+    severity: str = "info"
+    text: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    report: Report | None = None
+
+
+class Receipt(BaseModel):
+    """What a receiver answered; `thread` lets later deliveries of the incident follow."""
+
+    model_config = ConfigDict(frozen=True)
+
+    detail: str = ""
+    thread: dict[str, Any] = {}

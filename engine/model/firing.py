@@ -1,0 +1,69 @@
+"""Firing: one episode of one rule for one group key; Transition: a move within it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class State(StrEnum):
+    """What a transition leads to."""
+
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+    INACTIVE = "inactive"
+    SUPPRESSED = "suppressed"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One move of one rule and group key, as the evaluator found it.
+
+    Attributes:
+        at: stream time in microseconds since 1970 at which it became true.
+        rule: name of the rule.
+        key: group key, `{name as written in by: value}`.
+        state: where it moved to.
+        value: the measures (`m`), or the last value, as JSON.
+        firing: id of the episode; empty while it is not firing.
+        reason: short stable word: threshold, hold, cleared, no data, inhibited, cooldown,
+            rule changed, rule removed, storm ...
+        cause: id of the signal that decided, empty for a timer.
+        members: names of the objects or series that are true, at most 20, and `member_count`.
+        node: node of the deciding signal where known, for inhibition and grouping.
+    """
+
+    at: int
+    rule: str
+    key: Mapping[str, str]
+    state: State
+    value: Mapping[str, Any] = field(default_factory=dict)
+    firing: str = ""
+    reason: str = ""
+    cause: str = ""
+    members: tuple[str, ...] = ()
+    member_count: int = 0
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The evaluator's order to start the mission of a firing: settled, not held back."""
+
+    at: int
+    rule: str
+    key: Mapping[str, str]
+    firing: str
+    mission: str
+    kind: str
+    params: Mapping[str, Any]
+    clusters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of the evaluator found; each tuple in order of stream time."""
+
+    transitions: tuple[Transition, ...] = ()
+    launches: tuple[Launch, ...] = ()

@@ -1,0 +1,66 @@
+"""What the core asks of the outside; adapters fulfil these by shape."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from engine.model.delivery import Delivery, Receipt
+from engine.model.signal import Signal
+
+
+class Clock(Protocol):
+    """The wall clock, for what is not stream time: retries, time-outs, displays."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware UTC."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the present instant, aware UTC."""
+        return datetime.now(UTC)
+
+
+class Cluster(Protocol):
+    """One cluster to read from. Raises ClusterError (unreachable, forbidden, not-found)."""
+
+    name: str
+
+    async def identity(self) -> str:
+        """Return the uid of the namespace kube-system."""
+        ...
+
+    async def version(self) -> str:
+        """Return the server's gitVersion, for example v1.36.3."""
+        ...
+
+    async def list(self, resource: str) -> list[dict[str, Any]]:
+        """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON."""
+        ...
+
+    async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
+        """Return the tail of a container's log; `pod` is (namespace, name)."""
+        ...
+
+
+class Bus(Protocol):
+    """The log: append batches, read them back in order."""
+
+    async def append(self, signals: Sequence[Signal]) -> int:
+        """Append one batch; return its offset once it is durable."""
+        ...
+
+    async def read(self, offset: int) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield (offset, batch bytes) from `offset` on, waiting for more."""
+        ...
+
+
+class Sink(Protocol):
+    """One channel. `thread` is what an earlier delivery of the same incident returned."""
+
+    async def send(self, delivery: Delivery, thread: Mapping[str, str] | None) -> Receipt:
+        """Attempt the delivery once; raise Retryable or Rejected."""
+        ...

@@ -1,0 +1,68 @@
+"""Signal: one observation, a CloudEvents 1.0 event with the extension `cluster`."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+SIGNAL_TYPES = (
+    "k8s.object",
+    "k8s.event",
+    "metric",
+    "hardware",
+    "certificate",
+    "drift",
+    "version",
+    "alert",
+    "audit",
+    "prediction",
+    "watcher",
+    "condition",
+    "mission",
+    "cluster",
+    "clock",
+)
+LEVEL_TYPES = frozenset({"k8s.object", "metric", "hardware", "certificate", "drift", "version"})
+HEARTBEAT = "watcher.heartbeat"
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One CloudEvent. `time` is event time, aware; `data` holds the observation.
+
+    Object signals: data = {kind, apiVersion, namespace, name, uid, resourceVersion, labels,
+    node, workload, change (added|modified|deleted|synced), object, old, derived fields}.
+    Event signals: data = {kind, namespace, name, workload, node, reason, eventType, message,
+    count, uid (of the Event)}, where kind and name are those of the object concerned.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    cluster: str = ""
+    subject: str | None = None
+    specversion: str = "1.0"
+    datacontenttype: str | None = None
+    data: dict[str, Any] = {}
+
+
+ENVELOPE = ("namespace", "kind", "name", "workload", "node", "labels", "value")
+
+
+def view(signal: Signal) -> dict[str, Any]:
+    """Return `signal` as CEL and group keys see it: the envelope, then `data` whole."""
+    data = signal.data
+    seen: dict[str, Any] = {
+        "id": signal.id,
+        "source": signal.source,
+        "type": signal.type,
+        "time": signal.time,
+        "cluster": signal.cluster,
+        "data": data,
+    }
+    if signal.subject is not None:
+        seen["subject"] = signal.subject
+    for name in ENVELOPE:
+        if name in data:
+            seen[name] = data[name]
+    return seen
