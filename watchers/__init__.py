@@ -1,1 +1,1 @@
-"""watchers."""
+"""Sources of signals: one file each; the registry lists them."""

@@ -1,1 +1,1 @@
-"""engine/cluster."""
+"""The only home of the kubernetes client: contexts, reader, reflector, recorded snapshots."""

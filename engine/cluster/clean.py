@@ -1,0 +1,54 @@
+"""What is dropped from an object before anything of ours keeps it."""
+
+import hashlib
+import re
+from typing import Any
+
+from engine.model.snapshot import Object
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_DIGEST = re.compile(r"salted-sha256:[0-9a-f]{64}")
+
+
+def clean(obj: Object, salt: bytes) -> Object:
+    """Return `obj` without managedFields, last-applied configuration and Secret values.
+
+    Args:
+        obj: a raw JSON object; it is left as it is.
+        salt: makes digests of Secret values useless to somebody who guesses values, as
+            long as it stays secret. Equal values of equal salts have equal digests.
+
+    Returns:
+        A shallow copy. Secrets keep their keys; each value is `salted-sha256:` and 64 hex
+        digits, and a value of that form stays as it is, so cleaning twice changes nothing.
+    """
+    cleaned = dict(obj)
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict):
+        cleaned["metadata"] = _metadata(metadata)
+    if obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1":
+        for field in ("data", "stringData"):
+            if field in obj:
+                cleaned[field] = _digests(obj[field], salt)
+    return cleaned
+
+
+def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+    annotations = metadata.get("annotations")
+    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
+        kept["annotations"] = {k: v for k, v in annotations.items() if k != LAST_APPLIED}
+    return kept
+
+
+def _digests(values: Any, salt: bytes) -> Any:
+    if not isinstance(values, dict):
+        return {}
+    return {key: _digest(value, salt) for key, value in values.items()}
+
+
+def _digest(value: Any, salt: bytes) -> str:
+    text = str(value)
+    if _DIGEST.fullmatch(text):
+        return text
+    return "salted-sha256:" + hashlib.sha256(salt + b"\0" + text.encode()).hexdigest()
