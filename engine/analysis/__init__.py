@@ -1,1 +1,1 @@
-"""engine/analysis."""
+"""Knowledge that several mission kinds share: pure functions over a cluster's snapshot."""

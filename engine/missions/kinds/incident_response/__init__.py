@@ -1,0 +1,1 @@
+"""The mission kind incident-response: from symptoms to ranked causes and proposals."""

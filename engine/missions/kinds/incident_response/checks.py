@@ -1,0 +1,5 @@
+"""The table of all checks of the incident-response mission, in order of reading."""
+
+from engine.analysis.symptom import Check
+
+CHECKS: tuple[Check, ...] = ()
