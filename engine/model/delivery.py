@@ -20,6 +20,8 @@ class Delivery(BaseModel):
     """One thing to tell one sink, with the same `key` on every attempt.
 
     `incident` is the firing id: deliveries of one incident belong to one thread.
+    `since` is when it began to fire; `value`, `reason`, `members` and `member_count` are those
+    of the transition. Where they are absent, `text` says it all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,11 @@ class Delivery(BaseModel):
     text: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    since: AwareDatetime | None = None
+    value: dict[str, Any] = {}
+    reason: str = ""
+    members: list[str] = []
+    member_count: int = 0
     report: Report | None = None
 
 
