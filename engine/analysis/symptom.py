@@ -69,6 +69,8 @@ class Cause:
         title: the cause as a clause: "image shop/web:9 does not exist in the registry".
         key: tells apart causes of the same word and object: an image, a key, a container.
         remedies: names in the remedy table (`engine.analysis.remedy`), best first.
+        suspects: objects further down that are to blame instead if they are unhealthy
+            themselves: the Service that a log names, the node a pod runs on.
     """
 
     word: str
@@ -76,6 +78,7 @@ class Cause:
     title: str
     key: str = ""
     remedies: tuple[str, ...] = ()
+    suspects: tuple[ObjectRef, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,80 @@
+"""The registry of mission kinds: a kind is a decorated pure function."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from engine.model.config import Config
+from engine.model.report import Report
+from engine.model.snapshot import ClusterSnapshot, Snapshot
+
+KINDS = ("engine.missions.kinds.incident_response.run",)
+"""Every module that registers a kind."""
+
+MissionType: TypeAlias = Literal["analyze", "repair", "troubleshoot", "deploy"]
+LogKey: TypeAlias = tuple[str, str, str, bool]
+"""(namespace, pod, container, previous): one log tail."""
+Run: TypeAlias = Callable[[Snapshot, Any, datetime], Report]
+LogChoice: TypeAlias = Callable[[ClusterSnapshot, Any], Iterable[LogKey]]
+
+
+@dataclass(frozen=True)
+class MissionKind:
+    """One kind of mission.
+
+    Attributes:
+        name: `incident-response`; what rules and people call it.
+        type: analyze, repair, troubleshoot or deploy.
+        params: model of the parameters; unknown ones are refused.
+        needs: resources to list (`pods`, `deployments.apps`): all that it reads.
+        run: (snapshot, params, now) -> Report; pure, any number of times the same answer.
+        logs: which log tails to fetch, chosen from the objects; None for none.
+        summary: one sentence on what it does.
+    """
+
+    name: str
+    params: type[Config]
+    type: MissionType
+    needs: tuple[str, ...]
+    run: Run
+    logs: LogChoice | None
+    summary: str
+
+
+_registered: dict[str, MissionKind] = {}
+
+
+def mission(
+    name: str,
+    *,
+    type: MissionType,  # noqa: A002 - the word of the contract
+    params: type[Config],
+    needs: Iterable[str],
+    logs: LogChoice | None = None,
+) -> Callable[[Run], Run]:
+    """Register the decorated function as the mission kind `name`.
+
+    Raises:
+        ValueError: the name is taken, or the function has no docstring to show.
+    """
+
+    def register(run: Run) -> Run:
+        if name in _registered:
+            raise ValueError(f"mission kind '{name}' is registered twice")
+        if not run.__doc__:
+            raise ValueError(f"mission kind '{name}' has no docstring")
+        summary = run.__doc__.strip().splitlines()[0]
+        _registered[name] = MissionKind(name, params, type, tuple(needs), run, logs, summary)
+        return run
+
+    return register
+
+
+def kinds() -> Mapping[str, MissionKind]:
+    """Return every mission kind by name, in order of name."""
+    for module in KINDS:
+        import_module(module)
+    return MappingProxyType(dict(sorted(_registered.items())))
