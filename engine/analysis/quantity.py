@@ -21,21 +21,21 @@ _SUFFIX: Final[Mapping[str, Fraction]] = {
 
 def parse(value: Any) -> Fraction | None:
     """Return the amount that `value` (text, or a number of YAML) names, None if it is none."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int):
-        return Fraction(value)
     if isinstance(value, float):
         value = str(value)
-    if not isinstance(value, str) or len(value) > _LONGEST:
-        return None
-    match = _FORM.fullmatch(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Fraction(value)
+    match = _FORM.fullmatch(value.strip()) if _is_short(value) else None
     if match is None:
         return None
     suffix = match[2] or ""
-    if suffix[:1] in {"e", "E"} and len(suffix) > 1 and suffix not in _SUFFIX:
-        return Fraction(match[1]) * Fraction(10) ** int(suffix[1:])
-    return Fraction(match[1]) * _SUFFIX[suffix]
+    if suffix in _SUFFIX:
+        return Fraction(match[1]) * _SUFFIX[suffix]
+    return Fraction(match[1]) * Fraction(10) ** int(suffix[1:])
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST
 
 
 def show(resource: str, amount: Fraction) -> str:
@@ -50,4 +50,4 @@ def show(resource: str, amount: Fraction) -> str:
 
 
 def _decimal(amount: Fraction) -> str:
-    return f"{round(float(amount), 2):g}" if abs(amount) < 10**6 else str(round(amount))  # noqa: PLR2004 - beyond it %g drops digits
+    return f"{round(float(amount), 2):g}" if abs(amount) < 10**6 else str(round(amount))

@@ -155,7 +155,7 @@ def _asked(holder: Any) -> dict[str, Fraction]:
 
 
 def _amounts(raw: Mapping[str, Any]) -> dict[str, Fraction]:
-    parsed = {name: parse(value) for name, value in raw.items() if isinstance(name, str)}
+    parsed = {str(name): parse(value) for name, value in raw.items()}
     return {name: amount for name, amount in parsed.items() if amount is not None}
 
 

@@ -21,18 +21,15 @@ def requires(requirement: Any, wanted: Mapping[str, str]) -> bool:
     """Whether one requirement {key, operator, values} holds for the labels `wanted`."""
     key, operator = text(requirement, "key"), text(requirement, "operator")
     values, found = texts(requirement, "values"), wanted.get(key)
-    match operator:
-        case "In":
-            return found in values
-        case "NotIn":
-            return found not in values
-        case "Exists":
-            return found is not None
-        case "DoesNotExist":
-            return found is None
-        case "Gt" | "Lt":
-            return _compares(operator, found, values)
-    return False
+    known = {
+        "In": found in values,
+        "NotIn": found not in values,
+        "Exists": found is not None,
+        "DoesNotExist": found is None,
+    }
+    if operator in {"Gt", "Lt"}:
+        return _compares(operator, found, values)
+    return known.get(operator, False)
 
 
 def node_term(term: Any, node: Any) -> bool:
