@@ -119,6 +119,19 @@ class ClusterView:
         place = "" if kind in CLUSTER_WIDE else namespace
         return ObjectRef(cluster=self.name, kind=kind, namespace=place, name=name)
 
+    @cached_property
+    def _services_by_address(self) -> Mapping[str, Object]:
+        index: dict[str, Object] = {}
+        for service in self.of("Service"):
+            address = text(service, "spec", "clusterIP")
+            if address and address != "None":
+                index.setdefault(address, service)
+        return index
+
+    def service_at(self, address: str) -> Object | None:
+        """Return the Service with this cluster IP, None where there is none."""
+        return self._services_by_address.get(address)
+
     # -- what absence means -------------------------------------------------------------
 
     def why_unread(self, resource: str) -> str:

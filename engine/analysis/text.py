@@ -16,7 +16,9 @@ _KEY = (
     r"(?:[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|"
     r"private[_-]?key|credential|client[_-]?key|auth[_-]?key|session[_-]?id|cookie|dsn)[\w.-]*)"
 )
-_NAMED = re.compile(rf"(?i)(\b{_KEY}[\"']?\s*(?:=|:)\s*)(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)")
+_NAMED = re.compile(
+    rf"(?i)(\b{_KEY}[\"']?(?:\s*=\s*|:\s*))(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"
+)
 _SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}(?:\.[\w-]*)?"),
