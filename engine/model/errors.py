@@ -37,10 +37,14 @@ class Fenced(StoreError):
 
 
 class ClusterError(DogwatchError):
-    """A cluster did not answer, or answered no; `reason` is a short stable word."""
+    """A cluster did not answer, or answered no; `reason` is a short stable word.
 
-    def __init__(self, reason: str, message: str) -> None:
+    `retry_after_s` is how long the server asked to be left alone, None if it did not.
+    """
+
+    def __init__(self, reason: str, message: str, *, retry_after_s: float | None = None) -> None:
         self.reason = reason
+        self.retry_after_s = retry_after_s
         super().__init__(message)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from engine.model.delivery import Delivery, Receipt
 from engine.model.signal import Signal
+from engine.model.watch import Observation, ResourceStatus
 
 
 class Clock(Protocol):
@@ -43,6 +44,24 @@ class Cluster(Protocol):
 
     async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
         """Return the tail of a container's log; `pod` is (namespace, name)."""
+        ...
+
+
+class Watch(Protocol):
+    """One cluster to watch."""
+
+    name: str
+
+    async def identity(self) -> str:
+        """Return the uid of the namespace kube-system. Raises ClusterError."""
+        ...
+
+    def watch(self, resource: str, status: ResourceStatus) -> AsyncIterator[Observation]:
+        """Yield what happens to `resource`, for ever; keeps `status` up to date.
+
+        Never raises for a sick cluster: an observation with a fault tells of it, and one
+        without tells that all is well again.
+        """
         ...
 
 

@@ -1,0 +1,223 @@
+"""HTTP to one API server: fresh credentials, bounded rate, every failure a ClusterError."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import msgspec
+
+from engine.cluster.contexts import Access, Context, access
+from engine.cluster.pace import Pace
+from engine.model.errors import ClusterError
+
+CONNECT_S = 10.0
+READ_S = 30.0
+ATTEMPTS = 3
+MAX_WAIT_S = 30.0
+MAX_BODY_BYTES = 256 << 20
+USER_AGENT = "dogwatch"
+
+Params = Mapping[str, str | int]
+
+_REASONS = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not-found",
+    406: "not-found",
+    410: "expired",
+    429: "throttled",
+    504: "timeout",
+}
+
+
+class Client:
+    """One API server. Use from one event loop; `aclose` when done."""
+
+    def __init__(self, context: Context, *, requests_per_s: float = 20.0, burst: int = 40) -> None:
+        self._context = context
+        self._pace = Pace(requests_per_s, burst)
+        self._access: Access | None = None
+        self._http: httpx.AsyncClient | None = None
+        self._retired: httpx.AsyncClient | None = None
+        self._read_at = 0.0
+        self._refreshing = asyncio.Lock()
+
+    async def json(self, path: str, params: Params | None = None) -> Any:
+        """Return the decoded answer of a GET. Raises ClusterError."""
+        raw = await self.get(path, params)
+        try:
+            return msgspec.json.decode(raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ClusterError("malformed", f"{path}: the answer is no JSON") from error
+
+    async def get(
+        self, path: str, params: Params | None = None, *, tail_bytes: int | None = None
+    ) -> bytes:
+        """Return the body of a GET; told to wait, it waits and asks again, three times at most.
+
+        Args:
+            path: path on the server.
+            params: query.
+            tail_bytes: return only that much of the end; None refuses what is too large.
+
+        Raises:
+            ClusterError: unreachable, unauthorized, forbidden, not-found, expired, timeout,
+                throttled, unavailable, config, malformed, refused.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.stream(path, params, read_s=READ_S) as chunks:
+                    return await _whole(chunks, path, tail_bytes)
+            except ClusterError as error:
+                if attempt == ATTEMPTS or not await self._worth_another(error):
+                    raise
+        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, path: str, params: Params | None, *, read_s: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a GET and give its chunks; `read_s` bounds the silence between two.
+
+        Raises:
+            ClusterError: as `get`, at the start or while the chunks are read.
+        """
+        await self._pace.turn()
+        http = await self._connection()
+        where = self._access.server if self._access else ""
+        timeout = httpx.Timeout(read_s, connect=CONNECT_S)
+        try:
+            async with http.stream(
+                "GET", path, params=params, timeout=timeout, **self._options()
+            ) as response:
+                if response.status_code >= httpx.codes.BAD_REQUEST:
+                    raise await _refusal(response, path)
+                yield response.aiter_bytes()
+        except httpx.TimeoutException as error:
+            raise ClusterError("timeout", f"{where}: no answer in time ({_name(error)})") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+            why = " ".join(str(error).split())[:200] or _name(error)
+            raise ClusterError("unreachable", f"{where}: {why}") from error
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for http in (self._http, self._retired):
+            if http is not None:
+                await http.aclose()
+        self._http = self._retired = None
+
+    async def _worth_another(self, error: ClusterError) -> bool:
+        """Wait or renew the credentials where that may help; say whether it may."""
+        if error.reason == "unauthorized":
+            stale = self._access
+            self._read_at = float("-inf")
+            await self._connection()
+            return stale is not None and stale.headers != self._access_now().headers
+        if error.retry_after_s is not None and error.retry_after_s <= MAX_WAIT_S:
+            await asyncio.sleep(error.retry_after_s)
+            return True
+        # A connection that was idle may have been closed under us: once more, on a new one.
+        return isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError)
+
+    async def _connection(self) -> httpx.AsyncClient:
+        async with self._refreshing:
+            now = asyncio.get_running_loop().time()
+            if self._access is None or now - self._read_at >= self._access.refresh_s:
+                fresh = await access(self._context)
+                if self._access is None or fresh.material != self._access.material:
+                    await self._reconnect(fresh)
+                self._access, self._read_at = fresh, now
+            if self._http is None:
+                raise ClusterError("config", "this client is closed")
+            return self._http
+
+    async def _reconnect(self, fresh: Access) -> None:
+        """Use new certificates; streams on the old connection live until the next change."""
+        if self._retired is not None:
+            await self._retired.aclose()
+        self._retired = self._http
+        self._http = httpx.AsyncClient(
+            base_url=fresh.server,
+            transport=httpx.AsyncHTTPTransport(
+                verify=fresh.tls,
+                limits=httpx.Limits(max_connections=None, keepalive_expiry=20.0),
+                proxy=httpx.Proxy(fresh.proxy) if fresh.proxy else None,
+                socket_options=_KEEPALIVE,
+            ),
+            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def _access_now(self) -> Access:
+        if self._access is None:
+            raise ClusterError("config", "this client has no credentials")
+        return self._access
+
+    def _options(self) -> dict[str, Any]:
+        now = self._access_now()
+        options: dict[str, Any] = {"headers": dict(now.headers)}
+        if now.server_name:
+            options["extensions"] = {"sni_hostname": now.server_name}
+        return options
+
+
+_KEEPALIVE = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), value)
+        for name, value in (
+            ("TCP_KEEPIDLE", 15),
+            ("TCP_KEEPINTVL", 5),
+            ("TCP_KEEPCNT", 3),
+            ("TCP_USER_TIMEOUT", 30_000),
+        )
+        if hasattr(socket, name)
+    ),
+]
+"""A peer that is gone is noticed after about 30 s."""
+
+
+async def _whole(chunks: AsyncIterator[bytes], path: str, tail_bytes: int | None) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if tail_bytes is not None:
+            del body[:-tail_bytes]
+        elif len(body) > MAX_BODY_BYTES:
+            raise ClusterError("malformed", f"{path}: more than {MAX_BODY_BYTES >> 20} MiB")
+    return bytes(body)
+
+
+async def _refusal(response: httpx.Response, path: str) -> ClusterError:
+    code = response.status_code
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > 1 << 16:
+            break
+    server_error = code >= httpx.codes.INTERNAL_SERVER_ERROR
+    reason = _REASONS.get(code, "unavailable" if server_error else "refused")
+    wait = response.headers.get("Retry-After", "")
+    return ClusterError(
+        reason,
+        f"{path}: {code} {_said(body)}",
+        retry_after_s=float(wait) if wait.isascii() and wait.isdigit() else None,
+    )
+
+
+def _said(body: bytes) -> str:
+    """Return the message of a Status, or the beginning of whatever came."""
+    try:
+        message = msgspec.json.decode(body)["message"]
+    except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
+        message = body.decode(errors="replace")
+    return " ".join(str(message).split())[:300]
+
+
+def _name(error: Exception) -> str:
+    return type(error).__name__

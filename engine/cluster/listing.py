@@ -1,0 +1,50 @@
+"""Lists in pages, raw."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from engine.cluster.clean import clean
+from engine.cluster.resources import Resource
+from engine.cluster.server import Server
+from engine.model.errors import ClusterError
+from engine.model.snapshot import Object
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class Page:
+    """Up to 500 cleaned objects of one list; `version` is the resourceVersion of the list."""
+
+    objects: list[Object]
+    version: str
+    last: bool
+
+
+async def pages(server: Server, resource: Resource) -> AsyncGenerator[Page]:
+    """Yield the pages of one consistent list.
+
+    Raises:
+        ClusterError: `expired` when the list grew too old between two pages: begin again;
+            as Client.get.
+    """
+    params: dict[str, str | int] = {"limit": PAGE}
+    while True:
+        answer = await server.client.json(resource.path, params)
+        try:
+            metadata = answer["metadata"]
+            objects = [_typed(item, resource, server.salt) for item in answer.get("items") or []]
+            following = metadata.get("continue") or ""
+            version = metadata.get("resourceVersion", "")
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ClusterError("malformed", f"{resource.path}: the answer is no list") from error
+        yield Page(objects, version, last=not following)
+        if not following:
+            return
+        params["continue"] = following
+
+
+def _typed(item: Object, resource: Resource, salt: bytes) -> Object:
+    """The items of a list lack apiVersion and kind."""
+    typed = {"apiVersion": resource.api_version, "kind": resource.kind, **item}
+    return clean(typed, salt)
