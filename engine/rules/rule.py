@@ -90,6 +90,8 @@ class Rule:
     params: Mapping[str, Any] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
     tests_line: int = 0
+    by_default: Mapping[str, str] = field(default_factory=dict)
+    """Path of `by` -> its value where a signal has none."""
 
 
 @dataclass(frozen=True)

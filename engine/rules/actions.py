@@ -1,0 +1,74 @@
+"""What a rule does once it fires: whom it yields to, what it launches, whom it tells."""
+
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from engine.rules.draft import Draft, entries, items
+from engine.rules.rule import Inhibitor, MissionOrder, Notice
+from engine.rules.shaping import Notes
+from engine.rules.template import template_faults
+from engine.rules.wording import unknown
+from engine.rules.yaml import Node
+
+
+@dataclass(frozen=True)
+class Known:
+    """What rules may refer to; None means that it is not known and not checked."""
+
+    kinds: Mapping[str, AbstractSet[str]] | None = None
+    sinks: AbstractSet[str] | None = None
+
+
+def inhibitor(node: Node) -> Inhibitor:
+    """Return one entry of `inhibited_by`."""
+    fields = entries(node)
+    equal = tuple(fields["equal"].plain()) if "equal" in fields else ()
+    return Inhibitor(str(fields["rule"].value) if "rule" in fields else "", equal)
+
+
+def mission(rule: Draft, known: Known) -> MissionOrder | None:
+    """Return what the rule launches; its kind and parameters must be known ones."""
+    node = rule.fields.get("mission")
+    fields = entries(node)
+    if node is None or "kind" not in fields:
+        return None
+    kind = str(fields["kind"].value)
+    params = entries(fields.get("params"))
+    if known.kinds is not None and kind not in known.kinds:
+        rule.notes.error(fields["kind"], unknown("mission kind", kind, known.kinds), "mission-kind")
+    elif known.kinds is not None:
+        for name in params.keys() - known.kinds[kind]:
+            place = fields["params"].keys.get(name, params[name])
+            what = unknown(f"parameter of {kind}", name, known.kinds[kind])
+            rule.notes.error(place, what, "mission-parameter")
+    return MissionOrder(kind, {name: value.plain() for name, value in params.items()})
+
+
+def notice(node: Node, known: Known, notes: Notes) -> Notice:
+    """Return one entry of `notify`; its sink must be a known one."""
+    fields = entries(node)
+    sink = str(fields["sink"].value) if "sink" in fields else ""
+    if sink and known.sinks is not None and sink not in known.sinks:
+        notes.error(fields["sink"], unknown("sink", sink, known.sinks), "sink")
+    return Notice(sink, tuple(fields["on"].plain())) if "on" in fields else Notice(sink)
+
+
+def check_templates(
+    rule: Draft, measures: frozenset[str], by: frozenset[str], params: frozenset[str]
+) -> None:
+    """Check every template of the rule: syntax, and that its variables exist."""
+    members = {"m": measures, "params": params, "key": by}
+    for node in _texts(rule):
+        for fault in template_faults(str(node.value), members=members):
+            rule.notes.error(node, fault.message, fault.code, offset=fault.offset)
+
+
+def _texts(rule: Draft) -> Iterator[Node]:
+    waiting = [*entries(rule.fields.get("annotations")).values()]
+    waiting += entries(entries(rule.fields.get("mission")).get("params")).values()
+    while waiting:
+        node = waiting.pop()
+        waiting += [*entries(node).values(), *items(node)]
+        if isinstance(node.value, str):
+            yield node

@@ -1,0 +1,66 @@
+"""The group key of a rule: which paths, and whether its signals have them."""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Final
+
+from engine.rules.draft import Draft, entries, items
+from engine.rules.rule import Selector
+from engine.rules.shaping import Notes
+from engine.rules.streams import has_path, shape_of
+from engine.rules.wording import choices, guess, quoted
+from engine.rules.yaml import Node
+
+DEFAULT_BY: Final = ("cluster", "namespace", "kind", "workload")
+
+Selectors = tuple[Selector, ...]
+
+
+def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return the paths of `by`, and the value of each that has a default."""
+    if not rule.wrote("by"):
+        _check_default(rule, selectors)
+        return DEFAULT_BY, {}
+    notes = rule.notes
+    by: dict[str, Node] = {}
+    defaults: dict[str, str] = {}
+    for node in items(rule.fields.get("by")):
+        long = entries(node)
+        place = long.get("path", node)
+        path = str(place.value)
+        if path in by:
+            notes.error(place, f"{quoted(path)} is in 'by' twice", "duplicate")
+        by[path] = place
+        if "default" in long:
+            defaults[path] = str(long["default"].value)
+        else:
+            _check_present(place, path, selectors, notes)
+    if "cluster" not in by and "by" in rule.fields:
+        message = (
+            "'by' lacks cluster: rules over signals run per cluster; add cluster, or look "
+            "across clusters with a rule over type condition (not supported yet)"
+        )
+        notes.error(rule.node.keys["by"], message, "by-cluster")
+    return tuple(by), defaults
+
+
+def _check_default(rule: Draft, selectors: Selectors) -> None:
+    for path, selector in product(DEFAULT_BY, selectors):
+        if selector.type and not has_path(selector, path):
+            message = (
+                f"without 'by' the group key is {', '.join(DEFAULT_BY)}, "
+                f"but {selector.type} has no {path}; give 'by'"
+            )
+            rule.notes.error(rule.fields["on"], message, "group-key")
+
+
+def _check_present(place: Node, path: str, selectors: Selectors, notes: Notes) -> None:
+    for selector in selectors:
+        if selector.type and not has_path(selector, path):
+            known = sorted(shape_of(selector).fields)
+            near = guess(path.rpartition(".")[2], known)
+            what = " ".join([selector.type, *selector.kinds])
+            message = (
+                f"group key {quoted(path)} is not in {what}; its data has {choices(known)}{near}"
+            )
+            notes.error(place, message, "group-key")

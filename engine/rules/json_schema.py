@@ -1,0 +1,84 @@
+"""The JSON schema of rule files, made from the grammar; editors check and complete with it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from engine.rules.grammar import GROUP
+from engine.rules.shapes import (
+    MAX_TEXT,
+    Anything,
+    Duration,
+    Either,
+    Expression,
+    Flag,
+    Items,
+    Record,
+    Shape,
+    Table,
+    Text,
+    Whole,
+)
+
+_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
+_DURATION_PATTERN: Final = r"^([0-9]+(ms|s|m|h|d|w))+$"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 7, which yaml-language-server reads best) of a rule file."""
+    return {"$schema": _DIALECT, "title": "dogwatch rules", **_of(GROUP)}
+
+
+def _of(shape: Shape) -> dict[str, Any]:
+    for kind, maker in _MAKERS.items():
+        if isinstance(shape, kind):
+            return maker(shape)
+    raise AssertionError(f"no JSON schema for the shape {shape}")
+
+
+def _text(shape: Text) -> dict[str, Any]:
+    if shape.choices:
+        return {"enum": list(shape.choices)}
+    hint = {"patternErrorMessage": f"expected {shape.hint}"} if shape.hint else {}
+    pattern = {"pattern": shape.pattern} if shape.pattern else {}
+    return {"type": "string", "maxLength": MAX_TEXT, **pattern, **hint}
+
+
+def _duration(shape: Duration) -> dict[str, Any]:
+    text = {"type": "string", "pattern": _DURATION_PATTERN}
+    return {"anyOf": [text, {"enum": [0, "0"]}]} if shape.zero else text
+
+
+def _items(shape: Items) -> dict[str, Any]:
+    return {"type": "array", "items": _of(shape.of), "minItems": shape.least}
+
+
+def _table(shape: Table) -> dict[str, Any]:
+    names = {"propertyNames": {"pattern": shape.key}} if shape.key else {}
+    return {"type": "object", "additionalProperties": _of(shape.of), **names}
+
+
+def _record(shape: Record) -> dict[str, Any]:
+    properties = {
+        name: {**_of(field.shape), "description": field.doc} for name, field in shape.fields.items()
+    }
+    required = [name for name, field in shape.fields.items() if field.required]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        **({"required": required} if required else {}),
+    }
+
+
+_MAKERS: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
+    Text: _text,
+    Expression: lambda _: {"type": "string", "maxLength": MAX_TEXT},
+    Flag: lambda _: {"type": "boolean"},
+    Whole: lambda shape: {"type": "integer", "minimum": shape.least, "maximum": shape.most},
+    Duration: _duration,
+    Anything: lambda _: {},
+    Items: _items,
+    Table: _table,
+    Either: lambda shape: {"anyOf": [_of(shape.short), _of(shape.long)]},
+    Record: _record,
+}

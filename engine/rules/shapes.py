@@ -1,0 +1,103 @@
+"""The shapes that fields of a rule file can have; a table of them is the whole grammar."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_TEXT: Final = 4096
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text: of a pattern (`hint` says it in words), or one of `choices`.
+
+    `later` are choices of the language that this version refuses by name.
+    """
+
+    pattern: str = ""
+    hint: str = ""
+    choices: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A CEL expression."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number within bounds."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A Prometheus duration such as 90s or 1h30m; zero only where it means something."""
+
+    zero: bool = True
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Any value, without looking into it."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list of at least `least` items of one shape."""
+
+    of: "Shape"
+    least: int = 0
+
+
+@dataclass(frozen=True)
+class Table:
+    """A mapping with free keys, which match `key` (`hint` says it in words)."""
+
+    of: "Shape"
+    key: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Either:
+    """A text in the short form, a mapping in the long one."""
+
+    short: "Shape"
+    long: "Record"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a record, with the sentence that editors show."""
+
+    shape: "Shape"
+    doc: str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Record:
+    """A mapping of known fields.
+
+    Attributes:
+        name: what it is called in messages.
+        fields: by name; `later` are fields of the language that this version refuses.
+        titled: its field `name` heads the messages about what is in it.
+    """
+
+    name: str
+    fields: Mapping[str, Field]
+    later: frozenset[str] = field(default_factory=frozenset)
+    titled: bool = False
+
+
+Shape = Text | Expression | Flag | Whole | Duration | Anything | Items | Table | Either | Record

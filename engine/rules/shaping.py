@@ -1,0 +1,236 @@
+"""A document is held against the grammar: every fault is told, and what is sound remains."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from engine.model.errors import Fault
+from engine.model.instant import parse_duration
+from engine.rules.shapes import (
+    MAX_TEXT,
+    Anything,
+    Duration,
+    Either,
+    Expression,
+    Flag,
+    Items,
+    Record,
+    Shape,
+    Table,
+    Text,
+    Whole,
+)
+from engine.rules.wording import choices, guess, quoted, unknown
+from engine.rules.yaml import Broken, Node, Source
+
+MAX_FAULTS: Final = 250
+_MAX_DURATION: Final = "3650d"
+_DURATION_CHARS: Final = 32
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Where faults of one file are written down; `subject` heads each message."""
+
+    source: Source
+    subject: str = ""
+    faults: list[Fault] = field(default_factory=list)
+
+    def about(self, subject: str) -> "Notes":
+        """Return the same notes with another subject."""
+        return replace(self, subject=subject)
+
+    def error(self, node: Node, message: str, code: str, *, offset: int | None = None) -> None:
+        """Note an error at `node`, or at character `offset` of its text."""
+        self._add(node, message, code, offset, "error")
+
+    def warn(self, node: Node, message: str, code: str, *, offset: int | None = None) -> None:
+        """Note a warning at `node`, or at character `offset` of its text."""
+        self._add(node, message, code, offset, "warning")
+
+    def _add(self, node: Node, message: str, code: str, offset: int | None, severity: str) -> None:
+        if len(self.faults) > MAX_FAULTS:
+            return
+        if len(self.faults) == MAX_FAULTS:
+            message, severity = f"more than {MAX_FAULTS} faults; the rest is not shown", "error"
+        place = (node.line, node.column) if offset is None else self.source.place(node, offset)
+        head = f"{self.subject}: " if self.subject else ""
+        self.faults.append(Fault(self.source.path, *place, head + message, severity, code))
+
+
+def sound(node: Node, shape: Shape, notes: Notes) -> Node | None:
+    """Return the part of `node` that has the shape, None where nothing of it has.
+
+    Every fault goes to `notes`. What is returned holds known fields of the right shape only;
+    a required field may be missing, which was told.
+    """
+    if node.value is Broken.VALUE:
+        return None
+    for kinds, checker in _CHECKERS.items():
+        if isinstance(shape, kinds):
+            return checker(node, shape, notes)
+    raise AssertionError(f"no checker for the shape {shape}")
+
+
+def found(node: Node) -> str:
+    """Return in a few words what `node` is."""
+    value = node.value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"text {quoted(value)}"
+    if isinstance(value, int | float):
+        return f"number {value}"
+    if isinstance(value, dict):
+        return "a mapping"
+    return "a list" if isinstance(value, tuple) else "nothing"
+
+
+def _expected(node: Node, what: str, notes: Notes) -> None:
+    notes.error(node, f"expected {what}, found {found(node)}", "type")
+
+
+def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
+    value = node.value
+    if not isinstance(value, str):
+        what = shape.hint or f"one of {choices(shape.choices)}"
+        quote = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+        notes.error(node, f"expected {what}, found {found(node)}{quote}", "type")
+    elif len(value) > MAX_TEXT:
+        notes.error(node, f"text of {len(value)} characters; at most {MAX_TEXT}", "size")
+    elif value in shape.later:
+        notes.error(node, f"{quoted(value)} is not supported yet; {_one_of(shape)}", "unsupported")
+    elif shape.choices and value not in shape.choices:
+        near = guess(value, shape.choices)
+        notes.error(node, f"unknown value {quoted(value)}; {_one_of(shape)}{near}", "choice")
+    elif shape.pattern and not re.search(shape.pattern, value):
+        notes.error(node, f"expected {shape.hint}, found {quoted(value)}", "pattern")
+    else:
+        return node
+    return None
+
+
+def _one_of(shape: Text) -> str:
+    return f"allowed: {choices(shape.choices)}"
+
+
+def _expression(node: Node, _: Expression, notes: Notes) -> Node | None:
+    return _text(node, Text(hint="a CEL expression (a text)"), notes)
+
+
+def _flag(node: Node, _: Flag, notes: Notes) -> Node | None:
+    if isinstance(node.value, bool):
+        return node
+    _expected(node, "true or false", notes)
+    return None
+
+
+def _whole(node: Node, shape: Whole, notes: Notes) -> Node | None:
+    value = node.value
+    if type(value) is int and shape.least <= value <= shape.most:
+        return node
+    _expected(node, f"a whole number from {shape.least} to {shape.most}", notes)
+    return None
+
+
+def _duration(node: Node, shape: Duration, notes: Notes) -> Node | None:
+    value = "0" if node.value == 0 and not isinstance(node.value, bool) else node.value
+    if not isinstance(value, str) or len(value) > _DURATION_CHARS:
+        _expected(node, "a duration such as 30s, 5m or 1h30m", notes)
+        return None
+    try:
+        length = parse_duration(value)
+    except ValueError as error:
+        notes.error(node, str(error), "duration")
+        return None
+    if length > parse_duration(_MAX_DURATION) or (length == 0 and not shape.zero):
+        least = "0" if shape.zero else "1ms"
+        notes.error(node, f"duration {quoted(value)}; from {least} to {_MAX_DURATION}", "duration")
+        return None
+    return replace(node, value=value)
+
+
+def _anything(node: Node, _: Anything, __: Notes) -> Node | None:
+    return None if any(part.value is Broken.VALUE for part in _parts(node)) else node
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    yield node
+    if isinstance(node.value, dict):
+        for part in node.value.values():
+            yield from _parts(part)
+    elif isinstance(node.value, tuple):
+        for part in node.value:
+            yield from _parts(part)
+
+
+def _items(node: Node, shape: Items, notes: Notes) -> Node | None:
+    if not isinstance(node.value, tuple):
+        _expected(node, "a list", notes)
+        return None
+    if len(node.value) < shape.least:
+        notes.error(node, "the list is empty; it needs at least one entry", "empty")
+        return None
+    kept = (sound(item, shape.of, notes) for item in node.value)
+    return replace(node, value=tuple(item for item in kept if item is not None))
+
+
+def _table(node: Node, shape: Table, notes: Notes) -> Node | None:
+    if not isinstance(node.value, dict):
+        _expected(node, "a mapping", notes)
+        return None
+    kept: dict[str, Node] = {}
+    for name, item in node.value.items():
+        if shape.key and not re.search(shape.key, name):
+            notes.error(node.keys[name], f"expected {shape.hint}, found {quoted(name)}", "pattern")
+        elif (value := sound(item, shape.of, notes)) is not None:
+            kept[name] = value
+    return replace(node, value=kept)
+
+
+def _either(node: Node, shape: Either, notes: Notes) -> Node | None:
+    return sound(node, shape.long if isinstance(node.value, dict) else shape.short, notes)
+
+
+def _record(node: Node, shape: Record, notes: Notes) -> Node | None:
+    if not isinstance(node.value, dict):
+        _expected(node, f"a {shape.name}: a mapping with {choices(shape.fields)}", notes)
+        return None
+    if shape.titled:
+        title = node.value.get("name")
+        shown = title.value if title and isinstance(title.value, str) else "without a name"
+        notes = notes.about(f"{shape.name} {quoted(shown)[1:-1]}")
+    kept: dict[str, Node] = {}
+    for name, item in node.value.items():
+        if name in shape.fields:
+            if (value := sound(item, shape.fields[name].shape, notes)) is not None:
+                kept[name] = value
+        else:
+            _unknown_field(node.keys[name], name, shape, notes)
+    for name, known in shape.fields.items():
+        if known.required and name not in node.value:
+            notes.error(node, f"field '{name}' of the {shape.name} is missing", "missing")
+    return replace(node, value=kept)
+
+
+def _unknown_field(key: Node, name: str, shape: Record, notes: Notes) -> None:
+    if name in shape.later:
+        notes.error(key, f"field '{name}' is not supported yet", "unsupported")
+    else:
+        what = f"field of the {shape.name}"
+        notes.error(key, unknown(what, name, shape.fields), "unknown-field")
+
+
+_CHECKERS: Mapping[type, Callable[[Node, Any, Notes], Node | None]] = {
+    Text: _text,
+    Expression: _expression,
+    Flag: _flag,
+    Whole: _whole,
+    Duration: _duration,
+    Anything: _anything,
+    Items: _items,
+    Table: _table,
+    Either: _either,
+    Record: _record,
+}

@@ -1,0 +1,94 @@
+"""The signal stream of a rule as types: what its expressions and group key can name."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from engine.model.schema import DataShape, Fields, data_shape
+from engine.model.signal import ENVELOPE
+from engine.rules.cel.types import (
+    BOOL,
+    DOUBLE,
+    DYN,
+    INT,
+    STRING,
+    TIMESTAMP,
+    ListType,
+    MapType,
+    StructType,
+    Type,
+)
+from engine.rules.rule import Selector
+
+_WORDS: Final[Mapping[str, Type]] = {
+    "string": STRING,
+    "int": INT,
+    "double": DOUBLE,
+    "bool": BOOL,
+    "timestamp": TIMESTAMP,
+    "dyn": DYN,
+    "list(string)": ListType(STRING),
+    "map(string)": MapType(STRING, STRING),
+}
+_ATTRIBUTES: Final[Mapping[str, Type]] = {
+    "id": STRING,
+    "source": STRING,
+    "type": STRING,
+    "time": TIMESTAMP,
+    "cluster": STRING,
+    "subject": STRING,
+}
+PREFILTERS: Final[Mapping[str, str]] = {
+    "kinds": "kind",
+    "reasons": "reason",
+    "metrics": "metric",
+    "namespaces": "namespace",
+    "labels": "labels",
+}
+"""Which field of the data each list of a selector looks at."""
+
+
+def shape_of(selector: Selector) -> DataShape:
+    """Return what the data of the signals that `selector` passes may hold."""
+    return data_shape(selector.type, selector.kinds)
+
+
+def signal_type(selectors: Iterable[Selector]) -> StructType:
+    """Return the type of `signal`: the union over what the selectors pass."""
+    every = list(selectors)
+    shapes = [shape_of(selector) for selector in every]
+    fields: dict[str, Type] = {}
+    for shape in shapes:
+        for name, type_ in _types(shape.fields).items():
+            fields[name] = type_ if fields.get(name, type_) == type_ else DYN
+    opened = any(shape.open for shape in shapes)
+    data = StructType(_name(every), fields, opened)
+    envelope = {name: fields[name] for name in ENVELOPE if name in fields}
+    return StructType("signal", {**_ATTRIBUTES, **envelope, "data": data}, opened)
+
+
+def _types(fields: Fields) -> dict[str, Type]:
+    return {name: _WORDS[word] for name, word in fields.items()}
+
+
+def _name(selectors: list[Selector]) -> str:
+    """Return how messages call the data: `k8s.object Pod`."""
+    names = [" ".join([selector.type, "/".join(selector.kinds)]).strip() for selector in selectors]
+    return " or ".join(dict.fromkeys(names))
+
+
+def has_path(selector: Selector, path: str) -> bool:
+    """Tell whether signals that `selector` passes can have the group key `path`."""
+    shape = shape_of(selector)
+    if path.startswith("labels."):
+        return shape.open or "labels" in shape.fields
+    parts = path.removeprefix("signal.").split(".")
+    if parts[0] == "data" and len(parts) > 1:
+        return _in_data(shape, parts[1:])
+    if parts[0] in _ATTRIBUTES or parts[0] == "data":
+        return True
+    return parts[0] in ENVELOPE and (shape.open or parts[0] in shape.fields)
+
+
+def _in_data(shape: DataShape, parts: list[str]) -> bool:
+    word = shape.fields.get(parts[0], "dyn" if shape.open else "")
+    return word == "dyn" or word.startswith("map(") or (bool(word) and len(parts) == 1)

@@ -1,0 +1,268 @@
+"""Templates of mission parameters and annotations: a small, safe part of Jinja2.
+
+A template shows values: attributes, conditions, one level of loops, arithmetic and a list of
+filters. It can not call, assign, import, or grow without bound.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from engine.model.errors import DogwatchError
+from engine.rules.wording import choices, unknown
+
+MAX_OUTPUT: Final = 16 * 1024
+VARIABLES: Final = (
+    "m",
+    "key",
+    "rule",
+    "firing",
+    "signal",
+    "labels",
+    "params",
+    "at",
+    "value",
+    "members",
+    "member_count",
+    "state",
+    "reason",
+)
+FILTERS: Final = (
+    "abs",
+    "capitalize",
+    "count",
+    "d",
+    "default",
+    "first",
+    "float",
+    "int",
+    "join",
+    "last",
+    "length",
+    "lower",
+    "max",
+    "min",
+    "round",
+    "sort",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "truncate",
+    "unique",
+    "upper",
+)
+TESTS: Final = ("defined", "undefined", "none", "string", "number", "mapping", "in")
+_ALLOWED: Final = (
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.If,
+    nodes.For,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.CondExpr,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Pos,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Concat,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Keyword,
+)
+_BEYOND: Final = "is not part of templates; they show values, with if, for and filters"
+
+
+class RenderError(DogwatchError):
+    """A template could not be rendered; the message says why."""
+
+
+@dataclass(frozen=True)
+class TemplateFault:
+    """What is wrong in a template, at character `offset` of its text."""
+
+    offset: int
+    message: str
+    code: str
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Bounded Jinja2: multiplication is for numbers, a mapping's keys win over its methods."""
+
+    intercepted_binops = frozenset({"*"})
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Multiply numbers; a text or a list times a number could be of any size."""
+        if not (isinstance(left, int | float) and isinstance(right, int | float)):
+            raise TemplateError("only numbers can be multiplied")
+        return super().call_binop(context, operator, left, right)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return the item of a mapping, else what Jinja2 finds."""
+        if isinstance(obj, Mapping):
+            if attribute in obj:
+                return obj[attribute]
+            return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
+def _shown(value: Any) -> Any:
+    if callable(value):
+        raise TemplateError("a template can not show a function")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# No escaping here: what comes out is plain text, and each channel escapes for itself.
+_ENVIRONMENT = _Environment(undefined=StrictUndefined, finalize=_shown, autoescape=False)
+_ENVIRONMENT.globals.clear()
+
+
+def render(text: str, variables: Mapping[str, Any]) -> str:
+    """Return the template `text` filled with `variables`, cut after 16 KiB.
+
+    Raises:
+        RenderError: the template is not sound, or a variable of it is missing.
+    """
+    if faults := template_faults(text, variables):
+        raise RenderError(f"template: {faults[0].message}")
+    size, parts = 0, []
+    try:
+        for part in _compiled(text).generate(dict(variables)):
+            parts.append(part)
+            size += len(part)
+            if size > MAX_OUTPUT:
+                break
+    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        raise RenderError(f"template: {error}") from error
+    return "".join(parts)[:MAX_OUTPUT]
+
+
+@lru_cache(maxsize=4096)
+def _compiled(text: str) -> Template:
+    return _ENVIRONMENT.from_string(text)
+
+
+def template_faults(
+    text: str,
+    known: Mapping[str, Any] | tuple[str, ...] = VARIABLES,
+    members: Mapping[str, frozenset[str]] | None = None,
+) -> tuple[TemplateFault, ...]:
+    """Return everything that is wrong with the template `text`.
+
+    Args:
+        text: the template.
+        known: names of its variables.
+        members: variables whose attributes are known, for example m -> names of measures.
+    """
+    return _faults(text, tuple(known), tuple(sorted((members or {}).items())))
+
+
+@lru_cache(maxsize=4096)
+def _faults(
+    text: str, known: tuple[str, ...], members: tuple[tuple[str, frozenset[str]], ...]
+) -> tuple[TemplateFault, ...]:
+    try:
+        tree = _ENVIRONMENT.parse(text)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None) or 1
+        return (TemplateFault(_line(text, line), f"template: {error.message}", "template"),)
+    except RecursionError:
+        return (TemplateFault(0, "template: nested too deep", "template"),)
+    found = [*_foreign(tree, text), *_names(tree, text, known), *_members(tree, text, members)]
+    return tuple(sorted(found, key=lambda fault: fault.offset))
+
+
+def _line(text: str, line: int) -> int:
+    """Return the offset of the last tag that opens on `line`, else that of the line."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    start = starts[min(line, len(starts)) - 1]
+    end = text.find("\n", start)
+    tag = max(text.rfind(mark, start, end if end >= 0 else None) for mark in ("{{", "{%", "{#"))
+    return max(tag, start)
+
+
+def _where(text: str, line: int, word: str) -> int:
+    """Return the offset of `word` as a name on or after `line`, inside a tag."""
+    start = 0
+    for _ in range(line - 1):
+        start = text.find("\n", start) + 1
+    tag = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
+    name = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
+    for match in tag.finditer(text):
+        if match.end() > start and (
+            hit := name.search(text, max(start, match.start()), match.end())
+        ):
+            return hit.start()
+    return _line(text, line)
+
+
+def _foreign(tree: nodes.Template, text: str) -> Iterator[TemplateFault]:
+    for node in _all(tree):
+        what = ""
+        if not isinstance(node, _ALLOWED):
+            what = f"'{type(node).__name__.lower()}' {_BEYOND}"
+        elif isinstance(node, nodes.For) and any(node.find_all(nodes.For)):
+            what = "a loop in a loop " + _BEYOND
+        elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            what = unknown("filter", node.name, FILTERS)
+        elif isinstance(node, nodes.Test) and node.name not in TESTS:
+            what = unknown("test", node.name, TESTS)
+        if what:
+            yield TemplateFault(_line(text, node.lineno), f"template: {what}", "template")
+
+
+def _all(tree: nodes.Node) -> Iterator[nodes.Node]:
+    for child in tree.iter_child_nodes():
+        yield child
+        yield from _all(child)
+
+
+def _names(tree: nodes.Template, text: str, known: tuple[str, ...]) -> Iterator[TemplateFault]:
+    bound = {name.name for name in tree.find_all(nodes.Name) if name.ctx == "store"}
+    told = {*known, *bound, "loop"} if bound else {*known}
+    for name in tree.find_all(nodes.Name):
+        if name.ctx == "load" and name.name not in told:
+            told.add(name.name)
+            offset = _where(text, name.lineno, name.name)
+            message = "template: " + unknown("variable", name.name, known)
+            yield TemplateFault(offset, message, "template-variable")
+
+
+def _members(
+    tree: nodes.Template, text: str, members: tuple[tuple[str, frozenset[str]], ...]
+) -> Iterator[TemplateFault]:
+    table = dict(members)
+    for node in tree.find_all((nodes.Getattr, nodes.Getitem)):
+        owner, attribute = node.node, _attribute(node)  # type: ignore[attr-defined]
+        if not isinstance(owner, nodes.Name) or owner.name not in table or attribute is None:
+            continue
+        if attribute not in table[owner.name]:
+            known = choices(table[owner.name]) or "none"
+            message = f"template: unknown variable '{owner.name}.{attribute}'; known: {known}"
+            offset = _where(text, node.lineno, owner.name)
+            yield TemplateFault(offset, message, "template-variable")
+
+
+def _attribute(node: nodes.Node) -> str | None:
+    if isinstance(node, nodes.Getattr):
+        return node.attr
+    arg = getattr(node, "arg", None)
+    return arg.value if isinstance(arg, nodes.Const) and isinstance(arg.value, str) else None

@@ -1,0 +1,33 @@
+"""How faults name what was found and what is allowed: short, whatever the input was."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from engine.model.errors import nearest
+
+_SHOWN: Final = 48
+_LISTED: Final = 40
+
+
+def quoted(text: str) -> str:
+    """Return `text` in single quotes, cut to 48 characters, control characters escaped."""
+    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+    return "'" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + "'"
+
+
+def choices(known: Iterable[str]) -> str:
+    """Return the known words as a list in order, at most 40 of them."""
+    words = sorted(known)
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    return ", ".join(words[:_LISTED]) + more
+
+
+def guess(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean 'x'?`, or nothing for a word too long to be a slip."""
+    return nearest(word, known) if len(word) <= _SHOWN else ""
+
+
+def unknown(what: str, word: str, known: Iterable[str]) -> str:
+    """Return the sentence about the unknown `word`: what is known, and the nearest guess."""
+    words = list(known)
+    return f"unknown {what} {quoted(word)}; known: {choices(words)}{guess(word, words)}"
