@@ -1,1 +1,1 @@
-"""engine/bus."""
+"""The log: records, and the embedded bus."""
