@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, nodes
+from jinja2 import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.model.errors import DogwatchError
@@ -91,7 +92,7 @@ _ALLOWED: Final = (
 _BEYOND: Final = "is not part of templates; they show values, with if, for and filters"
 
 
-class RenderError(DogwatchError):
+class TemplateError(DogwatchError):
     """A template could not be rendered; the message says why."""
 
 
@@ -112,7 +113,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """Multiply numbers; a text or a list times a number could be of any size."""
         if not (isinstance(left, int | float) and isinstance(right, int | float)):
-            raise TemplateError("only numbers can be multiplied")
+            raise JinjaError("only numbers can be multiplied")
         return super().call_binop(context, operator, left, right)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
@@ -126,7 +127,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _shown(value: Any) -> Any:
     if callable(value):
-        raise TemplateError("a template can not show a function")
+        raise JinjaError("a template can not show a function")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -139,10 +140,10 @@ def render(text: str, variables: Mapping[str, Any]) -> str:
     """Return the template `text` filled with `variables`, cut after 16 KiB.
 
     Raises:
-        RenderError: the template is not sound, or a variable of it is missing.
+        TemplateError: the template is not sound, or a variable of it is missing.
     """
     if faults := template_faults(text, variables):
-        raise RenderError(f"template: {faults[0].message}")
+        raise TemplateError(f"template: {faults[0].message}")
     size, parts = 0, []
     try:
         for part in _compiled(text).generate(dict(variables)):
@@ -150,8 +151,8 @@ def render(text: str, variables: Mapping[str, Any]) -> str:
             size += len(part)
             if size > MAX_OUTPUT:
                 break
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
-        raise RenderError(f"template: {error}") from error
+    except (JinjaError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+        raise TemplateError(f"template: {error}") from error
     return "".join(parts)[:MAX_OUTPUT]
 
 
@@ -181,7 +182,7 @@ def _faults(
 ) -> tuple[TemplateFault, ...]:
     try:
         tree = _ENVIRONMENT.parse(text)
-    except TemplateError as error:
+    except JinjaError as error:
         line = getattr(error, "lineno", None) or 1
         return (TemplateFault(_line(text, line), f"template: {error.message}", "template"),)
     except RecursionError:
