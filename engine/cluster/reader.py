@@ -2,7 +2,7 @@
 
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from urllib.parse import quote
 
 from engine.cluster.client import Client
@@ -96,7 +96,7 @@ class Reader:
         raw = await self._client.get(path, params, tail_bytes=LOG_BYTES)
         return raw.decode(errors="replace")
 
-    def watch(self, resource: str, status: ResourceStatus) -> AsyncIterator[Observation]:
+    def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
         """Yield what happens to `resource`, for ever (see engine.model.ports.Watch)."""
         reflector = Reflector(self._server, self._clock, self._chance, self._timing)
         return reflector.watch(resource, status)

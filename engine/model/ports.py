@@ -1,6 +1,6 @@
 """What the core asks of the outside; adapters fulfil these by shape."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -56,7 +56,7 @@ class Watch(Protocol):
         """Return the uid of the namespace kube-system. Raises ClusterError."""
         ...
 
-    def watch(self, resource: str, status: ResourceStatus) -> AsyncIterator[Observation]:
+    def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
         """Yield what happens to `resource`, for ever; keeps `status` up to date.
 
         Never raises for a sick cluster: an observation with a fault tells of it, and one

@@ -34,6 +34,7 @@ OBJECT: Final[Fields] = {
     "change": "string",
     "object": "dyn",
     "old": "dyn",
+    "trimmed": "list(string)",
 }
 
 _REPLICAS: Final[Fields] = {
@@ -90,7 +91,7 @@ KINDS: Final[Mapping[str, Fields]] = {
     "Service": {"serviceType": "string", "selector": "map(string)"},
     "EndpointSlice": {"service": "string", "endpoints": "int", "readyEndpoints": "int"},
     "Namespace": {"phase": "string"},
-    "CronJob": {},
+    "CronJob": {"suspended": "bool", "active": "int"},
     "ConfigMap": {},
     "Secret": {},
     "ServiceAccount": {},
@@ -118,6 +119,19 @@ DATA: Final[Mapping[str, DataShape]] = {
             "message": "string",
             "count": "int",
             "uid": "string",
+            "workloadKind": "string",
+            "component": "string",
+            "lastTime": "string",
+            "change": "string",
+        }
+    ),
+    "watcher": DataShape(
+        {
+            "watcher": "string",
+            "resource": "string",
+            "state": "string",
+            "reason": "string",
+            "message": "string",
         }
     ),
     "metric": DataShape({"metric": "string", "labels": "map(string)", "value": "double"}),

@@ -1,0 +1,126 @@
+"""All watchers of one cluster as one stream of batches for the bus."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from engine.model.config import Config
+from engine.model.errors import ClusterError
+from engine.model.ports import Clock, Watch
+from engine.model.signal import Signal
+from engine.model.watch import ResourceStatus
+from watchers import events, objects
+from watchers.merge import merge
+from watchers.registry import Scene, kinds
+
+BATCH = 500
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
+BUILT_IN = (objects, events)
+"""Importing them registers them."""
+
+
+@dataclass
+class WatchStatus:
+    """How watching one cluster fares, for metrics and readiness.
+
+    `fault` says why the cluster could not be reached at all; `resources` has the rest.
+    """
+
+    fault: str = ""
+    resources: dict[str, ResourceStatus] = field(default_factory=dict)
+
+    def staleness_s(self, now: datetime) -> float | None:
+        """Return the seconds since everything was seen, None while that never was.
+
+        Resources that are forbidden or missing do not count.
+        """
+        live = [s for s in self.resources.values() if not s.fault.startswith(_ABSENT)]
+        seen = [s.seen for s in live if s.seen is not None]
+        if not seen or len(seen) < len(live):
+            return None
+        return max(0.0, (now - min(seen)).total_seconds())
+
+
+_ABSENT = ("forbidden", "not-found")
+
+
+async def watch(
+    source: Watch,
+    clock: Clock,
+    configs: Mapping[str, Config] | None = None,
+    status: WatchStatus | None = None,
+) -> AsyncGenerator[list[Signal]]:
+    """Yield what happens in one cluster, for ever, in batches of up to 500 signals.
+
+    Never raises for a sick cluster: heartbeats stop, a `watcher` signal says why, and all
+    goes on when the cluster comes back.
+
+    Args:
+        source: the cluster.
+        clock: gives the time of what is told of a cluster that was never reached.
+        configs: config by name of watcher; a watcher that is not named has its defaults.
+        status: kept up to date, if given.
+    """
+    status = status or WatchStatus()
+    identity = ""
+    async for told, found in _reach(source, clock, status):
+        identity = found
+        if told:
+            yield told
+    scene = Scene(source, identity, status=status.resources)
+    chosen = configs or {}
+    streams = {
+        name: kind.run(chosen.get(name) or kind.config(), scene) for name, kind in kinds().items()
+    }
+    async with contextlib.aclosing(merge(streams)) as merged:
+        async for came in merged:
+            for batch in _batches([signal for _, signals in came for signal in signals]):
+                yield batch
+
+
+async def _reach(
+    source: Watch, clock: Clock, status: WatchStatus
+) -> AsyncGenerator[tuple[list[Signal], str]]:
+    """Yield what is to be told until the identity is known; the last item has it."""
+    wait_s = _FIRST_WAIT_S
+    while True:
+        fault = ""
+        identity = source.name
+        try:
+            identity = await source.identity()
+        except ClusterError as error:
+            fault = "" if error.reason in _ABSENT else f"{error.reason}: {error}"
+        told = [_state(source.name, fault, clock.now())] if fault != status.fault else []
+        status.fault = fault
+        yield told, identity
+        if not fault:
+            return
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+
+def _state(cluster: str, fault: str, at: datetime) -> Signal:
+    source = f"watchers/cluster/{cluster}"
+    return Signal(
+        id=f"{source}@{at.isoformat()}",
+        source=source,
+        type="watcher",
+        subject=cluster,
+        time=at,
+        cluster=cluster,
+        data={
+            "watcher": "cluster",
+            "resource": "",
+            "state": "unread" if fault else "ok",
+            "reason": fault.partition(":")[0],
+            "message": fault,
+        },
+    )
+
+
+def _batches(signals: list[Signal]) -> Iterator[list[Signal]]:
+    for start in range(0, len(signals), BATCH):
+        yield signals[start : start + BATCH]
