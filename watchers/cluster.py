@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +17,10 @@ from watchers.merge import merge
 from watchers.registry import Scene, kinds
 
 BATCH = 500
-_FIRST_WAIT_S = 1.0
+_FIRST_WAIT_S = 0.8
 _LONGEST_WAIT_S = 30.0
+_CHANCE = secrets.SystemRandom()
+"""Clusters that went down together must not come back in step."""
 BUILT_IN = (objects, events)
 """Importing them registers them."""
 
@@ -98,7 +101,7 @@ async def _reach(
         yield told, identity
         if not fault:
             return
-        await asyncio.sleep(wait_s)
+        await asyncio.sleep(_CHANCE.uniform(0, wait_s))
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 

@@ -1,0 +1,68 @@
+"""All watchers of one cluster together."""
+
+from datetime import timedelta
+
+import pytest
+
+from engine.model.errors import ClusterError
+from engine.model.ports import SystemClock
+from engine.model.signal import HEARTBEAT, Signal
+from engine.model.watch import ChangeType, ResourceStatus
+from tests.watchers.sources import NOON, Script, after, an_object, change, saw
+from watchers.cluster import BATCH, WatchStatus, watch
+from watchers.objects import ObjectsConfig
+from watchers.registry import kinds, watcher
+
+PODS_ONLY = {"objects": ObjectsConfig(resources=("pods",))}
+
+
+async def batches(source: Script, status: WatchStatus | None = None) -> list[list[Signal]]:
+    return [batch async for batch in watch(source, SystemClock(), PODS_ONLY, status)]
+
+
+async def test_objects_and_events_come_in_batches_that_fit_the_bus() -> None:
+    pods = [change(ChangeType.SYNCED, an_object("Pod", f"p{n}")) for n in range(1200)]
+    event = change(ChangeType.ADDED, an_object("Event", "e", involvedObject={}))
+    found = await batches(Script({"pods": [saw(1, *pods)], "events": [saw(1, event)]}))
+    assert max(map(len, found)) == BATCH
+    types = [signal.type for batch in found for signal in batch]
+    assert (types.count("k8s.object"), types.count("k8s.event")) == (1200, 1)
+    assert types.count(HEARTBEAT) == 2
+
+
+async def test_a_cluster_that_can_not_be_reached_is_told_of_once_and_joins_later() -> None:
+    down = ClusterError("unreachable", "connection refused")
+    status = WatchStatus()
+    source = Script({"pods": [saw(1)]}, identity=(down, down, "uid-kube-system"))
+    found = [s for batch in await batches(source, status) for s in batch]
+    assert [(s.type, s.data.get("state"), s.data.get("reason")) for s in found] == [
+        ("watcher", "unread", "unreachable"),
+        ("watcher", "ok", ""),
+        (HEARTBEAT, None, None),
+    ]
+    assert status.fault == ""
+
+
+async def test_a_cluster_that_hides_its_identity_is_known_by_its_name() -> None:
+    hidden = ClusterError("forbidden", "no")
+    pod = change(ChangeType.ADDED, an_object("Pod", "p"))
+    found = await batches(Script({"pods": [saw(1, pod)]}, identity=(hidden,)))
+    assert found[0][0].id == "west/pods/uid-p@1"
+
+
+def test_staleness_is_that_of_the_resource_that_lags_most() -> None:
+    status = WatchStatus()
+    assert status.staleness_s(NOON) is None
+    status.resources["pods"] = ResourceStatus(seen=NOON)
+    status.resources["nodes"] = ResourceStatus(seen=after(-40), fault="unreachable: gone")
+    status.resources["jobs.batch"] = ResourceStatus(fault="forbidden: no")
+    assert status.staleness_s(after(2)) == 42
+    assert status.staleness_s(NOON - timedelta(days=1)) == 0
+    status.resources["services"] = ResourceStatus()
+    assert status.staleness_s(NOON) is None
+
+
+def test_a_watcher_is_registered_once() -> None:
+    assert set(kinds()) == {"objects", "events"}
+    with pytest.raises(ValueError, match="a watcher named objects is registered already"):
+        watcher("objects", config=ObjectsConfig)(kinds()["objects"].run)
