@@ -1,0 +1,209 @@
+"""A delivery as parts: an opening is short, an end says what proves it, a result leads."""
+
+from collections.abc import Iterator
+
+from engine.model.delivery import Change, Delivery
+from engine.model.report import Report
+from engine.report.clean import clean
+from engine.report.content import (
+    Depth,
+    hypothesis_card,
+    identity,
+    next_parts,
+    option_parts,
+    unknown_parts,
+    verdict,
+)
+from engine.report.inert import defanged
+from engine.report.outline import (
+    Banner,
+    Facts,
+    Heading,
+    Item,
+    Items,
+    Line,
+    Paragraph,
+    Part,
+    Tone,
+    code,
+    dim,
+    joined,
+    plain,
+    toned,
+)
+from engine.report.words import (
+    ENDED_BY,
+    counted,
+    instant,
+    lasted,
+    measured,
+    named,
+    tone_of,
+)
+
+MAIL = Depth(5, 3, 4, 5, 8, 0, 3, 6)
+CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3)
+_SUBJECT = 140
+
+
+def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
+    """Yield the parts of `delivery`, as its change and its report ask for."""
+    if delivery.change is Change.RESOLVE:
+        yield from _resolve(delivery)
+    elif delivery.report is not None:
+        yield from _result(delivery, delivery.report, depth)
+    else:
+        yield from _fire(delivery)
+
+
+def subject(delivery: Delivery) -> str:
+    """Return one line of at most 140 characters: how grave, and what."""
+    if delivery.change is Change.RESOLVE:
+        word = "resolved"
+    elif delivery.report is not None and not delivery.report.incidents:
+        word = delivery.report.outcome.value
+    else:
+        word = clean(delivery.severity)
+    return clean(defanged(clean(f"[{word}] {delivery.title or delivery.rule}")), _SUBJECT)
+
+
+def headline(delivery: Delivery) -> str:
+    """Return the sentence that a person reads first, in a notification or a preview."""
+    if delivery.change is Change.RESOLVE:
+        length = f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
+        return defanged(clean(f"Resolved{length}: {delivery.title}", 300))
+    if delivery.report is not None:
+        return defanged(clean(_lead(delivery.report) or delivery.title, 300))
+    return defanged(clean(f"{delivery.title}. {_said(delivery)}", 300))
+
+
+def _lead(report: Report) -> str:
+    causes = (incident.hypotheses[0] for incident in report.incidents if incident.hypotheses)
+    cause = next(causes, None)
+    return f"{cause.verdict} cause: {cause.title}".capitalize() if cause else report.summary
+
+
+def _fire(delivery: Delivery) -> Iterator[Part]:
+    tone = tone_of(delivery.severity)
+    kicker = (plain(f"{delivery.severity} · firing"),)
+    since = delivery.since or delivery.at
+    yield Banner(tone, kicker, (plain(delivery.title),), (dim(f"since {instant(since)}"),))
+    if said := _said(delivery):
+        yield Paragraph((plain(said),))
+    yield _facts(
+        ("Rule", (code(delivery.rule),)),
+        ("Where", _where(delivery)),
+        ("Measured", measured(delivery.value)),
+        ("Concerns", _members(delivery)),
+        ("Fired by", (plain(delivery.reason),) if delivery.reason else ()),
+        *_runbook(delivery),
+        ("Incident", (code(delivery.incident),)),
+    )
+
+
+def _resolve(delivery: Delivery) -> Iterator[Part]:
+    length = f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
+    kicker = (plain(f"resolved{length}"),)
+    note = (dim(f"at {instant(delivery.at)}"),)
+    yield Banner(Tone.GOOD, kicker, (plain(delivery.title),), note)
+    if not delivery.reason and delivery.text:
+        yield Paragraph((plain(delivery.text),))
+    proof: Line = ()
+    if delivery.reason:
+        proof = (plain(ENDED_BY.get(delivery.reason, delivery.reason)),)
+    yield _facts(
+        ("Rule", (code(delivery.rule),)),
+        ("Where", _where(delivery)),
+        ("Began", (plain(instant(delivery.since)),) if delivery.since else ()),
+        ("Lasted", (plain(lasted(delivery.since, delivery.at)),) if delivery.since else ()),
+        ("Ended by", proof),
+        ("Measured", measured(delivery.value)),
+        ("Incident", (code(delivery.incident),)),
+    )
+
+
+def _result(delivery: Delivery, report: Report, depth: Depth) -> Iterator[Part]:
+    yield verdict(report)
+    if report.summary:
+        yield Paragraph((plain(report.summary),))
+    yield from _causes(report, depth)
+    yield from _other_incidents(report, depth)
+    yield from option_parts(report, depth)
+    yield from unknown_parts(report, depth)
+    yield from next_parts(report)
+    yield Heading((plain("About"),))
+    yield _facts(("Where", _where(delivery)), *_runbook(delivery), *identity(report).rows)
+
+
+def _causes(report: Report, depth: Depth) -> Iterator[Part]:
+    """Yield the causes of the worst incident: the first whole, the others in a line."""
+    if not report.incidents:
+        return
+    incident = min(report.incidents, key=lambda found: found.severity.rank)
+    yield _facts(
+        ("Root", named(incident.root)),
+        ("Impact", (plain(incident.impact),) if incident.impact else ()),
+    )
+    by_id = {item.id: item for found in report.findings for item in found.evidence}
+    first, others = incident.hypotheses[:1], incident.hypotheses[1 : depth.hypotheses]
+    for hypothesis in first:
+        yield hypothesis_card(hypothesis, by_id, depth, len(incident.findings))
+    if not first:
+        yield Paragraph((dim("No cause could be told from what was read."),))
+    if others:
+        yield Items(
+            tuple(
+                Item(
+                    plain(f"{other.score:.2f}"),
+                    (plain(other.title), dim(f" ({other.verdict}, not shown to be the cause)")),
+                )
+                for other in others
+            ),
+            "Also considered",
+        )
+
+
+def _other_incidents(report: Report, depth: Depth) -> Iterator[Part]:
+    ordered = sorted(report.incidents, key=lambda found: found.severity.rank)[1:]
+    if not ordered:
+        return
+    yield Heading((plain("Other incidents"),))
+    yield Items(
+        tuple(
+            Item(
+                toned(found.severity.value, tone_of(found.severity)),
+                (plain(found.title),),
+                ((dim(found.impact),),) if found.impact else (),
+            )
+            for found in ordered[: depth.incidents]
+        )
+    )
+    if len(ordered) > depth.incidents:
+        yield Paragraph((dim(f"… and {len(ordered) - depth.incidents} more."),))
+
+
+def _said(delivery: Delivery) -> str:
+    """Return the rule's own words; the whole text where the measures are not in fields."""
+    words = delivery.annotations.get("summary") or delivery.annotations.get("description") or ""
+    return words if delivery.value or delivery.members or delivery.reason else delivery.text
+
+
+def _where(delivery: Delivery) -> Line:
+    filled = ((name, value) for name, value in delivery.group.items() if value)
+    return joined(((dim(f"{name} "), code(value)) for name, value in filled), " · ")
+
+
+def _members(delivery: Delivery) -> Line:
+    shown = joined((code(member),) for member in delivery.members[:8])
+    rest = max(delivery.member_count, len(delivery.members)) - len(delivery.members[:8])
+    return (*shown, dim(f" and {counted(rest, 'other')}")) if rest > 0 else shown
+
+
+def _runbook(delivery: Delivery) -> Iterator[tuple[str, Line]]:
+    for name in ("runbook_url", "runbook"):
+        if text := delivery.annotations.get(name):
+            yield "Runbook", (code(text),)
+
+
+def _facts(*rows: tuple[str, Line]) -> Facts:
+    return Facts(tuple(row for row in rows if row[1]))

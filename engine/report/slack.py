@@ -1,0 +1,207 @@
+"""Parts as Slack blocks, within Slack's limits: 50 blocks, 3000 characters a text.
+
+Source: the Block Kit reference; header 150, section field 2000, at most 10 fields.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine.model.delivery import Delivery
+from engine.report.clean import clean
+from engine.report.inert import ADDRESS_MARK, defanged
+from engine.report.notice import CHAT, delivery_parts, headline
+from engine.report.outline import (
+    Banner,
+    Card,
+    Command,
+    Face,
+    Facts,
+    Heading,
+    Item,
+    Items,
+    Line,
+    Paragraph,
+    Part,
+    Span,
+    Tone,
+    plain,
+    strong,
+)
+
+Block = dict[str, Any]
+
+MAX_BLOCKS = 50
+MAX_TEXT = 3000
+MAX_HEADER = 150
+MAX_TOTAL = 12_000
+"""Characters of all blocks together: beyond some 13,000 Slack refuses the message."""
+
+MARKS = {
+    Tone.CRITICAL: "🔴",
+    Tone.HIGH: "🟠",
+    Tone.MEDIUM: "🟡",
+    Tone.LOW: "🔵",
+    Tone.INFO: "⚪",
+    Tone.GOOD: "🟢",
+    Tone.UNKNOWN: "🟣",
+}
+_ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_MARKUP = re.compile(r"[*~]|(?<!\w)_|_(?!\w)")
+_FENCE = re.compile(r"`{3,}")
+_MAX_LINE = 1200
+_MAX_WORD = 200
+_REST = "Shortened: the whole report is in dogwatch."
+
+
+def to_blocks(delivery: Delivery) -> list[Block]:
+    """Return `delivery` as Block Kit blocks: at most 50, none over Slack's limits."""
+    blocks: list[Block] = []
+    for block in _blocks(delivery_parts(delivery, CHAT)):
+        if len(blocks) == MAX_BLOCKS - 1 or _size([*blocks, block]) > MAX_TOTAL:
+            return [*blocks, _context(_REST)]
+        blocks.append(block)
+    return blocks
+
+
+def fallback(delivery: Delivery) -> str:
+    """Return the text of the notification, where blocks are not shown."""
+    return headline(delivery).translate(_ENTITIES)
+
+
+def _blocks(parts: Iterable[Part]) -> Iterator[Block]:
+    for part in parts:
+        match part:
+            case Banner():
+                yield from _banner(part)
+            case Heading():
+                yield {"type": "divider"}
+                yield from _sections(_set_part(part))
+            case _:
+                yield from _sections(_set_part(part))
+
+
+def _banner(banner: Banner) -> Iterator[Block]:
+    title = "".join(span.text for span in banner.title)
+    text = clean(f"{MARKS[banner.tone]} {defanged(title)}", MAX_HEADER)
+    yield {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": False}}
+    kicker = tuple(strong(span.text) for span in banner.kicker)
+    note = (plain("  "), *banner.note) if banner.note else ()
+    yield _context(_set_line((*kicker, *note)))
+
+
+def _set_part(part: Part) -> Iterator[str]:
+    match part:
+        case Heading():
+            note = (plain("  "), *part.note) if part.note else ()
+            yield _set_line((*(strong(span.text) for span in part.title), *note))
+        case Paragraph():
+            yield _set_line(part.line)
+        case Facts():
+            yield from (_set_line((strong(label), plain("  "), *line)) for label, line in part.rows)
+        case Items():
+            yield from _set_items(part)
+        case Command():
+            yield _set_command(part)
+        case Card():
+            yield from _set_card(part)
+        case Banner():
+            yield _set_line(part.title)
+
+
+def _set_command(command: Command) -> str:
+    text = _FENCE.sub("'", command.text[:_MAX_LINE]).translate(_ENTITIES)
+    return f"```{text}```"
+
+
+def _set_card(card: Card) -> Iterator[str]:
+    yield _set_line((plain(f"{MARKS[card.tone]} "), *card.title, plain(f"  {card.badge}")))
+    for part in card.parts:
+        yield from _set_part(part)
+
+
+def _set_items(items: Items) -> Iterator[str]:
+    if items.caption:
+        yield _set_line((plain(items.caption),))
+    for item in items.items:
+        yield from _set_item(item)
+
+
+def _set_item(item: Item) -> Iterator[str]:
+    yield "• " + _set_line((item.mark, plain("  "), *item.line))
+    yield from ("      " + _set_line(note) for note in item.notes)
+
+
+def _sections(lines: Iterable[str]) -> Iterator[Block]:
+    """Yield sections of as many `lines` as fit into a text."""
+    packed = ""
+    for line in lines:
+        if packed and len(packed) + 1 + len(line) > MAX_TEXT:
+            yield _section(packed)
+            packed = ""
+        packed = f"{packed}\n{line}" if packed else line
+    if packed.strip():
+        yield _section(packed)
+
+
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _mrkdwn(text)}
+
+
+def _context(text: str) -> Block:
+    return {"type": "context", "elements": [_mrkdwn(text)]}
+
+
+def _mrkdwn(text: str) -> Block:
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
+
+
+def _set_line(line: Line) -> str:
+    """Return `line` as mrkdwn of at most some 1200 characters."""
+    text = ""
+    for span in line:
+        if len(text) > _MAX_LINE:
+            return text + "…"
+        text += _set_span(span)
+    return text
+
+
+def _set_span(span: Span) -> str:
+    text = span.text.strip(" ")
+    if span.face is Face.CODE:
+        core = _coded(text, _MAX_LINE // 3)
+    else:
+        core = _words(text)
+        core = f"*{core}*" if core and span.face in {Face.STRONG, Face.TONE} else core
+    before = " " * (len(span.text) - len(span.text.lstrip(" ")))
+    after = " " * (len(span.text) - len(span.text.rstrip(" "))) if core else ""
+    return before + core + after
+
+
+def _words(text: str) -> str:
+    """Return `text` word by word; one that Slack would link or format is set as code."""
+    words: list[str] = []
+    for word in text.split(" "):
+        if sum(map(len, words)) > _MAX_LINE:
+            return " ".join([*words, "…"])
+        special = ADDRESS_MARK.search(word) or _MARKUP.search(word) or "`" in word
+        words.append(_coded(word, _MAX_WORD) if special else _cut(word, _MAX_WORD))
+    return " ".join(words)
+
+
+def _coded(text: str, limit: int) -> str:
+    text = _cut(text.replace("`", "'"), limit)
+    return f"`{text}`" if text else ""
+
+
+def _cut(text: str, limit: int) -> str:
+    return (text if len(text) <= limit else text[: limit - 1] + "…").translate(_ENTITIES)
+
+
+def _size(blocks: Iterable[Block]) -> int:
+    """Return the characters of the texts of `blocks`."""
+    return sum(
+        len(text["text"])
+        for block in blocks
+        for text in (*block.get("elements", ()), *([block["text"]] if "text" in block else ()))
+    )

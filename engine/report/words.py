@@ -1,0 +1,96 @@
+"""Words and tones for the values of a report: one place for every rendering."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from engine.model.instant import MICROS, format_duration
+from engine.model.report import ObjectRef, Outcome, Report
+from engine.report.outline import Line, Span, Tone, code, dim, plain
+
+OUTCOMES = {
+    Outcome.OK: (Tone.GOOD, "Nothing is wrong"),
+    Outcome.FINDINGS: (Tone.HIGH, "Found what is wrong"),
+    Outcome.PARTIAL: (Tone.UNKNOWN, "Assessed in part"),
+    Outcome.FAILED: (Tone.CRITICAL, "The mission failed"),
+    Outcome.UNVERIFIED: (Tone.CRITICAL, "A change could not be verified"),
+    Outcome.SKIPPED: (Tone.UNKNOWN, "The mission was skipped"),
+}
+RISKS = {"low": Tone.GOOD, "medium": Tone.MEDIUM, "high": Tone.CRITICAL}
+RISK_ORDER = tuple(RISKS)
+UNDO = {"yes": "can be undone", "partly": "can be undone in part", "no": "cannot be undone"}
+HOLDS = {
+    True: Span("✓", tone=Tone.GOOD),
+    False: Span("✗", tone=Tone.CRITICAL),
+    None: Span("?", tone=Tone.UNKNOWN),
+}
+ENDED_BY = {
+    "cleared": "the condition no longer holds",
+    "no data": "no data came any more: the end is assumed, not measured",
+    "rule changed": "the rule was changed; nothing proves that the cause is gone",
+    "rule removed": "the rule was removed; nothing proves that the cause is gone",
+    "inhibited": "another rule holds it back; nothing proves that the cause is gone",
+}
+_SEVERITY_TONES = {
+    "critical": Tone.CRITICAL,
+    "page": Tone.CRITICAL,
+    "error": Tone.HIGH,
+    "high": Tone.HIGH,
+    "warning": Tone.MEDIUM,
+    "medium": Tone.MEDIUM,
+    "low": Tone.LOW,
+}
+
+
+def tone_of(severity: str) -> Tone:
+    """Return the tone of a severity label; a word that is not known is informational."""
+    return _SEVERITY_TONES.get(severity.lower(), Tone.INFO)
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return `3 pods`, `1 pod`; `many` where an s does not make the plural."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def instant(at: datetime) -> str:
+    """Return `at` to the second, in UTC, for a person."""
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def lasted(start: datetime, end: datetime) -> str:
+    """Return how long it is from `start` to `end`: whole seconds from one second on."""
+    us = max(0, (end - start) // timedelta(microseconds=1))
+    step = MICROS if us >= MICROS else MICROS // 1000
+    return format_duration(us // step * step)
+
+
+def named(obj: ObjectRef) -> Line:
+    """Return kind, place and name of `obj`; the cluster stands apart where it matters."""
+    place = f"{obj.namespace}/" if obj.namespace else ""
+    return (plain(f"{obj.kind} "), code(f"{place}{obj.name}"))
+
+
+def percent(value: float) -> str:
+    """Return `value` of [0, 1] in whole percent."""
+    return f"{value:.0%}"
+
+
+def measured(value: Mapping[str, Any]) -> Line:
+    """Return `name = value` pairs in order of name."""
+    shown = ", ".join(f"{name} = {_number(value[name])}" for name in sorted(value))
+    return (code(shown),) if shown else ()
+
+
+def tally(report: Report) -> Line:
+    """Return how the mission ran, as an aside: checks, time, duration."""
+    cover = report.coverage
+    parts = [
+        f"{cover.answered} of {counted(cover.possible, 'check')} answered",
+        instant(report.finished),
+        f"took {lasted(report.started, report.finished)}",
+    ]
+    return (dim(" · ".join(parts)),)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
