@@ -1,0 +1,114 @@
+"""Fixtures of all tests: real servers, started when the first test asks for one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.testbeds.build import BuildError, find
+from tests.testbeds.certificates import Authority
+from tests.testbeds.controlplane import SERVERS
+from tests.testbeds.kube import Kube, start_kube
+from tests.testbeds.missing import missing, tally
+from tests.testbeds.receiver import Receiver, slack
+from tests.testbeds.recipes import RECIPES
+from tests.testbeds.smtp import MailServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOGS = Path(__file__).parent.parent / "build" / "testbed-logs"
+SLACK_TOKEN = "xoxb-test"
+MAIL_LOGIN = ("dogwatch", "correct horse")
+
+
+@pytest.fixture(scope="session")
+def binaries() -> dict[str, Path]:
+    """Executables of the control plane by server name."""
+    found = {}
+    for server in SERVERS:
+        try:
+            path = find(RECIPES[server])
+        except BuildError as error:
+            missing(server, str(error))
+        if path is None:
+            missing(server, "run: make testbeds")
+        found[server] = path
+    return found
+
+
+@pytest.fixture(scope="session")
+def kube_factory(
+    binaries: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Callable[[str], Kube]]:
+    """Give the cluster of a name, starting it the first time; all end with the session."""
+    clusters: dict[str, Kube] = {}
+
+    def cluster(name: str) -> Kube:
+        if name not in clusters:
+            clusters[name] = start_kube(name, tmp_path_factory.mktemp(name), binaries)
+        return clusters[name]
+
+    yield cluster
+    for name, each in clusters.items():
+        each.close()
+        if request.session.testsfailed:
+            shutil.copytree(each.plane.logs, LOGS / name, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def kube(kube_factory: Callable[[str], Kube]) -> Kube:
+    """The cluster that most tests share; each works in a namespace of its own."""
+    return kube_factory("alpha")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the loopback servers; clients must be told to trust it."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def smtp(authority: Authority) -> Iterator[MailServer]:
+    """A mail server that wants STARTTLS and the login MAIL_LOGIN."""
+    with MailServer(tls=authority.server_context("smtp"), login=MAIL_LOGIN) as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An HTTP server that accepts everything until it is told otherwise."""
+    with Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def slack_server() -> Iterator[Receiver]:
+    """An HTTP server that answers as Slack does to the token SLACK_TOKEN."""
+    with Receiver(slack(SLACK_TOKEN)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The browser's executable."""
+    found = shutil.which("chromium")
+    if found is None:
+        missing("chromium", "install the Debian package chromium")
+    return Path(found)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was missing and how many tests did not run, whether skipped or failed for it."""
+    stats = terminalreporter.stats
+    reports = [*stats.get("skipped", []), *stats.get("error", [])]
+    lines = tally(str(report.longrepr) for report in reports)
+    if lines:
+        terminalreporter.section("missing test beds", yellow=True)
+        for line in lines:
+            terminalreporter.write_line(line)
