@@ -12,7 +12,7 @@ from engine.analysis.reference import Reference, absent, references
 from engine.analysis.start_error import MissingReference, missing_reference, read_start_error
 from engine.analysis.symptom import Cause, Check, Found, Origin, Symptom, evidence
 from engine.analysis.text import clean
-from engine.model.report import Evidence, ObjectRef, Severity
+from engine.model.report import Evidence, Severity
 
 WAITING: Final = frozenset(
     {
@@ -112,7 +112,6 @@ def blame_missing(
         if named.kind and named.name
         else view.workload(pod)
     )
-    gone = absent(view, namespace, named) if named.kind and named.name else None
     what = f"{named.kind or 'reference'} {named.name}".rstrip()
     if named.key:
         title, word = f"key {named.key} is missing in {what}", "config-key-missing"
@@ -125,18 +124,22 @@ def blame_missing(
         key=named.key,
         remedies=("fix-reference", "rollback"),
     )
-    return Blame(cause, _looked_up(blamed, named, gone), {True: 0.97, None: 0.85, False: 0.5}[gone])
+    if not (named.kind and named.name):
+        return Blame(cause, (), 0.85)
+    return _looked_up(view, cause, named)
 
 
-def _looked_up(blamed: ObjectRef, named: Reference, gone: bool | None) -> tuple[Evidence, ...]:
-    if gone is True:
+def _looked_up(view: ClusterView, cause: Cause, named: Reference) -> Blame:
+    """Hold the complaint against the snapshot: is it so, not so any more, or not to be known?"""
+    gone = absent(view, cause.object.namespace, named)
+    if gone is None:
+        return Blame(cause, (), 0.85)
+    if gone:
         part = f"key {named.key}" if named.key else ""
-        return (evidence(Origin.ABSENCE, blamed, part, "not among the objects that were read"),)
-    if gone is False:
-        return (
-            evidence(Origin.STATUS, blamed, named.key, "exists now: created after the complaint"),
-        )
-    return ()
+        looked = evidence(Origin.ABSENCE, cause.object, part, "not among the objects read")
+        return Blame(cause, (looked,), 0.97)
+    looked = evidence(Origin.STATUS, cause.object, named.key, "exists now: made after the complaint")
+    return Blame(cause, (looked,), 0.5)
 
 
 def _completed(

@@ -41,6 +41,10 @@ class _Pull:
     def image(self) -> str:
         return self.container.image or text(self.container.status, "image")
 
+    def without_image(self, message: str) -> str:
+        """A tag such as `web:404` must not be read as the registry's answer."""
+        return message.replace(self.image, "image") if self.image else message
+
 
 def image_pulls(view: ClusterView) -> Iterator[Found]:
     """Yield each container that waits for an image that it can not get."""
@@ -86,13 +90,13 @@ def _error(pull: _Pull) -> tuple[PullError, tuple[Evidence, ...]]:
         if event.container in {"", pull.container.name}
     ]
     for event in reversed(events):
-        error = read_pull_error(event.message.replace(pull.image, "IMAGE"))
+        error = read_pull_error(pull.without_image(event.message))
         if error:
             said = evidence(Origin.EVENT, pull.ref, event.reason, event.message, event.last)
             return error, (said,)
     waiting = pull.container.waiting
     spoken = waiting if waiting in _BY_REASON else pull.container.waiting_message
-    return read_pull_error(spoken.replace(pull.image, "IMAGE")) or UNKNOWN, ()
+    return read_pull_error(pull.without_image(spoken)) or UNKNOWN, ()
 
 
 def _cause(pull: _Pull, error: PullError) -> tuple[Cause, tuple[Evidence, ...]]:
