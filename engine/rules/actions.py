@@ -40,8 +40,8 @@ def mission(rule: Draft, known: Known) -> MissionOrder | None:
     elif known.kinds is not None:
         for name in params.keys() - known.kinds[kind]:
             place = fields["params"].keys.get(name, params[name])
-            what = unknown(f"parameter of {kind}", name, known.kinds[kind])
-            rule.notes.error(place, what, "mission-parameter")
+            message = unknown("parameter", name, known.kinds[kind], of=kind)
+            rule.notes.error(place, message, "mission-parameter")
     return MissionOrder(kind, {name: value.plain() for name, value in params.items()})
 
 

@@ -27,6 +27,10 @@ class Draft:
         """Tell whether the rule has the field `name`, even if it was faulty."""
         return name in self.node.keys or name in self.fields
 
+    def faulty(self, name: str) -> bool:
+        """Tell whether the field `name` was written, but is not sound."""
+        return name in self.node.keys and name not in self.fields
+
     def plain(self, name: str, default: Any) -> Any:
         """Return the plain value of the field `name`."""
         return self.fields[name].plain() if name in self.fields else default

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from engine.model.instant import MICROS, format_duration
 from engine.rules.draft import Draft, entries, items
@@ -47,7 +47,7 @@ def _noise(entry: Entry) -> None:
         if str(place.value).rpartition(".")[2] in _UNBOUNDED:
             message = f"group key {quoted(str(place.value))} has no bound: every value is a key"
             notes.warn(place, message, "cardinality")
-    if entry.rule.mission and not entry.rule.cooldown_us:
+    if entry.rule.mission and not (entry.rule.cooldown_us or entry.draft.faulty("cooldown")):
         place = _at(entry.draft, "mission")
         notes.warn(place, "mission without a cooldown: it runs at every episode", "no-cooldown")
 
@@ -68,8 +68,8 @@ def _care(entry: Entry) -> None:
     if "runbook_url" not in rule.annotations:
         message = "no runbook: give the annotation runbook_url"
         draft.notes.warn(draft.node, message, "no-runbook")
-    fires = [_fires(test) for test in rule.tests]
-    if draft.wrote("tests") and len(fires) < len(items(draft.node.value.get("tests"))):  # type: ignore[union-attr]
+    fires = {_fires(test) for test in rule.tests}
+    if None in fires:
         return
     for wanted, what in ((True, "fires"), (False, "stays silent")):
         if wanted not in fires:
@@ -77,12 +77,10 @@ def _care(entry: Entry) -> None:
             draft.notes.warn(_at(draft, "tests"), message, "no-test")
 
 
-def _fires(test: Mapping[str, object]) -> bool:
-    expect = test.get("expect")
-    states = (
-        [e.get("state") for e in expect if isinstance(e, dict)] if isinstance(expect, list) else []
-    )
-    return "firing" in states
+def _fires(test: Mapping[str, Any]) -> bool | None:
+    """Tell whether the test expects a firing; None where that could not be read."""
+    states = [expectation.get("state") for expectation in test.get("expect", [{}])]
+    return None if None in states else "firing" in states
 
 
 def _clear(entry: Entry) -> None:
@@ -134,8 +132,8 @@ def _inhibitor(
     for equal in items(fields.get("equal")):
         for rule in (entry.rule, rules[name]):
             if str(equal.value) not in _comparable(rule):
-                what = f"key or label of {rule.name}"
-                message = unknown(what, str(equal.value), _comparable(rule))
+                name, known = str(equal.value), _comparable(rule)
+                message = unknown("key or label", name, known, of=rule.name)
                 notes.error(equal, message, "inhibition-equal")
 
 

@@ -218,8 +218,8 @@ def _unknown_field(key: Node, name: str, shape: Record, notes: Notes) -> None:
     if name in shape.later:
         notes.error(key, f"field '{name}' is not supported yet", "unsupported")
     else:
-        what = f"field of the {shape.name}"
-        notes.error(key, unknown(what, name, shape.fields), "unknown-field")
+        message = unknown("field", name, shape.fields, of=f"the {shape.name}")
+        notes.error(key, message, "unknown-field")
 
 
 _CHECKERS: Mapping[type, Callable[[Node, Any, Notes], Node | None]] = {

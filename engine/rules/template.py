@@ -89,6 +89,19 @@ _ALLOWED: Final = (
     nodes.Test,
     nodes.Keyword,
 )
+_KEYWORDS: Final[Mapping[type[nodes.Node], str]] = {
+    nodes.Assign: r"\bset\b",
+    nodes.AssignBlock: r"\bset\b",
+    nodes.Import: r"\bimport\b",
+    nodes.FromImport: r"\bfrom\b",
+    nodes.Include: r"\binclude\b",
+    nodes.Extends: r"\bextends\b",
+    nodes.Macro: r"\bmacro\b",
+    nodes.Pow: r"\*\*",
+    nodes.Call: r"(?<=\w)\(",
+}
+"""What a node looks like in a tag, to find its place; Jinja2 knows lines only."""
+_TAG: Final = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
 _BEYOND: Final = "is not part of templates; they show values, with if, for and filters"
 
 
@@ -200,34 +213,36 @@ def _line(text: str, line: int) -> int:
     return max(tag, start)
 
 
-def _where(text: str, line: int, word: str) -> int:
-    """Return the offset of `word` as a name on or after `line`, inside a tag."""
+def _where(text: str, line: int, pattern: str) -> int:
+    """Return the offset of the first `pattern` inside a tag that ends on or after `line`."""
     start = 0
     for _ in range(line - 1):
         start = text.find("\n", start) + 1
-    tag = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
-    name = re.compile(rf"(?<![\w.]){re.escape(word)}(?!\w)")
-    for match in tag.finditer(text):
-        if match.end() > start and (
-            hit := name.search(text, max(start, match.start()), match.end())
-        ):
+    for tag in _TAG.finditer(text):
+        hit = re.compile(pattern).search(text, max(start, tag.start()), tag.end())
+        if hit and tag.end() > start:
             return hit.start()
     return _line(text, line)
 
 
+def _name(word: str) -> str:
+    return rf"(?<![\w.]){re.escape(word)}(?!\w)"
+
+
 def _foreign(tree: nodes.Template, text: str) -> Iterator[TemplateFault]:
     for node in _all(tree):
-        what = ""
+        what, pattern = "", _KEYWORDS.get(type(node), r"\{[{%]")
         if not isinstance(node, _ALLOWED):
             what = f"'{type(node).__name__.lower()}' {_BEYOND}"
         elif isinstance(node, nodes.For) and any(node.find_all(nodes.For)):
             what = "a loop in a loop " + _BEYOND
         elif isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            what = unknown("filter", node.name, FILTERS)
+            what, pattern = unknown("filter", node.name, FILTERS), _name(node.name)
         elif isinstance(node, nodes.Test) and node.name not in TESTS:
-            what = unknown("test", node.name, TESTS)
+            what, pattern = unknown("test", node.name, TESTS), _name(node.name)
         if what:
-            yield TemplateFault(_line(text, node.lineno), f"template: {what}", "template")
+            offset = _where(text, node.lineno, pattern)
+            yield TemplateFault(offset, f"template: {what}", "template")
 
 
 def _all(tree: nodes.Node) -> Iterator[nodes.Node]:
@@ -242,7 +257,7 @@ def _names(tree: nodes.Template, text: str, known: tuple[str, ...]) -> Iterator[
     for name in tree.find_all(nodes.Name):
         if name.ctx == "load" and name.name not in told:
             told.add(name.name)
-            offset = _where(text, name.lineno, name.name)
+            offset = _where(text, name.lineno, _name(name.name))
             message = "template: " + unknown("variable", name.name, known)
             yield TemplateFault(offset, message, "template-variable")
 
@@ -258,7 +273,7 @@ def _members(
         if attribute not in table[owner.name]:
             known = choices(table[owner.name]) or "none"
             message = f"template: unknown variable '{owner.name}.{attribute}'; known: {known}"
-            offset = _where(text, node.lineno, owner.name)
+            offset = _where(text, node.lineno, _name(owner.name))
             yield TemplateFault(offset, message, "template-variable")
 
 

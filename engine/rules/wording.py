@@ -27,7 +27,12 @@ def guess(word: str, known: Iterable[str]) -> str:
     return nearest(word, known) if len(word) <= _SHOWN else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """Return the sentence about the unknown `word`: what is known, and the nearest guess."""
+def unknown(what: str, word: str, known: Iterable[str], *, of: str = "") -> str:
+    """Return the sentence about the unknown `word`: what is known, and the nearest guess.
+
+    `what` is what it should have been (field, sink), `of` whose it should be.
+    """
     words = list(known)
-    return f"unknown {what} {quoted(word)}; known: {choices(words)}{guess(word, words)}"
+    owner = f" of {of}" if of else ""
+    listed = choices(words) or "none"
+    return f"unknown {what} {quoted(word)}{owner}; known: {listed}{guess(word, words)}"
