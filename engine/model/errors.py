@@ -36,6 +36,10 @@ class Fenced(StoreError):
     """Somebody with a newer epoch owns this partition: drop the state, never retry."""
 
 
+class IllegalMove(DogwatchError):
+    """A state machine was asked for a move that its table does not have."""
+
+
 class ClusterError(DogwatchError):
     """A cluster did not answer, or answered no; `reason` is a short stable word.
 

@@ -1,1 +1,1 @@
-"""engine/store."""
+"""What is durable: checkpoints, firings, missions, deliveries, quarantine."""

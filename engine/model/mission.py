@@ -1,0 +1,92 @@
+"""The life of a mission: its states, the one table of moves, and the row that is durable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from engine.model.errors import IllegalMove
+from engine.model.report import Report
+
+MAX_CRASHES = 5
+"""A run that crashed its worker this often is parked as failed."""
+
+
+class MissionState(StrEnum):
+    """Where a mission stands; done and failed are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class MissionEvent(StrEnum):
+    """What moves a mission.
+
+    claim: a worker took it. finish: its report stands. fail: it has no good result.
+    crash: its worker died before either. park: it crashed too often.
+    """
+
+    CLAIM = "claim"
+    FINISH = "finish"
+    FAIL = "fail"
+    CRASH = "crash"
+    PARK = "park"
+
+
+MOVES: Mapping[tuple[MissionState, MissionEvent], MissionState] = {
+    (MissionState.QUEUED, MissionEvent.CLAIM): MissionState.RUNNING,
+    (MissionState.QUEUED, MissionEvent.FAIL): MissionState.FAILED,
+    (MissionState.RUNNING, MissionEvent.FINISH): MissionState.DONE,
+    (MissionState.RUNNING, MissionEvent.FAIL): MissionState.FAILED,
+    (MissionState.RUNNING, MissionEvent.CRASH): MissionState.QUEUED,
+    (MissionState.RUNNING, MissionEvent.PARK): MissionState.FAILED,
+}
+
+
+def move(state: MissionState, event: MissionEvent) -> MissionState:
+    """Return the state after `event`.
+
+    Raises:
+        IllegalMove: the table has no such move.
+    """
+    try:
+        return MOVES[state, event]
+    except KeyError:
+        allowed = ", ".join(e for s, e in MOVES if s is state) or "nothing, it is final"
+        raise IllegalMove(f"mission is {state}: '{event}' is no move; allowed: {allowed}") from None
+
+
+@dataclass(frozen=True)
+class MissionRow:
+    """One mission as the store holds it.
+
+    Attributes:
+        firing: id of the firing that launched it, empty for a person's run.
+        key: group key of that firing.
+        clusters: names, frozen at the start; empty stands for all.
+        outcome: of the report (see engine.model.report.Outcome), empty before.
+        reason: why it failed, where there is no report.
+        crashes: workers that died over it.
+        owner: worker that runs it.
+        created, started, finished: aware UTC.
+    """
+
+    id: str
+    kind: str
+    params: Mapping[str, Any]
+    created: datetime
+    rule: str = ""
+    firing: str = ""
+    key: Mapping[str, str] = field(default_factory=dict)
+    clusters: tuple[str, ...] = ()
+    state: MissionState = MissionState.QUEUED
+    outcome: str = ""
+    reason: str = ""
+    crashes: int = 0
+    owner: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    report: Report | None = None

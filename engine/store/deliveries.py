@@ -1,0 +1,253 @@
+"""The outbox in the store: what waits for which sink, in order, and what became of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select, update
+
+from engine.model.delivery import Delivery, Receipt
+from engine.model.errors import StoreError
+from engine.model.instant import from_us, to_us
+from engine.store.database import Database
+from engine.store.dialect import insert_new
+from engine.store.outbox import GIVE_UP_AFTER, DeliveryEvent, DeliveryState, backoff_us, move
+from engine.store.schema import deliveries
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery as the outbox holds it; instants are wall clock, aware UTC.
+
+    Attributes:
+        since: start of the 72 hours: when it was made, or replayed.
+        due: when it may be tried next.
+        error: of the last attempt; for a dead letter why it was given up.
+        receipt: what the receiver answered.
+    """
+
+    delivery: Delivery
+    state: DeliveryState
+    attempts: int
+    created: datetime
+    since: datetime
+    due: datetime
+    ended: datetime | None
+    error: str
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What waits for one sink: how many, and since when the oldest does."""
+
+    count: int = 0
+    oldest: datetime | None = None
+
+
+class Outbox(Database):
+    """The part of the store that holds deliveries."""
+
+    def due(self, sink: str, now: datetime, limit: int = 20) -> list[DeliveryRow]:
+        """Return what may be tried now, oldest first, at most one of an incident.
+
+        The earliest waiting delivery of an incident holds back its later ones.
+        """
+        earlier = deliveries.alias("earlier")
+        held_back = (
+            select(earlier.c.seq)
+            .where(
+                earlier.c.incident == deliveries.c.incident,
+                earlier.c.sink == sink,
+                earlier.c.state == DeliveryState.WAITING.value,
+                earlier.c.seq < deliveries.c.seq,
+            )
+            .exists()
+        )
+        query = (
+            _waiting(sink)
+            .where(deliveries.c.next_at <= to_us(now), ~held_back)
+            .order_by(deliveries.c.seq)
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [_delivery(row) for row in connection.execute(query)]
+
+    def next_due(self, sink: str) -> datetime | None:
+        """Return when the next waiting delivery of `sink` may be tried, None for never."""
+        first = _waiting(sink).with_only_columns(func.min(deliveries.c.next_at))
+        with self.read() as connection:
+            at = connection.execute(first).scalar()
+        return None if at is None else from_us(at)
+
+    def attempted(self, key: str, now: datetime) -> None:
+        """Count an attempt, before it is made."""
+        with self.write() as connection:
+            _set(connection, key, attempts=deliveries.c.attempts + 1, attempted_at=to_us(now))
+
+    def sent(self, key: str, receipt: Receipt, now: datetime) -> None:
+        """Mark that the receiver said yes."""
+        with self.write() as connection:
+            _set(
+                connection,
+                key,
+                state=_moved(connection, key, DeliveryEvent.ACCEPTED),
+                ended_at=to_us(now),
+                error="",
+                detail=receipt.detail,
+                thread=receipt.thread,
+            )
+
+    def retry(
+        self, key: str, now: datetime, error: str, retry_after_s: float | None = None
+    ) -> DeliveryState:
+        """Let a delivery wait for its next attempt, or give it up 72 hours after it began.
+
+        Returns:
+            waiting, or given_up.
+        """
+        with self.write() as connection:
+            row = _held(connection, key)
+            expired = now - from_us(row.since) >= GIVE_UP_AFTER
+            event = DeliveryEvent.EXPIRED if expired else DeliveryEvent.RETRYABLE
+            state = move(DeliveryState(row.state), event)
+            wait = backoff_us(row.attempts, self._chance(), retry_after_s)
+            values: dict[str, Any] = {"state": state, "error": error}
+            if expired:
+                hours = GIVE_UP_AFTER.total_seconds() / 3600
+                values["error"] = f"not taken within {hours:g} h; last: {error}"
+                values["ended_at"] = to_us(now)
+            else:
+                values["next_at"] = to_us(now) + wait
+            _set(connection, key, **values)
+        return state
+
+    def give_up(self, key: str, reason: str, now: datetime) -> None:
+        """Make a delivery that was rejected a dead letter."""
+        with self.write() as connection:
+            state = _moved(connection, key, DeliveryEvent.REJECTED)
+            _set(connection, key, state=state, error=reason, ended_at=to_us(now))
+
+    def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
+        """Return what was given up and not dropped, the oldest first."""
+        query = (
+            select(deliveries)
+            .where(
+                deliveries.c.state == DeliveryState.GIVEN_UP.value,
+                deliveries.c.dropped_at.is_(None),
+            )
+            .order_by(deliveries.c.seq)
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [_delivery(row) for row in connection.execute(query)]
+
+    def replay(self, key: str) -> None:
+        """Let a dead letter wait again, with the same key and 72 new hours."""
+        now = self.now_us()
+        with self.write() as connection:
+            _set(
+                connection,
+                key,
+                state=_moved(connection, key, DeliveryEvent.REPLAYED),
+                since=now,
+                next_at=now,
+                attempts=0,
+                ended_at=None,
+                dropped_at=None,
+            )
+
+    def drop(self, key: str) -> None:
+        """Put a dead letter away for good.
+
+        Raises:
+            StoreError: there is no such delivery, or it is no dead letter.
+        """
+        with self.write() as connection:
+            state = _held(connection, key).state
+            if state != DeliveryState.GIVEN_UP:
+                raise StoreError(f"delivery '{key}' is {state}; only a dead letter can be dropped")
+            _set(connection, key, dropped_at=self.now_us())
+
+    def pending(self, sink: str) -> Backlog:
+        """Return how much waits for `sink`, and since when."""
+        sizes = _waiting(sink).with_only_columns(func.count(), func.min(deliveries.c.created_at))
+        with self.read() as connection:
+            count, oldest = connection.execute(sizes).one()
+        return Backlog(count, None if oldest is None else from_us(oldest))
+
+    def thread(self, sink: str, incident: str) -> dict[str, Any] | None:
+        """Return what the first delivery of `incident` that `sink` took gave for the next ones."""
+        query = (
+            select(deliveries.c.thread)
+            .where(
+                deliveries.c.incident == incident,
+                deliveries.c.sink == sink,
+                deliveries.c.state == DeliveryState.SENT.value,
+            )
+            .order_by(deliveries.c.seq)
+        )
+        with self.read() as connection:
+            found = [thread for thread in connection.execute(query).scalars() if thread]
+        return found[0] if found else None
+
+
+def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int) -> list[str]:
+    """Let the deliveries that are new wait; return their keys."""
+    rows: list[dict[str, Any]] = [
+        {
+            "key": delivery.key,
+            "sink": delivery.sink,
+            "change": delivery.change.value,
+            "incident": delivery.incident,
+            "mission": delivery.mission or "",
+            "body": delivery.model_dump_json(),
+            "state": DeliveryState.WAITING.value,
+            "attempts": 0,
+            "created_at": now_us,
+            "since": now_us,
+            "next_at": now_us,
+            "error": "",
+            "detail": "",
+            "thread": {},
+        }
+        for delivery in new
+    ]
+    return insert_new(connection, deliveries, rows, deliveries.c.key)
+
+
+def _waiting(sink: str) -> Select[Any]:
+    return select(deliveries).where(
+        deliveries.c.state == DeliveryState.WAITING.value, deliveries.c.sink == sink
+    )
+
+
+def _held(connection: Connection, key: str) -> Row[Any]:
+    query = select(deliveries).where(deliveries.c.key == key).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise StoreError(f"there is no delivery '{key}'")
+    return row
+
+
+def _moved(connection: Connection, key: str, event: DeliveryEvent) -> DeliveryState:
+    return move(DeliveryState(_held(connection, key).state), event)
+
+
+def _set(connection: Connection, key: str, **values: Any) -> None:
+    connection.execute(update(deliveries).where(deliveries.c.key == key).values(values))
+
+
+def _delivery(row: Row[Any]) -> DeliveryRow:
+    return DeliveryRow(
+        delivery=Delivery.model_validate_json(row.body),
+        state=DeliveryState(row.state),
+        attempts=row.attempts,
+        created=from_us(row.created_at),
+        since=from_us(row.since),
+        due=from_us(row.next_at),
+        ended=None if row.ended_at is None else from_us(row.ended_at),
+        error=row.error,
+        receipt=Receipt(detail=row.detail, thread=row.thread),
+    )

@@ -1,0 +1,72 @@
+"""The life of a delivery: it waits until its receiver said yes, or no for good.
+
+Source of the waiting times: full jitter, "Exponential Backoff And Jitter", AWS Architecture
+Blog, 2015.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+
+from engine.model.errors import IllegalMove
+from engine.model.instant import MICROS
+
+BASE_US = MICROS
+CAP_US = 300 * MICROS
+GIVE_UP_AFTER = timedelta(hours=72)
+_DOUBLINGS = 9
+"""After so many the cap is reached."""
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands. Only given_up can be left again, by a person's replay."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+class DeliveryEvent(StrEnum):
+    """What an attempt, time, or a person does to a delivery."""
+
+    ACCEPTED = "accepted"
+    RETRYABLE = "retryable"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+
+
+MOVES: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
+    (DeliveryState.WAITING, DeliveryEvent.ACCEPTED): DeliveryState.SENT,
+    (DeliveryState.WAITING, DeliveryEvent.RETRYABLE): DeliveryState.WAITING,
+    (DeliveryState.WAITING, DeliveryEvent.REJECTED): DeliveryState.GIVEN_UP,
+    (DeliveryState.WAITING, DeliveryEvent.EXPIRED): DeliveryState.GIVEN_UP,
+    (DeliveryState.GIVEN_UP, DeliveryEvent.REPLAYED): DeliveryState.WAITING,
+}
+
+
+def move(state: DeliveryState, event: DeliveryEvent) -> DeliveryState:
+    """Return the state after `event`.
+
+    Raises:
+        IllegalMove: the table has no such move.
+    """
+    try:
+        return MOVES[state, event]
+    except KeyError:
+        allowed = ", ".join(e for s, e in MOVES if s is state) or "nothing, it is final"
+        raise IllegalMove(
+            f"delivery is {state}: '{event}' is no move; allowed: {allowed}"
+        ) from None
+
+
+def backoff_us(attempts: int, chance: float, retry_after_s: float | None) -> int:
+    """Return the microseconds to wait after the `attempts`-th attempt failed.
+
+    Args:
+        attempts: attempts made so far, from 1.
+        chance: in [0, 1), the jitter.
+        retry_after_s: what the receiver asked for, the least to wait.
+    """
+    ceiling = min(CAP_US, BASE_US << min(max(attempts - 1, 0), _DOUBLINGS))
+    return max(int(ceiling * chance), int((retry_after_s or 0) * MICROS))

@@ -1,0 +1,128 @@
+"""Trace: the whole path of anything, from the signal to the receiver's answer."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select
+
+from engine.model.instant import from_us
+from engine.store.database import Database
+from engine.store.schema import deliveries, firings, journal, missions, signals, transitions
+
+
+@dataclass(frozen=True)
+class Record:
+    """One station of the path.
+
+    Attributes:
+        noun: signal, firing, transition, mission, step, report or delivery.
+        id: its id; a transition, step or report has the one of its parent.
+        parent: id of the record that caused it, empty for the first.
+        at: when it came to be, aware UTC; stream time of a signal, firing and transition.
+        what: its fields, JSON values.
+    """
+
+    noun: str
+    id: str
+    parent: str
+    at: datetime
+    what: Mapping[str, Any]
+
+
+class Trace(Database):
+    """The part of the store that answers `dogwatch show ID`."""
+
+    def trace(self, wanted: str) -> list[Record]:
+        """Return the path that the id `wanted` lies on, causes before what they caused.
+
+        `wanted` is the id of a signal, firing, mission, delivery or finding; the list is empty
+        where nothing has it. A signal that no firing came of is not kept.
+        """
+        with self.read() as connection:
+            own, lone = _roots(connection, wanted)
+            found: list[Record] = []
+            for firing in own:
+                found.extend(_of_firing(connection, firing))
+            for mission in lone:
+                found.extend(_of_mission(connection, mission))
+            return list({(r.noun, r.id, r.at, _step(r)): r for r in found}.values())
+
+
+def _roots(connection: Connection, wanted: str) -> tuple[list[str], list[Row[Any]]]:
+    """Return the firings that `wanted` belongs to, and the missions that have no firing."""
+    own = _ids(connection, firings, or_(firings.c.id == wanted, firings.c.cause == wanted))
+    own += connection.execute(
+        select(transitions.c.firing).where(transitions.c.cause == wanted)
+    ).scalars()
+    told = connection.execute(select(deliveries).where(deliveries.c.key == wanted)).all()
+    own += [row.incident for row in told]
+    match: ColumnElement[bool] = missions.c.id.in_([wanted, *(row.mission for row in told)])
+    if wanted.startswith("x-"):
+        match = or_(match, missions.c.report.contains(f'"{wanted}"', autoescape=True))
+    runs = connection.execute(select(missions).where(match).order_by(missions.c.seq)).all()
+    own += [row.firing for row in runs]
+    held = _ids(connection, firings, firings.c.id.in_(own))
+    return held, [row for row in runs if row.firing not in held]
+
+
+def _ids(connection: Connection, table: Table, where: Any) -> list[str]:
+    query = select(table.c.id).where(where).order_by(table.c.opened_at, table.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def _of_firing(connection: Connection, firing: str) -> Iterator[Record]:
+    row = connection.execute(select(firings).where(firings.c.id == firing)).one()
+    yield from _causes(connection, [row.cause])
+    what = _fields(row, "rule", "key", "state", "value", "reason", "members", "labels")
+    yield Record("firing", firing, row.cause, from_us(row.opened_at), what)
+    moves = select(transitions).where(transitions.c.firing == firing)
+    for move in connection.execute(moves.order_by(transitions.c.seq)).all():
+        what = _fields(move, "state", "reason", "value", "cause")
+        yield Record("transition", firing, firing, from_us(move.at), what)
+    told = select(deliveries).where(deliveries.c.incident == firing, deliveries.c.mission == "")
+    yield from _deliveries(connection.execute(told.order_by(deliveries.c.seq)), firing)
+    runs = select(missions).where(missions.c.firing == firing).order_by(missions.c.seq)
+    for run in connection.execute(runs).all():
+        yield from _of_mission(connection, run)
+
+
+def _causes(connection: Connection, ids: Iterable[str]) -> Iterator[Record]:
+    query = select(signals).where(signals.c.id.in_([name for name in ids if name]))
+    for row in connection.execute(query).all():
+        event = json.loads(row.record)[0]
+        yield Record("signal", row.id, "", datetime.fromisoformat(event["time"]), event)
+
+
+def _of_mission(connection: Connection, row: Row[Any]) -> Iterator[Record]:
+    what = _fields(row, "kind", "params", "rule", "clusters", "state", "outcome", "reason")
+    times = {"crashes": row.crashes, "started": _iso(row.started_at)}
+    yield Record("mission", row.id, row.firing, from_us(row.created_at), {**what, **times})
+    steps = select(journal).where(journal.c.mission == row.id).order_by(journal.c.at)
+    for step in connection.execute(steps).all():
+        yield Record("step", row.id, row.id, from_us(step.at), _fields(step, "step", "result"))
+    if row.report is not None:
+        yield Record("report", row.id, row.id, from_us(row.finished_at), json.loads(row.report))
+    told = select(deliveries).where(deliveries.c.mission == row.id).order_by(deliveries.c.seq)
+    yield from _deliveries(connection.execute(told), row.id)
+
+
+def _deliveries(rows: Iterable[Row[Any]], parent: str) -> Iterator[Record]:
+    for row in rows:
+        what = _fields(row, "sink", "change", "state", "attempts", "error", "detail")
+        times = {"ended": _iso(row.ended_at), "due": _iso(row.next_at)}
+        yield Record("delivery", row.key, parent, from_us(row.created_at), {**what, **times})
+
+
+def _fields(row: Row[Any], *names: str) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else from_us(at).isoformat()
+
+
+def _step(record: Record) -> str:
+    return str(record.what.get("step") or record.what.get("state") or "")
