@@ -3,7 +3,6 @@
 Source: SQLite file format and WAL format, sqlite.org/fileformat2.html.
 """
 
-import fcntl
 import os
 import sqlite3
 import struct
@@ -166,24 +165,3 @@ def _wal_sum(content: bytes, start: tuple[int, int], magic: int) -> tuple[int, i
         first = (first + words[index] + second) & 0xFFFFFFFF
         second = (second + words[index + 1] + first) & 0xFFFFFFFF
     return first, second
-
-
-class Ownership:
-    """The one process that may run on a file; the system ends it with the process."""
-
-    def __init__(self, path: Path) -> None:
-        self._handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = os.pread(self._handle, 20, 0).decode(errors="replace").strip() or "unknown"
-            os.close(self._handle)
-            raise StoreError(
-                f"{path}: process {holder} runs on it already; stop that one"
-            ) from error
-        os.ftruncate(self._handle, 0)
-        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        """Let another process own the file."""
-        os.close(self._handle)

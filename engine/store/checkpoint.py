@@ -17,6 +17,8 @@ from engine.store.missions import add_launches
 from engine.store.quarantine import Quarantined, add_quarantined
 from engine.store.schema import evaluator_state, partitions, signals
 
+__all__ = ["Checkpoint", "Checkpoints", "Commit", "Committed", "Quarantined"]
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -16,7 +16,7 @@ from engine.model.errors import StoreError
 from engine.model.ids import canonical
 from engine.model.instant import to_us
 from engine.model.ports import Clock
-from engine.sqlite import PRAGMAS, Ownership, explain, prepare, translated
+from engine.sqlite import PRAGMAS, explain, prepare
 from engine.store.dialect import begin
 from engine.store.migrate import migrate
 
@@ -34,7 +34,6 @@ class Database:
         self._clock = clock
         self._chance = chance
         self._writing = threading.Lock()
-        self._owned: Ownership | None = None
 
     @classmethod
     def open(cls, path: str | Path, *, clock: Clock, chance: Callable[[], float] = random) -> Self:
@@ -62,19 +61,6 @@ class Database:
     def close(self) -> None:
         """Close every connection; a second call does nothing."""
         self._engine.dispose()
-        if self._owned is not None:
-            self._owned.release()
-            self._owned = None
-
-    def own(self) -> None:
-        """Keep other processes from owning this store until it is closed or this one dies.
-
-        Raises:
-            StoreError: another process owns it.
-        """
-        if self._owned is None:
-            with translated(self._path):
-                self._owned = Ownership(self._path)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

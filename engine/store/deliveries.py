@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
@@ -38,8 +38,7 @@ class DeliveryRow:
     receipt: Receipt
 
 
-@dataclass(frozen=True)
-class Backlog:
+class Backlog(NamedTuple):
     """What waits for one sink: how many, and since when the oldest does."""
 
     count: int = 0
@@ -49,7 +48,7 @@ class Backlog:
 class Outbox(Database):
     """The part of the store that holds deliveries."""
 
-    def due(self, sink: str, now: datetime, limit: int = 20) -> list[DeliveryRow]:
+    def due(self, sink: str, now: datetime, limit: int = 20) -> list[Delivery]:
         """Return what may be tried now, oldest first, at most one of an incident.
 
         The earliest waiting delivery of an incident holds back its later ones.
@@ -72,7 +71,8 @@ class Outbox(Database):
             .limit(limit)
         )
         with self.read() as connection:
-            return [_delivery(row) for row in connection.execute(query)]
+            found = connection.execute(query.with_only_columns(deliveries.c.body)).scalars()
+            return [Delivery.model_validate_json(body) for body in found]
 
     def next_due(self, sink: str) -> datetime | None:
         """Return when the next waiting delivery of `sink` may be tried, None for never."""
@@ -81,18 +81,24 @@ class Outbox(Database):
             at = connection.execute(first).scalar()
         return None if at is None else from_us(at)
 
-    def attempted(self, key: str, now: datetime) -> None:
-        """Count an attempt, before it is made."""
+    def enqueue(self, new: Iterable[Delivery]) -> list[str]:
+        """Let the deliveries that are new wait; return their keys."""
         with self.write() as connection:
-            _set(connection, key, attempts=deliveries.c.attempts + 1, attempted_at=to_us(now))
+            return add_deliveries(connection, new, self.now_us())
 
     def sent(self, key: str, receipt: Receipt, now: datetime) -> None:
-        """Mark that the receiver said yes."""
+        """Mark that the receiver said yes.
+
+        Raises:
+            IllegalMove: the delivery does not wait.
+        """
         with self.write() as connection:
+            row = _held(connection, key)
             _set(
                 connection,
                 key,
-                state=_moved(connection, key, DeliveryEvent.ACCEPTED),
+                state=move(DeliveryState(row.state), DeliveryEvent.ACCEPTED),
+                attempts=row.attempts + 1,
                 ended_at=to_us(now),
                 error="",
                 detail=receipt.detail,
@@ -101,33 +107,39 @@ class Outbox(Database):
 
     def retry(
         self, key: str, now: datetime, error: str, retry_after_s: float | None = None
-    ) -> DeliveryState:
+    ) -> bool:
         """Let a delivery wait for its next attempt, or give it up 72 hours after it began.
 
         Returns:
-            waiting, or given_up.
+            Whether it was given up.
         """
         with self.write() as connection:
             row = _held(connection, key)
-            expired = now - from_us(row.since) >= GIVE_UP_AFTER
-            event = DeliveryEvent.EXPIRED if expired else DeliveryEvent.RETRYABLE
-            state = move(DeliveryState(row.state), event)
-            wait = backoff_us(row.attempts, self._chance(), retry_after_s)
-            values: dict[str, Any] = {"state": state, "error": error}
-            if expired:
+            late = now - from_us(row.since) >= GIVE_UP_AFTER
+            state = DeliveryState(row.state)
+            if late:
                 hours = GIVE_UP_AFTER.total_seconds() / 3600
-                values["error"] = f"not taken within {hours:g} h; last: {error}"
-                values["ended_at"] = to_us(now)
-            else:
-                values["next_at"] = to_us(now) + wait
-            _set(connection, key, **values)
-        return state
+                error = f"not taken within {hours:g} h; last: {error}"
+                _end(connection, row, move(state, DeliveryEvent.EXPIRED), error, now)
+                return True
+            attempts = row.attempts + 1
+            _set(
+                connection,
+                key,
+                state=move(state, DeliveryEvent.RETRYABLE),
+                attempts=attempts,
+                error=error,
+                next_at=to_us(now) + backoff_us(attempts, self._chance(), retry_after_s),
+            )
+        return False
 
     def give_up(self, key: str, reason: str, now: datetime) -> None:
-        """Make a delivery that was rejected a dead letter."""
+        """Make a delivery that was rejected a dead letter; one that is stays as it is."""
         with self.write() as connection:
-            state = _moved(connection, key, DeliveryEvent.REJECTED)
-            _set(connection, key, state=state, error=reason, ended_at=to_us(now))
+            row = _held(connection, key)
+            if row.state != DeliveryState.GIVEN_UP:
+                state = move(DeliveryState(row.state), DeliveryEvent.REJECTED)
+                _end(connection, row, state, reason, now)
 
     def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
         """Return what was given up and not dropped, the oldest first."""
@@ -147,10 +159,11 @@ class Outbox(Database):
         """Let a dead letter wait again, with the same key and 72 new hours."""
         now = self.now_us()
         with self.write() as connection:
+            row = _held(connection, key)
             _set(
                 connection,
                 key,
-                state=_moved(connection, key, DeliveryEvent.REPLAYED),
+                state=move(DeliveryState(row.state), DeliveryEvent.REPLAYED),
                 since=now,
                 next_at=now,
                 attempts=0,
@@ -231,8 +244,11 @@ def _held(connection: Connection, key: str) -> Row[Any]:
     return row
 
 
-def _moved(connection: Connection, key: str, event: DeliveryEvent) -> DeliveryState:
-    return move(DeliveryState(_held(connection, key).state), event)
+def _end(
+    connection: Connection, row: Row[Any], state: DeliveryState, error: str, now: datetime
+) -> None:
+    values = {"state": state, "error": error, "ended_at": to_us(now)}
+    _set(connection, row.key, **values, attempts=row.attempts + 1)
 
 
 def _set(connection: Connection, key: str, **values: Any) -> None:

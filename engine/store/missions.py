@@ -26,6 +26,9 @@ class Recovered:
     queued: tuple[str, ...] = ()
     parked: tuple[str, ...] = ()
 
+    def __bool__(self) -> bool:
+        return bool(self.queued or self.parked)
+
 
 class Missions(Database):
     """The part of the store that holds missions."""

@@ -9,13 +9,15 @@ from hashlib import sha256
 from sqlalchemy import Connection, delete, select
 
 from engine.model.ids import digest
-from engine.model.instant import from_us
+from engine.model.instant import from_us, to_us
 from engine.store.database import Database
 from engine.store.dialect import insert_new, upsert
 from engine.store.schema import quarantine, quarantine_counts
 
 KEEP = 10_000
 """Elements kept; of older ones only the count stays."""
+OUTSIDE = -1
+"""The partition of what never came onto the bus: every arrival is a new one."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Quarantined:
 
 class Quarantine(Database):
     """The part of the store that holds what could not be read."""
+
+    def quarantine(self, bad: Sequence[Quarantined], now: datetime) -> None:
+        """Keep and count elements that never came onto the bus."""
+        with self.write() as connection:
+            add_quarantined(connection, OUTSIDE, bad, to_us(now))
 
     def quarantined(self, limit: int = 100) -> list[Quarantined]:
         """Return the newest elements."""
@@ -56,8 +63,10 @@ def add_quarantined(
 ) -> None:
     """Keep and count the elements that are new."""
     rows = {}
-    for one in bad:
-        place = digest([partition, one.offset, one.reason, sha256(one.raw).hexdigest()])
+    for number, one in enumerate(bad):
+        arrival = [now_us, number] if partition == OUTSIDE else []
+        content = sha256(one.raw).hexdigest()
+        place = digest([partition, one.offset, one.reason, content, *arrival])
         rows[place] = {
             "id": place,
             "partition": partition,

@@ -14,7 +14,7 @@ _LAST_GOOD = "rules"
 class RuleSets(Database):
     """The part of the store that holds rule files."""
 
-    def save_rules(self, digest: str, texts: Mapping[str, bytes]) -> None:
+    def keep_rules(self, digest: str, texts: Mapping[str, bytes]) -> None:
         """Keep `texts` (path -> content) as the last good rule set, named by `digest`."""
         rows = [{"digest": digest, "path": path, "text": text} for path, text in texts.items()]
         with self.write() as connection:
@@ -22,8 +22,8 @@ class RuleSets(Database):
             upsert(connection, meta, [{"key": _LAST_GOOD, "value": digest}])
             connection.execute(delete(rule_files).where(rule_files.c.digest != digest))
 
-    def last_rules(self) -> tuple[str, dict[str, bytes]] | None:
-        """Return (digest, path -> content) of the last good rule set, None where none was."""
+    def last_rules(self) -> dict[str, bytes] | None:
+        """Return path -> content of the last good rule set, None where none was."""
         with self.read() as connection:
             digest = connection.execute(
                 select(meta.c.value).where(meta.c.key == _LAST_GOOD)
@@ -33,5 +33,4 @@ class RuleSets(Database):
             query = select(rule_files.c.path, rule_files.c.text).where(
                 rule_files.c.digest == digest
             )
-            texts = dict(connection.execute(query.order_by(rule_files.c.path)).all())
-        return digest, texts
+            return dict(connection.execute(query.order_by(rule_files.c.path)).all())

@@ -125,7 +125,6 @@ deliveries = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("next_at", BigInteger, nullable=False),
-    Column("attempted_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("error", Text, nullable=False),
     Column("detail", Text, nullable=False),

@@ -115,7 +115,6 @@ def _outbox() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("next_at", sa.BigInteger(), nullable=False),
-        sa.Column("attempted_at", sa.BigInteger()),
         sa.Column("ended_at", sa.BigInteger()),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
