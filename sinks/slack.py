@@ -1,0 +1,199 @@
+"""Slack: one thread per incident by a bot token, or plain messages by an incoming webhook."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from engine.model.delivery import Change, Delivery, Receipt
+from engine.model.errors import Rejected, Retryable
+from engine.report import fallback, to_blocks
+from sinks.answers import judge, retry_after
+from sinks.egress import Answer, EgressOptions, target_of
+from sinks.registry import Line, Thread, sink
+from sinks.secret import one_of, reveal
+
+RETRY_WORDS = frozenset(
+    {
+        "accesslimited",
+        "fatal_error",
+        "internal_error",
+        "message_limit_exceeded",
+        "ratelimited",
+        "rate_limited",
+        "request_timeout",
+        "rollup_error",
+        "service_unavailable",
+        "team_added_to_org",
+        "team_not_found",
+    }
+)
+"""Error words of Slack after which the same request may succeed; all others are final."""
+
+GONE_WORDS = frozenset(
+    {"cant_update_message", "edit_window_closed", "is_inactive", "message_not_found"}
+)
+"""Error words that say: the first message can no longer be edited."""
+
+_WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class SlackConfig(EgressOptions):
+    """A channel, by one of two ways.
+
+    Attributes:
+        token: bot token with chat:write; needs `channel`. Or `token_file`.
+        channel: id or #name of a channel the bot is in.
+        webhook_url: URL of an incoming webhook, a secret. Or `webhook_url_file`. No threads.
+        base_url: where the Web API is.
+    """
+
+    token: SecretStr | None = None
+    token_file: str | None = None
+    channel: str = Field(default="", pattern=r"^(#?[^\s#@<>&]{1,80})?$")
+    webhook_url: SecretStr | None = None
+    webhook_url_file: str | None = None
+    base_url: str = "https://slack.com/api"
+
+    @property
+    def by_webhook(self) -> bool:
+        """Whether messages go by an incoming webhook."""
+        return self.webhook_url is not None or self.webhook_url_file is not None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        one_of(self, "token", needed=not self.by_webhook)
+        one_of(self, "webhook_url", needed=False)
+        if self.by_webhook and (self.token or self.token_file or self.channel):
+            raise ValueError("a webhook_url excludes token and channel")
+        if not self.by_webhook and not self.channel:
+            raise ValueError("with a token the channel is needed")
+        target_of(self.base_url, allow_http=self.allow_loopback_http)
+        if self.webhook_url is not None:
+            target_of(self.webhook_url.get_secret_value(), allow_http=self.allow_loopback_http)
+        return self
+
+
+class _Refused(Rejected):
+    """Slack answered with an error word that is final."""
+
+    def __init__(self, word: str, method: str) -> None:
+        self.word = word
+        super().__init__(f"Slack refused {method}: {word}")
+
+
+@sink("slack", config=SlackConfig)
+async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread | None) -> Receipt:
+    """Post to the channel; what follows an incident goes into its thread.
+
+    A resolve edits the first message and says so in the thread, as an edit alone tells nobody.
+
+    Args:
+        line: options, clock and client.
+        delivery: what to tell.
+        thread: `channel` and `ts` of the first message of the incident.
+
+    Raises:
+        Retryable: 429 (with its wait), 5xx, no answer, or a word of RETRY_WORDS.
+        Rejected: any other refusal.
+
+    Source: Slack Web API chat.postMessage and chat.update, incoming webhooks.
+    """
+    if line.options.by_webhook:
+        return await _send_by_webhook(line, delivery)
+    message = {"text": fallback(delivery), "blocks": to_blocks(delivery)}
+    if thread is None or not thread.get("ts"):
+        first = {"channel": line.options.channel, **message}
+        posted = await _call(line, delivery, "chat.postMessage", first)
+        return Receipt(detail="posted", thread=_thread_of(posted))
+    if delivery.change is Change.RESOLVE:
+        message = await _edit_first(line, delivery, thread, message)
+    reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **message}
+    await _call(line, delivery, "chat.postMessage", reply)
+    return Receipt(detail="posted to the thread", thread=dict(thread))
+
+
+async def _edit_first(
+    line: Line[SlackConfig], delivery: Delivery, thread: Thread, message: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Edit the first message; return what is left to say in the thread."""
+    first = {"channel": thread["channel"], "ts": thread["ts"]}
+    try:
+        await _call(line, delivery, "chat.update", {**first, **message})
+    except _Refused as refused:
+        if refused.word not in GONE_WORDS:
+            raise
+        return dict(message)
+    return {"text": message["text"]}
+
+
+async def _send_by_webhook(line: Line[SlackConfig], delivery: Delivery) -> Receipt:
+    options = line.options
+    url = reveal(options.webhook_url, options.webhook_url_file) or ""
+    message = {"text": fallback(delivery), "blocks": to_blocks(delivery)}
+    answer = await _post(line, url, message, {"Idempotency-Key": delivery.key})
+    text = answer.body.decode(errors="replace").strip()
+    _judge(line, answer, "the incoming webhook", text if _WORD.fullmatch(text) else "")
+    return Receipt(detail="posted")
+
+
+async def _call(
+    line: Line[SlackConfig], delivery: Delivery, method: str, arguments: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Call a method of the Web API and return its answer, whose `ok` is true."""
+    options = line.options
+    token = reveal(options.token, options.token_file) or ""
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise Retryable("the Slack token is no single word of ASCII")
+    message = {
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "metadata": {"event_type": "dogwatch_delivery", "event_payload": {"key": delivery.key}},
+        **arguments,
+    }
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": delivery.key}
+    url = f"{options.base_url.rstrip('/')}/{method}"
+    answer = await _post(line, url, message, headers)
+    _judge(line, answer, f"Slack's {method}", "")
+    return _understood(line, answer, method)
+
+
+def _understood(line: Line[SlackConfig], answer: Answer, method: str) -> Mapping[str, Any]:
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise Retryable(f"Slack's {method} answered what is no JSON object")
+    if said.get("ok") is True:
+        return said
+    word = str(said.get("error"))
+    word = word if _WORD.fullmatch(word) else "an unknown error"
+    if word in RETRY_WORDS:
+        raise Retryable(f"Slack's {method}: {word}", retry_after_s=_wait_s(line, answer))
+    raise _Refused(word, method)
+
+
+async def _post(
+    line: Line[SlackConfig], url: str, message: Mapping[str, Any], headers: Mapping[str, str]
+) -> Answer:
+    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
+    kind = {"Content-Type": "application/json; charset=utf-8"}
+    return await line.egress.post(url, body, {**kind, **headers})
+
+
+def _judge(line: Line[SlackConfig], answer: Answer, who: str, detail: str) -> None:
+    judge(answer.status, who, detail=detail, retry_after_s=_wait_s(line, answer))
+
+
+def _wait_s(line: Line[SlackConfig], answer: Answer) -> float | None:
+    return retry_after(answer.headers.get("retry-after"), line.clock.now())
+
+
+def _thread_of(posted: Mapping[str, Any]) -> dict[str, Any]:
+    channel, ts = posted.get("channel"), posted.get("ts")
+    if isinstance(channel, str) and isinstance(ts, str):
+        return {"channel": channel, "ts": ts}
+    return {}
