@@ -28,7 +28,10 @@ class SystemClock:
 class Cluster(Protocol):
     """One cluster to read from. Raises ClusterError (unreachable, forbidden, not-found)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the name in the configuration."""
+        ...
 
     async def identity(self) -> str:
         """Return the uid of the namespace kube-system."""

@@ -1,1 +1,1 @@
-"""engine/web."""
+"""HTTP pages over ports; knows no store, bus or rule."""

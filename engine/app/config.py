@@ -1,0 +1,109 @@
+"""The one configuration file, `dogwatch.yaml`: what it may hold, with its defaults."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from engine.model.config import Config
+
+NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME)]
+DEFAULT_FILE = "dogwatch.yaml"
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class ClusterConfig(Config):
+    """One cluster to watch and read.
+
+    Either `in_cluster: true`, or a context of a kubeconfig (default: its current one).
+    `exec_commands` lists the credential plugins that may be run; none by default.
+    `resources` replaces the watched resources, for example [pods, deployments.apps].
+    """
+
+    name: Name
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    exec_commands: tuple[str, ...] = ()
+    resources: tuple[str, ...] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.in_cluster and (self.kubeconfig or self.context):
+            raise ValueError("in_cluster excludes kubeconfig and context")
+        return self
+
+
+class SinkConfig(Config, extra="allow"):
+    """One sink: `type` (webhook, email, slack, console) and the options of that type."""
+
+    type: str
+
+
+class RouteConfig(Config):
+    """Where firings go whose rule has no `notify`; every label of `match` must match."""
+
+    sinks: Texts = Field(min_length=1)
+    match: dict[str, Texts] = Field(default_factory=dict)
+    on: tuple[Literal["fire", "resolve", "result"], ...] = ("fire", "resolve", "result")
+
+
+class HttpConfig(Config):
+    """Health, metrics and the receiver of CloudEvents.
+
+    `token_file` holds the bearer token of /v1/signals and /-/reload; without it both refuse.
+    """
+
+    listen: str = Field(default="127.0.0.1:9095", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    token_file: str | None = None
+
+
+class StreamConfig(Config):
+    """How the log is folded.
+
+    `lateness_s`: how long a signal may lag behind. A checkpoint is written at once when
+    something fires, else every `checkpoint_s` or `checkpoint_signals`.
+    """
+
+    lateness_s: PositiveFloat = 2.0
+    checkpoint_s: PositiveFloat = 5.0
+    checkpoint_signals: PositiveInt = 5000
+    retain_s: PositiveFloat = 7 * 86400.0
+    retain_bytes: PositiveInt = 1 << 30
+
+
+class MissionsConfig(Config):
+    """How missions run: `workers` at once, `collect_s` for one cluster, `run_s` for thinking."""
+
+    workers: PositiveInt = 2
+    collect_s: PositiveFloat = 60.0
+    run_s: PositiveFloat = 120.0
+    keep_snapshots: PositiveInt = 200
+
+
+class AppConfig(Config):
+    """The whole file. Relative paths are relative to the file."""
+
+    clusters: tuple[ClusterConfig, ...] = ()
+    data_dir: str = "data"
+    rules: Texts = ("rules",)
+    sinks: dict[Name, SinkConfig] = Field(default_factory=dict)
+    routes: tuple[RouteConfig, ...] = ()
+    http: HttpConfig = HttpConfig()
+    stream: StreamConfig = StreamConfig()
+    missions: MissionsConfig = MissionsConfig()
+    log_format: Literal["json", "text"] = "json"
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        names = [cluster.name for cluster in self.clusters]
+        double = sorted({name for name in names if names.count(name) > 1})
+        if double:
+            raise ValueError(f"clusters: more than one is named {', '.join(double)}")
+        return self

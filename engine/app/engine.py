@@ -1,0 +1,123 @@
+"""Everything that one process runs, wired together."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from engine import meters
+from engine.app.config import AppConfig
+from engine.app.configured import options
+from engine.app.delivering import Courier, tell_of_dead_letter
+from engine.app.folding import Fold
+from engine.app.lock import hold
+from engine.app.shelf import SnapshotShelf
+from engine.app.working import Workers
+from engine.bus.embedded import EmbeddedBus
+from engine.missions.notices import Route
+from engine.model.delivery import Delivery
+from engine.model.ports import Clock, Cluster
+from engine.rules.rule import RuleSet
+from engine.store.checkpoint import Committed
+from engine.store.store import Store
+from sinks.registry import make
+
+LOG = structlog.get_logger()
+
+
+class Engine:
+    """Bus, store, evaluator, workers and couriers over one data folder.
+
+    `rules` gives the rule set to start with. Use as an async context manager; `run` then
+    goes on until it is cancelled, or raises Fenced when another process took over.
+    """
+
+    def __init__(
+        self,
+        settings: AppConfig,
+        rules: Callable[[Store], RuleSet],
+        clusters: Mapping[str, Cluster],
+        clock: Clock,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._rules_for = rules
+        self._clusters = clusters
+        self._folder = Path(settings.data_dir)
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        settings, clock = self.settings, self.clock
+        try:
+            self._open.enter_context(hold(self._folder))
+            self.store = await asyncio.to_thread(
+                Store.open, self._folder / "dogwatch.db", clock=clock
+            )
+            self._open.callback(self.store.close)
+            rules = await asyncio.to_thread(self._rules_for, self.store)
+            self.bus = EmbeddedBus(self._folder / "signals.db", clock=clock)
+            self._open.push_async_callback(self.bus.aclose)
+            self.couriers = {name: self._courier(name) for name in settings.sinks}
+            routes = tuple(
+                Route(
+                    tuple(one.sinks),
+                    {name: tuple(globs) for name, globs in one.match.items()},
+                    tuple(one.on),
+                )
+                for one in settings.routes
+            )
+            recovered = await asyncio.to_thread(self.store.recover, clock.now())
+            if recovered.queued or recovered.parked:
+                LOG.warning("recovered", queued=recovered.queued, parked=recovered.parked)
+            self.fold = Fold(self.store, self.bus, rules, settings.stream, routes)
+            self._open.push_async_callback(self.fold.close)
+            shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
+            self.workers = Workers(self.store, self._clusters, shelf, settings.missions, clock)
+            self.workers.rule, self.workers.routes = self.fold.rule, routes
+            self.workers.told = self._call_couriers
+            self.fold.committed = self._committed
+        except BaseException:
+            await self._open.aclose()
+            raise
+        meters.RULES_LOADED.set(len(rules.rules))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    async def run(self) -> None:
+        """Fold, work and deliver until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.fold.run())
+            group.create_task(self.workers.run())
+            for courier in self.couriers.values():
+                group.create_task(courier.run())
+
+    def _courier(self, name: str) -> Courier:
+        config = self.settings.sinks[name]
+        sink = make(name, config.type, options(config))
+        self._open.push_async_callback(sink.aclose)
+        courier = Courier(name, sink, self.store, self.clock)
+        courier.gave_up = self._gave_up
+        return courier
+
+    def _committed(self, done: Committed) -> None:
+        if done.new_missions:
+            self.workers.call()
+        if done.new_deliveries:
+            self._call_couriers()
+
+    def _call_couriers(self) -> None:
+        for courier in self.couriers.values():
+            courier.call()
+
+    def _gave_up(self, delivery: Delivery, why: str) -> None:
+        """Tell another sink, where there is one, that `delivery` never arrived."""
+        others = [name for name in self.couriers if name != delivery.sink]
+        notice = tell_of_dead_letter(delivery, why, others, self.clock.now())
+        if notice is not None:
+            self.store.enqueue([notice])
+            self._call_couriers()

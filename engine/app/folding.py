@@ -1,0 +1,216 @@
+"""The loop: records of the bus through the evaluator into the store, one commit at a time."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from engine import meters
+from engine.app.config import StreamConfig
+from engine.bus.codec import decode, encode
+from engine.bus.embedded import EmbeddedBus
+from engine.missions.notices import Route, tell_transition
+from engine.model.delivery import Delivery
+from engine.model.errors import Fenced, StoreError
+from engine.model.firing import Launch, State, Step, Transition
+from engine.model.instant import to_us
+from engine.model.signal import Signal
+from engine.rules.rule import Rule, RuleSet
+from engine.store.checkpoint import Commit, Committed
+from engine.store.quarantine import Quarantined
+from engine.store.store import Store
+from engine.stream.evaluator import Evaluator
+
+LOG = structlog.get_logger()
+PARTITION = 0
+OPEN_LIMIT = 100_000
+RETRY_S = 1.0
+
+
+@dataclass
+class Pending:
+    """What was folded since the last commit."""
+
+    next_offset: int
+    signals: int = 0
+    transitions: list[Transition] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    causes: dict[str, bytes] = field(default_factory=dict)
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def urgent(self) -> bool:
+        """Whether somebody waits for this commit."""
+        return bool(self.transitions or self.launches or self.quarantined)
+
+
+class Fold:
+    """Owns the evaluator of the embedded partition between a claim and its end.
+
+    `problem` says why the loop stands still, empty while it goes; nothing is dropped then:
+    the same commit is tried until it succeeds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        bus: EmbeddedBus,
+        rules: RuleSet,
+        settings: StreamConfig,
+        routes: Sequence[Route],
+    ) -> None:
+        self._store = store
+        self._bus = bus
+        self._settings = settings
+        self._routes = routes
+        self._lock = asyncio.Lock()
+        self._epoch = store.claim(PARTITION)
+        start = store.load(PARTITION)
+        self._evaluator = Evaluator(
+            rules, start.state, lateness_us=round(settings.lateness_s * 1_000_000)
+        )
+        self._rules = rules
+        self._by_name = {rule.name: rule for rule in rules.rules}
+        self._pending = Pending(start.next_offset)
+        self._committed_offset = start.next_offset
+        held = store.firings(states=[State.FIRING], limit=OPEN_LIMIT)
+        self._opened = {row.id: to_us(row.opened) for row in held}
+        meters.FIRINGS_ACTIVE.set(len(held))
+        self.committed: Callable[[Committed], None] = lambda _: None
+        self.problem = ""
+
+    @property
+    def next_offset(self) -> int:
+        """The offset of the next record to fold."""
+        return self._pending.next_offset
+
+    @property
+    def committed_offset(self) -> int:
+        """The offset that a restart would go on from; records below it can go."""
+        return self._committed_offset
+
+    def rule(self, name: str) -> Rule | None:
+        """Return the rule in force of this name."""
+        return self._by_name.get(name)
+
+    async def run(self) -> None:
+        """Fold for ever. Raises Fenced when another process took the partition."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tick())
+            group.create_task(self._read())
+
+    async def swap(self, rules: RuleSet) -> None:
+        """Put `rules` in force from here of the log on; open firings of others end."""
+        async with self._lock:
+            before = self._by_name
+            step = self._evaluator.swap(rules)
+            self._rules = rules
+            self._by_name = {rule.name: rule for rule in rules.rules}
+            self._take(step, {**before, **self._by_name}, ())
+            await self._commit()
+        meters.RULES_LOADED.set(len(rules.rules))
+
+    async def close(self) -> None:
+        """Commit what is pending."""
+        async with self._lock:
+            await self._commit()
+
+    async def _read(self) -> None:
+        async for offset, record in self._bus.read(self._pending.next_offset):
+            async with self._lock:
+                self._fold(offset, record)
+                if self._pending.urgent() or (
+                    self._pending.signals >= self._settings.checkpoint_signals
+                ):
+                    await self._commit()
+            await asyncio.sleep(0)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.checkpoint_s)
+            async with self._lock:
+                await self._commit()
+
+    def _fold(self, offset: int, record: bytes) -> None:
+        decoded = decode(record)
+        self._pending.next_offset = offset + 1
+        for bad in decoded.bad:
+            self._pending.quarantined.append(Quarantined(offset, bad.reason, bad.detail, bad.raw))
+            meters.QUARANTINED.labels(bad.reason).inc()
+        signals = decoded.signals
+        self._pending.signals += len(signals)
+        for kind, count in Counter(signal.type for signal in signals).items():
+            meters.SIGNALS.labels(kind).inc(count)
+        self._take(self._evaluator.step(signals), self._by_name, signals)
+
+    def _take(self, step: Step, rules: Mapping[str, Rule], signals: Sequence[Signal]) -> None:
+        """Add what one step found to the pending commit."""
+        pending = self._pending
+        pending.launches.extend(step.launches)
+        pending.transitions.extend(step.transitions)
+        causes = {found.cause for found in step.transitions if found.cause}
+        if causes:
+            pending.causes.update({s.id: encode([s]) for s in signals if s.id in causes})
+        for found in step.transitions:
+            _count(found)
+            rule = rules.get(found.rule)
+            if rule is not None:
+                pending.labels[rule.name] = rule.labels
+                since = self._since(found)
+                pending.deliveries.extend(tell_transition(rule, found, self._routes, since))
+
+    def _since(self, found: Transition) -> int | None:
+        """Return when the episode of `found` began to fire; forget it when it ends."""
+        if found.state is State.FIRING:
+            return self._opened.setdefault(found.firing, found.at)
+        if found.state is State.RESOLVED:
+            return self._opened.pop(found.firing, None)
+        return None
+
+    async def _commit(self) -> None:
+        """Write what is pending in one transaction, however long the store refuses."""
+        pending = self._pending
+        commit = Commit(
+            next_offset=pending.next_offset,
+            state=self._evaluator.changes(),
+            rules=self._rules.digest,
+            transitions=pending.transitions,
+            launches=pending.launches,
+            deliveries=pending.deliveries,
+            quarantined=pending.quarantined,
+            signals=pending.causes,
+            labels=pending.labels,
+        )
+        if not commit.state and not pending.urgent() and not pending.signals:
+            return
+        done: Committed | None = None
+        while done is None:
+            try:
+                with meters.STORE_SECONDS.time():
+                    done = await asyncio.to_thread(
+                        self._store.commit, PARTITION, self._epoch, commit
+                    )
+            except Fenced:
+                raise
+            except StoreError as error:
+                if not self.problem:
+                    LOG.warning("store refuses", error=str(error))
+                self.problem = str(error)
+                await asyncio.sleep(RETRY_S)
+        self.problem = ""
+        self._committed_offset = pending.next_offset
+        self._pending = Pending(pending.next_offset)
+        self.committed(done)
+
+
+def _count(found: Transition) -> None:
+    if found.state is State.FIRING:
+        meters.FIRINGS.labels(found.rule).inc()
+        meters.FIRINGS_ACTIVE.inc()
+    elif found.state is State.RESOLVED:
+        meters.FIRINGS_ACTIVE.dec()
+    elif found.state is State.SUPPRESSED:
+        meters.SUPPRESSED.labels(found.reason).inc()

@@ -1,0 +1,102 @@
+"""Signals onto the bus: those of the watchers, and those that come by HTTP."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+
+from engine import meters
+from engine.app.config import ClusterConfig
+from engine.bus.codec import Bad, decode, encode
+from engine.bus.embedded import EmbeddedBus
+from engine.cluster.reader import Reader
+from engine.model.errors import StoreError
+from engine.model.ports import Clock
+from engine.model.signal import Signal
+from engine.store.quarantine import Quarantined
+from engine.store.store import Store
+from engine.web.app import Accepted
+from watchers.cluster import WatchStatus, watch
+from watchers.objects import ObjectsConfig
+
+LOG = structlog.get_logger()
+RETRY_S = 1.0
+OUTSIDE = -1
+"""The offset in quarantine of what never came onto the bus."""
+
+
+@dataclass
+class Watching:
+    """Keeps one cluster's signals flowing onto the bus.
+
+    `problem` says why nothing flows, empty while all is well; a batch is kept until the bus
+    takes it.
+    """
+
+    config: ClusterConfig
+    reader: Reader
+    bus: EmbeddedBus
+    clock: Clock
+    status: WatchStatus = field(default_factory=WatchStatus)
+    problem: str = ""
+
+    async def run(self) -> None:
+        """Watch for ever."""
+        resources = self.config.resources
+        configs = {"objects": ObjectsConfig(resources=tuple(resources))} if resources else None
+        async for signals in watch(self.reader, self.clock, configs, self.status):
+            await self._append(signals)
+            self._measure()
+
+    async def _append(self, signals: list[Signal]) -> None:
+        while True:
+            try:
+                await self.bus.append(signals)
+            except StoreError as error:
+                if not self.problem:
+                    LOG.warning("bus refuses", cluster=self.config.name, error=str(error))
+                self.problem = str(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.problem = ""
+                return
+
+    def _measure(self) -> None:
+        name = self.config.name
+        staleness = self.status.staleness_s(self.clock.now())
+        if staleness is not None:
+            meters.STALENESS.labels(name).set(staleness)
+        relists: dict[str, int] = {}
+        for resource in self.status.resources.values():
+            for reason, count in resource.relists.items():
+                relists[reason] = relists.get(reason, 0) + count
+        for reason, count in relists.items():
+            meters.RELISTS.labels(name, reason).set(count)
+
+
+async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> Accepted:
+    """Take a JSON array of CloudEvents: good ones onto the bus, the others into quarantine.
+
+    Returns once all are durable.
+
+    Raises:
+        StoreError: nothing was taken; the sender may try again.
+    """
+    decoded = decode(batch)
+    good = [signal for signal in decoded.signals if signal.cluster]
+    bad = [
+        *decoded.bad,
+        *(
+            Bad("cluster", "the extension 'cluster' is missing", encode([signal]))
+            for signal in decoded.signals
+            if not signal.cluster
+        ),
+    ]
+    if bad:
+        rows = [Quarantined(OUTSIDE, one.reason, one.detail, one.raw) for one in bad]
+        await asyncio.to_thread(store.quarantine, rows, clock.now())
+        for one in bad:
+            meters.QUARANTINED.labels(one.reason).inc()
+    if good:
+        await bus.append(good)
+    return Accepted(len(good), tuple(f"{one.reason}: {one.detail}" for one in bad))

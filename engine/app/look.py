@@ -1,0 +1,198 @@
+"""What the verbs show of the store: missions, paths, dead letters, quarantine."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.app.configured import load_config
+from engine.app.one_mission import rendered
+from engine.missions.registry import kinds
+from engine.model.errors import DogwatchError, StoreError, nearest
+from engine.model.instant import rfc3339, to_us
+from engine.model.mission import MissionRow, MissionState
+from engine.model.ports import SystemClock
+from engine.store.store import Store
+from engine.store.trace import Record
+
+
+@contextmanager
+def _store(config: str) -> Iterator[Store]:
+    """Give the store of the configuration; another process may be running on it.
+
+    Raises:
+        StoreError: nothing was ever stored there.
+    """
+    path = Path(load_config(config).data_dir) / "dogwatch.db"
+    if not path.exists():
+        raise StoreError(f"{path}: nothing stored yet; start `dogwatch run` first")
+    store = Store.open(path, clock=SystemClock())
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def missions(
+    config: str, *, kind: str | None, state: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """Return the newest missions as plain rows."""
+    states = list(MissionState)
+    if state is not None and state not in states:
+        raise DogwatchError(
+            f"unknown state '{state}'; known: {', '.join(states)}{nearest(state, states)}"
+        )
+    wanted = [MissionState(state)] if state else []
+    with _store(config) as store:
+        return [_row(row) for row in store.missions(states=wanted, kind=kind or "", limit=limit)]
+
+
+def mission_report(config: str, mission: str, form: str, *, colour: bool) -> str:
+    """Return the report of `mission` in `form`, or its state in a sentence while it has none.
+
+    Raises:
+        StoreError: there is no such mission.
+    """
+    with _store(config) as store:
+        row = store.mission(mission)
+    if row is None:
+        raise StoreError(f"there is no mission '{mission}'; see `dogwatch mission list`")
+    if row.report is not None:
+        return rendered(row.report, form, colour=colour)
+    why = f": {row.reason}" if row.reason else ""
+    return f"{row.id}: {row.kind} is {row.state}{why}; it has no report"
+
+
+def mission_kinds() -> list[dict[str, Any]]:
+    """Return every mission kind as a plain row."""
+    return [
+        {
+            "kind": kind.name,
+            "type": kind.type,
+            "summary": kind.summary,
+            "params": list(kind.params.model_fields),
+            "reads": list(kind.needs),
+        }
+        for kind in kinds().values()
+    ]
+
+
+def path_of(config: str, wanted: str) -> list[dict[str, Any]]:
+    """Return the path that the id `wanted` lies on, causes first.
+
+    Raises:
+        StoreError: nothing has this id.
+    """
+    with _store(config) as store:
+        path = store.trace(wanted)
+    if not path:
+        raise StoreError(
+            f"nothing has the id '{wanted}'; ids of firings start with f-, of missions with m-, "
+            "of deliveries with d-, of findings with x-; a signal is kept once something fired"
+        )
+    return [_record(one) for one in path]
+
+
+def path_text(path: Sequence[dict[str, Any]]) -> str:
+    """Return a path as lines for a person, what was caused indented below its cause."""
+    depth: dict[str, int] = {}
+    lines = []
+    for one in path:
+        level = depth.get(one["parent"], -1) + 1 if one["parent"] else 0
+        depth.setdefault(one["id"], level)
+        lines.append(f"{one['at']}  {'  ' * level}{one['noun']:<10} {_said(one)}".rstrip())
+    return "\n".join(lines)
+
+
+def dead_letters(config: str) -> list[dict[str, Any]]:
+    """Return the deliveries that were given up."""
+    with _store(config) as store:
+        return [
+            {
+                "key": row.delivery.key,
+                "sink": row.delivery.sink,
+                "change": row.delivery.change.value,
+                "title": row.delivery.title,
+                "reason": row.error,
+                "attempts": row.attempts,
+                "given_up": row.ended,
+            }
+            for row in store.dead_letters()
+        ]
+
+
+def replay_dead(config: str, keys: Sequence[str]) -> int:
+    """Let dead letters wait again; return how many."""
+    return _each(config, keys, Store.replay)
+
+
+def drop_dead(config: str, keys: Sequence[str]) -> int:
+    """Forget dead letters; return how many."""
+    return _each(config, keys, Store.drop)
+
+
+def _each(config: str, keys: Sequence[str], act: Callable[[Store, str], None]) -> int:
+    with _store(config) as store:
+        for key in keys:
+            act(store, key)
+    return len(keys)
+
+
+def quarantined(config: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest elements in quarantine."""
+    with _store(config) as store:
+        return [
+            {
+                "at": row.at,
+                "offset": row.offset,
+                "reason": row.reason,
+                "detail": row.detail,
+                "bytes": row.raw.decode(errors="backslashreplace"),
+            }
+            for row in store.quarantined(limit)
+        ]
+
+
+def _row(row: MissionRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state.value,
+        "outcome": row.outcome,
+        "rule": row.rule,
+        "firing": row.firing,
+        "key": dict(row.key),
+        "clusters": list(row.clusters),
+        "params": dict(row.params),
+        "crashes": row.crashes,
+        "created": row.created,
+        "started": row.started,
+        "finished": row.finished,
+        "summary": row.report.summary if row.report else row.reason,
+    }
+
+
+def _record(one: Record) -> dict[str, Any]:
+    return {
+        "noun": one.noun,
+        "id": one.id,
+        "parent": one.parent,
+        "at": rfc3339(to_us(one.at)),
+        "what": dict(one.what),
+    }
+
+
+def _said(one: dict[str, Any]) -> str:
+    """Return the words for one station of a path."""
+    what = one["what"]
+    key = ", ".join(f"{k}={v}" for k, v in (what.get("key") or {}).items())
+    says: dict[str, Callable[[], str]] = {
+        "signal": lambda: f"{what['type']} of {what.get('subject') or what['source']}",
+        "firing": lambda: f"{one['id']} {what['rule']} {{{key}}} is {what['state']}",
+        "transition": lambda: f"{what['state']} ({what['reason']})",
+        "mission": lambda: f"{one['id']} {what['kind']} is {what['state']} {what['outcome']}",
+        "step": lambda: f"{what['step']}",
+        "report": lambda: f"{what['outcome']}: {what['summary']}",
+        "delivery": lambda: f"{what['change']} to {what['sink']}: {what['state']} {what['detail']}",
+    }
+    return " ".join(says[one["noun"]]().split())

@@ -1,0 +1,85 @@
+"""Replay: recorded signals through the engine's own evaluator."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from engine.app.rule_files import load_paths
+from engine.bus.codec import decode
+from engine.model.errors import DogwatchError
+from engine.model.instant import parse_rfc3339
+from engine.model.signal import Signal
+from engine.stream import replay
+
+
+def replayed(
+    rules: Sequence[Path],
+    signals: str,
+    *,
+    start: str | None = None,
+    until: str | None = None,
+    other: Sequence[Path] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the transitions of `signals` as dicts, in order of time.
+
+    Args:
+        rules: rule files or folders.
+        signals: path of a file with one CloudEvent or batch a line; `-` is standard input.
+        start: print from this instant on (RFC 3339).
+        until: let stream time run on up to this instant (RFC 3339).
+        other: a second rule set; then only the lines that differ are given, with `side`.
+
+    Raises:
+        RuleError, DogwatchError: a rule set or an argument was refused, or a line could not
+            be read: unreadable lines are named, the rest is replayed.
+    """
+    bounds = {"start": _instant("--from", start), "until": _instant("--until", until)}
+    sets = [load_paths(rules), *([load_paths(other)] if other else [])]
+    if other is None or len(sets) == 1:
+        yield from replay.replay(sets[0], records(signals), **bounds)
+        return
+    logged = list(records(signals))
+    ours, theirs = (list(replay.replay(one, logged, **bounds)) for one in sets)
+    yield from replay.diff(ours, theirs)
+
+
+def text_of(line: dict[str, Any]) -> str:
+    """Return one transition as a line for a person."""
+    key = ", ".join(f"{name}={value}" for name, value in line["key"].items())
+    side = f"{line['side']} " if "side" in line else ""
+    parts = [f"{side}{line['at']}", f"{line['state']:<10}", line["rule"], f"{{{key}}}"]
+    value = ", ".join(f"{name}={one}" for name, one in (line.get("value") or {}).items())
+    parts += [part for part in (value, line.get("firing"), *line.get("missions", ())) if part]
+    return "  ".join(parts + ([f"({line['reason']})"] if line.get("reason") else []))
+
+
+def _instant(option: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_rfc3339(text)
+    except ValueError as error:
+        raise DogwatchError(f"{option}: {error}") from error
+
+
+def records(path: str) -> Iterator[list[Signal]]:
+    """Yield the signals of each line of `path` (`-`: standard input).
+
+    A line that cannot be read is named on standard error; the rest goes on.
+
+    Raises:
+        DogwatchError: the file cannot be read.
+    """
+    with ExitStack() as stack:
+        try:
+            source = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
+        except OSError as error:
+            raise DogwatchError(f"--signals {path}: {error.strerror}") from error
+        for number, line in enumerate(source, 1):
+            text = line.strip()
+            if not text:
+                continue
+            decoded = decode(text if text.startswith(b"[") else b"[" + text + b"]")
+            for bad in decoded.bad:
+                sys.stderr.write(f"{path}:{number}: passed over: {bad.reason}: {bad.detail}\n")
+            yield decoded.signals

@@ -1,0 +1,69 @@
+"""Rule files on disk: read, checked, and loaded as a whole."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from engine.missions.registry import kinds
+from engine.model.errors import DogwatchError, RuleError
+from engine.rules.load import Loaded, load
+from engine.rules.rule import RuleSet
+
+ENDINGS = (".yaml", ".yml")
+
+
+def read_rule_files(paths: Iterable[Path | str]) -> dict[str, bytes]:
+    """Return path -> bytes of every rule file named, or below a folder named.
+
+    Hidden files and folders are passed over (so a mounted ConfigMap is read once).
+
+    Raises:
+        DogwatchError: a path is not there or cannot be read.
+    """
+    texts: dict[str, bytes] = {}
+    for path in map(Path, paths):
+        try:
+            for file in [path] if path.is_file() else sorted(_below(path)):
+                texts[str(file)] = file.read_bytes()
+        except OSError as error:
+            raise DogwatchError(f"rules {path}: {error.strerror or error}") from error
+    return texts
+
+
+def check_texts(texts: Mapping[str, bytes], sinks: set[str] | None = None) -> Loaded:
+    """Return the rules and faults of `texts`, checked against the mission kinds and `sinks`."""
+    known = {name: set(kind.params.model_fields) for name, kind in kinds().items()}
+    return load(texts, known_kinds=known, known_sinks=sinks)
+
+
+def check_paths(paths: Iterable[Path | str], sinks: set[str] | None = None) -> Loaded:
+    """Return the rules and faults of the files at `paths`."""
+    return check_texts(read_rule_files(paths), sinks)
+
+
+def load_paths(paths: Iterable[Path | str]) -> RuleSet:
+    """Return the rules at `paths`.
+
+    Raises:
+        RuleError: at least one error; holds every fault.
+    """
+    return good(check_paths(paths))
+
+
+def good(loaded: Loaded) -> RuleSet:
+    """Return the rules of `loaded`. Raises RuleError when it holds an error."""
+    errors = [fault for fault in loaded.faults if fault.severity == "error"]
+    if errors:
+        raise RuleError(errors)
+    return loaded.rules
+
+
+def _below(folder: Path) -> Iterable[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(2, "no such file or folder")
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _below(entry)
+        elif entry.suffix in ENDINGS:
+            yield entry

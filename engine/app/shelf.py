@@ -1,0 +1,48 @@
+"""The shelf: the snapshot of each mission, kept as its evidence."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.cluster import recorded
+from engine.model.errors import SnapshotError
+from engine.model.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class SnapshotShelf:
+    """One folder a mission below `folder`, in the form that `mission run --snapshot` reads.
+
+    The oldest go when there are more than `keep_most`.
+    """
+
+    folder: Path
+    keep_most: int
+
+    def path(self, mission: str) -> Path:
+        """Return the folder of `mission`."""
+        return self.folder / mission
+
+    def keep(self, mission: str, snapshot: Snapshot) -> None:
+        """Write `snapshot`; a half-written one is never seen."""
+        draft = self.folder / f".{mission}"
+        try:
+            shutil.rmtree(draft, ignore_errors=True)
+            draft.mkdir(parents=True)
+            recorded.save(snapshot, draft)
+            shutil.rmtree(self.path(mission), ignore_errors=True)
+            draft.rename(self.path(mission))
+            self._prune()
+        except OSError as error:
+            raise SnapshotError(f"snapshot of {mission} not kept: {error.strerror}") from error
+
+    def take(self, mission: str) -> Snapshot:
+        """Return the snapshot of `mission`. Raises SnapshotError when it cannot be read."""
+        return recorded.load(self.path(mission))
+
+    def _prune(self) -> None:
+        kept = [entry for entry in self.folder.iterdir() if not entry.name.startswith(".")]
+        if len(kept) > self.keep_most:
+            kept.sort(key=lambda entry: entry.stat().st_mtime)
+            for old in kept[: len(kept) - self.keep_most]:
+                shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,122 @@
+"""Run missions: a few workers take queued ones from the store, and write what came of them."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import structlog
+
+from engine import meters
+from engine.app.config import MissionsConfig
+from engine.app.shelf import SnapshotShelf
+from engine.missions.notices import Route, tell_result
+from engine.missions.run import Means, Order, run
+from engine.model.errors import StoreError
+from engine.model.mission import MissionRow
+from engine.model.ports import Clock, Cluster
+from engine.model.report import Report
+from engine.store.store import Store
+
+if TYPE_CHECKING:
+    from engine.rules.rule import Rule
+
+LOG = structlog.get_logger()
+LOOK_S = 1.0
+RETRY_S = 1.0
+
+
+class Workers:
+    """Runs queued missions, `settings.workers` at once, until cancelled.
+
+    A run cut off by a crash goes on behind its last journaled step when the next process
+    calls `recover`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clusters: Mapping[str, Cluster],
+        shelf: SnapshotShelf,
+        settings: MissionsConfig,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._clusters = clusters
+        self._shelf = shelf
+        self._settings = settings
+        self._clock = clock
+        self._called = asyncio.Event()
+        self.rule: "Callable[[str], Rule | None]" = lambda _name: None
+        self.routes: Sequence[Route] = ()
+        self.told: Callable[[], None] = lambda: None
+
+    def call(self) -> None:
+        """Say that a mission is queued."""
+        self._called.set()
+
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._settings.workers):
+                group.create_task(self._work(f"worker-{number}"))
+
+    async def _work(self, owner: str) -> None:
+        while True:
+            try:
+                row = await asyncio.to_thread(self._store.claim_mission, owner, self._clock.now())
+                if row is not None:
+                    await self._run(row)
+                    continue
+            except StoreError as error:
+                LOG.warning("store refuses", of="missions", error=str(error))
+                await asyncio.sleep(RETRY_S)
+            await self._wait()
+
+    async def _wait(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._called.wait(), LOOK_S)
+        self._called.clear()
+
+    async def _run(self, row: MissionRow) -> None:
+        meters.MISSIONS_STARTED.labels(row.kind).inc()
+        LOG.info("mission starts", mission=row.id, kind=row.kind, firing=row.firing)
+        order = Order(
+            id=row.id,
+            kind=row.kind,
+            params=row.params,
+            clusters=tuple(row.clusters) or tuple(sorted(self._clusters)),
+            rule=row.rule,
+            firing=row.firing,
+        )
+        means = Means(
+            self._clusters,
+            self._store,
+            self._shelf,
+            self._clock,
+            collect_s=self._settings.collect_s,
+            run_s=self._settings.run_s,
+        )
+        report = await run(order, means)
+        await self._finish(row, report)
+
+    async def _finish(self, row: MissionRow, report: Report) -> None:
+        """Write report and deliveries in one transaction, however long the store refuses."""
+        rule = self.rule(row.rule)
+        deliveries = list(tell_result(rule, report, row.firing, row.key, self.routes))
+        while True:
+            try:
+                await asyncio.to_thread(
+                    self._store.finish, row.id, report, deliveries, self._clock.now()
+                )
+                break
+            except StoreError as error:
+                LOG.warning("store refuses", of="report", mission=row.id, error=str(error))
+                await asyncio.sleep(RETRY_S)
+        took = (report.finished - report.started).total_seconds()
+        meters.MISSIONS_FINISHED.labels(row.kind, report.outcome.value).inc()
+        meters.MISSION_SECONDS.labels(row.kind).observe(took)
+        LOG.info(
+            "mission ends", mission=row.id, outcome=report.outcome.value, summary=report.summary
+        )
+        self.told()

@@ -1,0 +1,65 @@
+"""The command `dogwatch`: thin verbs over engine.app."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from engine.cli import config, dlq, mission, quarantine, rules, snapshot, top
+from engine.model.errors import DogwatchError
+
+TROUBLE = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="dogwatch",
+    help="React to cluster signals with missions that really run, and prove it.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (top.demo, top.run, top.replay, top.show):
+    app.command()(verb)
+for noun, group in {
+    "rules": rules.app,
+    "mission": mission.app,
+    "snapshot": snapshot.app,
+    "dlq": dlq.app,
+    "quarantine": quarantine.app,
+    "config": config.app,
+}.items():
+    app.add_typer(group, name=noun)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"dogwatch {version('dogwatch')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line: errors are one clear line on standard error and an exit code."""
+    try:
+        app()
+    except DogwatchError as error:
+        typer.echo(f"dogwatch: {error}", err=True)
+        sys.exit(TROUBLE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of a pipe went away (head, less): nothing is wrong, and nothing more is said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,138 @@
+"""`dogwatch mission`: run missions, and look at those that ran."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.output import ConfigFile, Form, Output, on_terminal, print_json, print_table
+
+if TYPE_CHECKING:
+    from engine.model.report import Report
+
+app = typer.Typer(help="Run missions, and look at those that ran.", no_args_is_help=True)
+FAILED = 1
+TOO_SEVERE = 3
+
+
+class ReportForm(StrEnum):
+    """How a report is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+class Level(StrEnum):
+    """A severity to fail on."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+@app.command()
+def run(
+    kind: Annotated[str, typer.Argument(help="The mission kind; see `mission kinds`.")],
+    snapshot: Annotated[
+        Path | None, typer.Option(help="A folder or file of manifests, or a saved snapshot.")
+    ] = None,
+    cluster: Annotated[
+        list[str] | None, typer.Option(help="A cluster of the configuration to read now.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option("--param", "-p", help="A parameter, NAME=VALUE.")
+    ] = None,
+    now: Annotated[
+        str | None, typer.Option(help="The instant to assess, RFC 3339.", metavar="TIME")
+    ] = None,
+    fail_on: Annotated[
+        Level | None, typer.Option(help="Exit 3 on a finding at or above this severity.")
+    ] = None,
+    config: ConfigFile = "dogwatch.yaml",
+    output: Annotated[ReportForm, typer.Option("--output", "-o")] = ReportForm.TEXT,
+) -> None:
+    """Run one mission on a recorded snapshot or on live clusters, and print its report.
+
+    Exit 0 assessed, 1 failed, 3 findings at or above --fail-on.
+    """
+    from engine.app.one_mission import params_of, run_live, run_recorded
+    from engine.model.report import Outcome, Severity
+
+    params = params_of(param or [])
+    if snapshot is not None and cluster:
+        raise typer.BadParameter("give --snapshot or --cluster, not both")
+    if snapshot is not None:
+        report = run_recorded(kind, snapshot, params, now)
+    elif cluster:
+        if now is not None:
+            raise typer.BadParameter("--now goes with --snapshot: a live cluster is read now")
+        report = run_live(kind, cluster, params, config, progress=on_terminal())
+    else:
+        raise typer.BadParameter("say what to read: --snapshot PATH, or --cluster NAME")
+    _print_report(report, output)
+    if report.outcome is Outcome.FAILED:
+        raise typer.Exit(FAILED)
+    severe = fail_on and any(
+        f.severity.rank <= Severity(fail_on.value).rank and f.status == "fail"
+        for f in report.findings
+    )
+    raise typer.Exit(TOO_SEVERE if severe else 0)
+
+
+def _print_report(report: "Report", output: ReportForm) -> None:
+    from engine.app.one_mission import rendered
+
+    typer.echo(rendered(report, output.value, colour=on_terminal()))
+
+
+@app.command("list")
+def list_missions(
+    kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only queued, running, done or failed.")] = None,
+    limit: Annotated[int, typer.Option(min=1)] = 50,
+    config: ConfigFile = "dogwatch.yaml",
+    output: Output = Form.TEXT,
+) -> None:
+    """List missions, the newest first."""
+    from engine.app.look import missions
+
+    rows = missions(config, kind=kind, state=state, limit=limit)
+    if output is Form.JSON:
+        print_json(rows)
+        return
+    heads = ("id", "kind", "state", "outcome", "rule", "created", "summary")
+    print_table(heads, ([row[h] for h in heads] for row in rows), empty="no missions yet")
+
+
+@app.command()
+def show(
+    id: Annotated[str, typer.Argument(help="The mission's id.", metavar="ID")],  # noqa: A002 - the word of the field
+    config: ConfigFile = "dogwatch.yaml",
+    output: Annotated[ReportForm, typer.Option("--output", "-o")] = ReportForm.TEXT,
+) -> None:
+    """Print the report of a mission, or its state while there is none."""
+    from engine.app.look import mission_report
+
+    typer.echo(mission_report(config, id, output.value, colour=on_terminal()))
+
+
+@app.command()
+def kinds(output: Output = Form.TEXT) -> None:
+    """List the mission kinds with what they read and their parameters."""
+    from engine.app.look import mission_kinds
+
+    rows = mission_kinds()
+    if output is Form.JSON:
+        print_json(rows)
+        return
+    heads = ("kind", "type", "params", "reads")
+    print_table(
+        heads,
+        ((r["kind"], r["type"], ", ".join(r["params"]), ", ".join(r["reads"])) for r in rows),
+        empty="none",
+    )

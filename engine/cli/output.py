@@ -1,0 +1,69 @@
+"""What the verbs share of printing: forms, JSON, tables, whether a terminal listens."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Form(StrEnum):
+    """How data is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Output = Annotated[Form, typer.Option("--output", "-o", help="How to print the data.")]
+ConfigFile = Annotated[
+    str,
+    typer.Option(
+        "--config", "-c", envvar="DOGWATCH_CONFIG", help="The configuration file.", metavar="FILE"
+    ),
+]
+
+
+def on_terminal() -> bool:
+    """Whether standard output is a terminal: colours and progress only then."""
+    return sys.stdout.isatty()
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as indented JSON with sorted keys."""
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=_plain))
+
+
+def print_line(value: Any) -> None:
+    """Print `value` as one line of JSON."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+
+
+def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
+    """Print `rows` in columns as wide as their texts, or `empty` when there are none."""
+    texts = [[_cell(cell) for cell in row] for row in rows]
+    if not texts:
+        typer.echo(empty)
+        return
+    widths = [max(len(row[i]) for row in [list(heads), *texts]) for i in range(len(heads))]
+    for row in [[head.upper() for head in heads], *texts]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo(line.rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return " ".join(str(value).split())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, (set, frozenset, tuple)):
+        return sorted(value)
+    return str(value)

@@ -1,0 +1,46 @@
+"""What dogwatch counts about itself; the only home of prometheus_client."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+def _counter(name: str, text: str, *labels: str) -> Counter:
+    return Counter(f"dogwatch_{name}", text, labels, registry=REGISTRY)
+
+
+def _gauge(name: str, text: str, *labels: str) -> Gauge:
+    return Gauge(f"dogwatch_{name}", text, labels, registry=REGISTRY)
+
+
+def _seconds(name: str, text: str, *labels: str) -> Histogram:
+    return Histogram(f"dogwatch_{name}", text, labels, registry=REGISTRY, buckets=_FAST_S)
+
+
+SIGNALS = _counter("signals", "Signals folded.", "type")
+STREAM = _counter("stream_events", "What the evaluator counted aside.", "what")
+QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
+RULES_LOADED = _gauge("rules_loaded", "Rules in force.")
+RELOAD_OK = _gauge("config_last_reload_successful", "1 when the last rule files were good.")
+FIRINGS = _counter("firings", "Episodes opened.", "rule")
+FIRINGS_ACTIVE = _gauge("firings_active", "Episodes open now.")
+SUPPRESSED = _counter("firings_suppressed", "Firings held back.", "reason")
+MISSIONS_STARTED = _counter("missions_started", "Missions begun.", "kind")
+MISSIONS_FINISHED = _counter("missions_finished", "Missions ended.", "kind", "outcome")
+MISSION_SECONDS = _seconds("mission_duration_seconds", "Wall time of a mission.", "kind")
+DELIVERIES = _counter("deliveries", "Delivery attempts.", "sink", "outcome")
+OUTBOX_PENDING = _gauge("outbox_pending", "Deliveries waiting.", "sink")
+OUTBOX_OLDEST = _gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink")
+STALENESS = _gauge("watch_staleness_seconds", "Since a cluster was last seen fresh.", "cluster")
+RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
+STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
+LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
+BUS_LAG = _gauge("consumer_lag_records", "Records on the bus not folded yet.")
+BUILD = _gauge("build_info", "1, labelled with the version.", "version")
+
+
+def exposition() -> bytes:
+    """Return all series in the Prometheus text format."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,156 @@
+"""Whom to tell of what: transitions and results become deliveries. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from engine.model.delivery import Change, Delivery
+from engine.model.firing import State, Transition
+from engine.model.ids import delivery_key
+from engine.model.instant import from_us
+from engine.model.report import Report
+from engine.rules.rule import Notice, Rule
+from engine.rules.template import TemplateError, render
+
+_TOLD = {State.FIRING: Change.FIRE, State.RESOLVED: Change.RESOLVE}
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where firings go whose rule names no sink.
+
+    Attributes:
+        sinks: names of sinks.
+        match: label -> globs; every label named must match one of its globs.
+        on: changes told: fire, resolve, result.
+    """
+
+    sinks: tuple[str, ...]
+    match: Mapping[str, tuple[str, ...]]
+    on: tuple[str, ...] = ("fire", "resolve", "result")
+
+    def takes(self, labels: Mapping[str, str]) -> bool:
+        """Whether a firing with `labels` goes this way."""
+        return all(
+            any(fnmatchcase(labels.get(name, ""), glob) for glob in globs)
+            for name, globs in self.match.items()
+        )
+
+
+def notices(rule: Rule, routes: Sequence[Route]) -> tuple[Notice, ...]:
+    """Return whom `rule` tells: its own `notify`, or every route that takes its labels."""
+    if rule.notify:
+        return rule.notify
+    merged: dict[str, dict[str, None]] = {}
+    for route in routes:
+        if route.takes({**rule.labels, "rule": rule.name}):
+            for sink in route.sinks:
+                merged.setdefault(sink, {}).update(dict.fromkeys(route.on))
+    return tuple(Notice(sink, tuple(on)) for sink, on in merged.items())
+
+
+def tell_transition(
+    rule: Rule, transition: Transition, routes: Sequence[Route], since_us: int | None
+) -> Iterator[Delivery]:
+    """Yield one delivery for each sink that wants to hear of this opening or end.
+
+    `since_us` is stream time at which the episode began to fire, None where unknown.
+    """
+    change = _TOLD.get(transition.state)
+    if change is None or not transition.firing:
+        return
+    for sink in _wanting(notices(rule, routes), change):
+        yield Delivery(
+            key=delivery_key(transition.firing, change, sink),
+            sink=sink,
+            change=change,
+            incident=transition.firing,
+            rule=rule.name,
+            group=dict(transition.key),
+            at=from_us(transition.at),
+            title=_title(rule, transition),
+            severity=rule.labels.get("severity", "info"),
+            text=_text(rule, transition),
+            labels=dict(rule.labels),
+            annotations=_annotations(rule, transition),
+            since=from_us(since_us) if since_us is not None else None,
+            value=dict(transition.value),
+            reason=transition.reason,
+            members=list(transition.members),
+            member_count=transition.member_count,
+        )
+
+
+def tell_result(
+    rule: Rule | None,
+    report: Report,
+    incident: str,
+    group: Mapping[str, str],
+    routes: Sequence[Route],
+) -> Iterator[Delivery]:
+    """Yield one delivery of `report` for each sink that wants results of its rule."""
+    if rule is None:
+        return
+    for sink in _wanting(notices(rule, routes), Change.RESULT):
+        yield Delivery(
+            key=delivery_key(report.run_id, Change.RESULT, sink),
+            sink=sink,
+            change=Change.RESULT,
+            incident=incident,
+            rule=rule.name,
+            group=dict(group),
+            at=report.finished,
+            mission=report.run_id,
+            title=report.incidents[0].title if report.incidents else report.summary,
+            severity=rule.labels.get("severity", "info"),
+            text=report.summary,
+            labels=dict(rule.labels),
+            annotations=dict(rule.annotations),
+            report=report,
+        )
+
+
+def _wanting(told: Iterable[Notice], change: Change) -> Iterator[str]:
+    return (notice.sink for notice in told if change in notice.on)
+
+
+def _title(rule: Rule, transition: Transition) -> str:
+    where = ", ".join(value for name, value in transition.key.items() if value)
+    return f"{rule.name}: {where}" if where else rule.name
+
+
+def _variables(rule: Rule, transition: Transition) -> dict[str, Any]:
+    return {
+        "m": transition.value,
+        "value": transition.value,
+        "key": transition.key,
+        "rule": rule.name,
+        "firing": transition.firing,
+        "labels": rule.labels,
+        "params": rule.params,
+        "at": from_us(transition.at),
+        "members": transition.members,
+        "member_count": transition.member_count,
+        "state": transition.state.value,
+        "reason": transition.reason,
+        "signal": {},
+    }
+
+
+def _annotations(rule: Rule, transition: Transition) -> dict[str, str]:
+    """Render each annotation; one that cannot be rendered stands as it was written."""
+    variables = _variables(rule, transition)
+    rendered = {}
+    for name, text in rule.annotations.items():
+        try:
+            rendered[name] = render(text, variables)
+        except TemplateError:
+            rendered[name] = text
+    return rendered
+
+
+def _text(rule: Rule, transition: Transition) -> str:
+    summary = _annotations(rule, transition).get("summary", "")
+    shown = ", ".join(f"{name} = {value}" for name, value in transition.value.items())
+    return " ".join(part for part in (summary, f"Measured: {shown}." if shown else "") if part)

@@ -1,0 +1,156 @@
+"""Run one mission: collect, run, report; each step is journaled before the next begins."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from engine.missions.collect import collect
+from engine.missions.registry import MissionKind, kinds
+from engine.model.errors import DogwatchError, SnapshotError, nearest
+from engine.model.instant import from_us, parse_rfc3339, rfc3339, to_us
+from engine.model.ports import Clock, Cluster
+from engine.model.report import Coverage, Outcome, Report, Unknown
+from engine.model.snapshot import ClusterSnapshot, Snapshot
+
+
+class Journal(Protocol):
+    """The results of the steps of missions, durable."""
+
+    def journal(self, mission: str) -> Mapping[str, Any]:
+        """Return step -> result of `mission`."""
+        ...
+
+    def record(self, mission: str, step: str, result: Any) -> None:
+        """Keep the result of a step; it is durable on return."""
+        ...
+
+
+class Shelf(Protocol):
+    """Where the snapshots of missions are kept as evidence."""
+
+    def keep(self, mission: str, snapshot: Snapshot) -> None:
+        """Keep `snapshot` whole; it is durable on return."""
+        ...
+
+    def take(self, mission: str) -> Snapshot:
+        """Return what was kept. Raises SnapshotError when it is gone or damaged."""
+        ...
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run: the mission row's part that does not change."""
+
+    id: str
+    kind: str
+    params: Mapping[str, Any]
+    clusters: tuple[str, ...]
+    rule: str = ""
+    firing: str = ""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What a run works with; `limit_s` bounds collecting (a cluster) and running."""
+
+    clusters: Mapping[str, Cluster]
+    journal: Journal
+    shelf: Shelf
+    clock: Clock
+    collect_s: float = 60.0
+    run_s: float = 120.0
+
+
+async def run(order: Order, means: Means) -> Report:
+    """Return the report of `order`, whatever happens: what goes wrong makes it `failed`.
+
+    A run that was cut off goes on behind its last journaled step, on the snapshot taken
+    then, so that its report is the one it would have given.
+    """
+    started = means.clock.now()
+    try:
+        kind, params = prepare(order.kind, order.params)
+        snapshot, now = await _collected(order, kind, params, means)
+        found = await asyncio.wait_for(
+            asyncio.to_thread(kind.run, snapshot, params, now), means.run_s
+        )
+    except TimeoutError:
+        return _failed(order, started, means, f"no result within {means.run_s:g} s")
+    except DogwatchError as error:
+        return _failed(order, started, means, str(error))
+    return found.model_copy(
+        update={
+            **_identity(order),
+            "clusters": {name: one.digest() for name, one in snapshot.clusters.items()},
+            "started": started,
+            "finished": means.clock.now(),
+        }
+    )
+
+
+def prepare(name: str, params: Mapping[str, Any]) -> tuple[MissionKind, Any]:
+    """Return the kind `name` and its checked params.
+
+    Raises:
+        DogwatchError: there is no such kind, or the params do not fit; all faults named.
+    """
+    known = kinds()
+    if name not in known:
+        raise DogwatchError(
+            f"unknown mission kind '{name}'; known: {', '.join(known)}{nearest(name, known)}"
+        )
+    kind = known[name]
+    try:
+        return kind, kind.params.model_validate(dict(params))
+    except ValidationError as error:
+        allowed = ", ".join(kind.params.model_fields)
+        faults = "; ".join(
+            f"param '{'.'.join(map(str, fault['loc']))}': {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise DogwatchError(f"{name}: {faults}; params: {allowed}") from error
+
+
+async def _collected(
+    order: Order, kind: MissionKind, params: Any, means: Means
+) -> tuple[Snapshot, datetime]:
+    """Return the snapshot of this run and the instant it stands for."""
+    step = (await asyncio.to_thread(means.journal.journal, order.id)).get("collect")
+    if step is not None:
+        try:
+            kept = await asyncio.to_thread(means.shelf.take, order.id)
+        except SnapshotError:
+            pass  # the evidence is gone: only a fresh look is honest
+        else:
+            return kept, from_us(parse_rfc3339(step["now"]))
+    logs = kind.logs
+    choose: Callable[[ClusterSnapshot], Any] | None = (
+        (lambda cluster: logs(cluster, params)) if logs else None
+    )
+    wanted = {name: means.clusters.get(name) for name in order.clusters}
+    snapshot = await collect(wanted, kind.needs, choose, means.clock, within_s=means.collect_s)
+    now = means.clock.now()
+    await asyncio.to_thread(means.shelf.keep, order.id, snapshot)
+    await asyncio.to_thread(means.journal.record, order.id, "collect", {"now": rfc3339(to_us(now))})
+    return snapshot, now
+
+
+def _identity(order: Order) -> dict[str, str]:
+    return {"run_id": order.id, "rule": order.rule, "cause": order.firing}
+
+
+def _failed(order: Order, started: datetime, means: Means, why: str) -> Report:
+    return Report(
+        kind=order.kind,
+        **_identity(order),
+        clusters=dict.fromkeys(order.clusters, ""),
+        started=started,
+        finished=means.clock.now(),
+        outcome=Outcome.FAILED,
+        summary=f"The mission failed: {why}.",
+        coverage=Coverage(answered=0, possible=1, unknowns=[Unknown(what=order.kind, reason=why)]),
+    )

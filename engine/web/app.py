@@ -1,0 +1,144 @@
+"""HTTP: health, metrics, reload, and the receiver of CloudEvents."""
+
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from engine.model.errors import DogwatchError, StoreError
+from engine.web.cloudevents import BadRequest, to_batch
+
+BODY_LIMIT = 4 << 20
+"""Bytes of one request; more is refused with 413."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """One check of readiness: `problem` is empty when it passes."""
+
+    name: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What became of one request of signals; `rejected` holds one reason a bad signal."""
+
+    accepted: int
+    rejected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the pages ask of the engine.
+
+    Attributes:
+        live: whether the loop turned lately.
+        checks: the checks of readiness, each named.
+        metrics: the exposition text and its content type.
+        accept: takes a JSON array of CloudEvents; returns once the good ones are durable.
+        reload: reads the rule files again; returns the faults, none when they are in force.
+        token: the bearer token, read at each request; None refuses all.
+    """
+
+    live: Callable[[], bool]
+    checks: Callable[[], list[Health]]
+    metrics: Callable[[], tuple[bytes, str]]
+    accept: Callable[[bytes], Awaitable[Accepted]]
+    reload: Callable[[], Awaitable[list[str]]]
+    token: Callable[[], str | None]
+
+
+def build(ports: Ports) -> Starlette:
+    """Return the ASGI application over `ports`."""
+    return Starlette(routes=[*_health(ports), *_control(ports)])
+
+
+def _health(ports: Ports) -> list[Route]:
+    """Return the pages that anybody may read."""
+
+    async def livez(_: Request) -> Response:
+        return _plain(ok=ports.live(), text="the loop turns", other="the loop stands still")
+
+    async def readyz(request: Request) -> Response:
+        checks = ports.checks()
+        bad = [check for check in checks if check.problem]
+        shown = checks if "verbose" in request.query_params else bad
+        lines = [f"[{'-' if c.problem else '+'}] {c.name} {c.problem or 'ok'}" for c in shown]
+        return _plain(ok=not bad, text="\n".join(["ready", *lines]), other="\n".join(lines))
+
+    async def metrics(_: Request) -> Response:
+        body, kind = ports.metrics()
+        return Response(body, media_type=kind)
+
+    return [
+        Route("/livez", livez),
+        Route("/readyz", readyz),
+        Route("/startupz", readyz),
+        Route("/metrics", metrics),
+    ]
+
+
+def _control(ports: Ports) -> list[Route]:
+    """Return the pages that need the bearer token."""
+
+    async def signals(request: Request) -> Response:
+        if refusal := _refuse(request, ports.token()):
+            return refusal
+        try:
+            taken = await ports.accept(to_batch(request.headers, await _body(request)))
+        except BadRequest as error:
+            return _error(error.status, str(error))
+        except StoreError as error:
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "1"})
+        answer = {"accepted": taken.accepted, "rejected": list(taken.rejected)}
+        return JSONResponse(answer, 422 if taken.rejected and not taken.accepted else 202)
+
+    async def reload(request: Request) -> Response:
+        if refusal := _refuse(request, ports.token()):
+            return refusal
+        try:
+            faults = await ports.reload()
+        except DogwatchError as error:
+            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+        return JSONResponse({"faults": faults}, 422 if faults else 200)
+
+    return [
+        Route("/v1/signals", signals, methods=["POST"]),
+        Route("/-/reload", reload, methods=["POST"]),
+    ]
+
+
+def _plain(*, ok: bool, text: str, other: str) -> Response:
+    return PlainTextResponse(f"{text if ok else other}\n", 200 if ok else 503)
+
+
+def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": text}, status, headers=headers)
+
+
+def _refuse(request: Request, token: str | None) -> Response | None:
+    """Return the refusal of a request without the right bearer token."""
+    if token is None:
+        return _error(HTTPStatus.FORBIDDEN, "closed: http.token_file is not configured")
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if hmac.compare_digest(given.encode(), token.encode()):
+        return None
+    return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong")
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > BODY_LIMIT:
+                raise BadRequest(413, f"body over {BODY_LIMIT} bytes")
+    except ClientDisconnect as error:
+        raise BadRequest(400, "body cut off") from error
+    return bytes(body)
