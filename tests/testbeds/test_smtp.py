@@ -99,11 +99,10 @@ def test_a_dropped_connection_is_an_error_of_the_client(
 
 
 def test_a_hanging_command_times_out_and_does_not_keep_the_server_from_closing() -> None:
-    with MailServer() as server:
+    with MailServer() as server, smtplib.SMTP(server.host, server.port, timeout=0.3) as plain:
         server.trouble("RCPT", Trouble(hang=True))
-        with smtplib.SMTP(server.host, server.port, timeout=0.3) as plain:
-            with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
-                plain.send_message(_mail())
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+            plain.send_message(_mail())
 
 
 def test_waiting_for_a_mail_that_does_not_come_says_so(smtp: MailServer) -> None:

@@ -1,0 +1,47 @@
+# Everything a developer runs. Works from anywhere by `make -C`; needs Python 3.11 or 3.12.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo test testbeds check bench lock has-python environment environment-runtime
+
+# The first Python that runs and is supported; say `make PYTHON=/path/to/python3.12` for another.
+ifndef PYTHON
+PYTHON := $(shell for python in python3 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	2>/dev/null && { echo "$$python"; break; }; done)
+endif
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: environment-runtime ## see the whole path at work on a recorded cluster; needs only Python
+	@.venv/bin/dogwatch demo
+
+test: environment testbeds ## run all tests; ARGS="-k name" for some of them
+	.venv/bin/python -m pytest $(ARGS)
+
+testbeds: environment ## build the servers that tests start, once, into a cache outside the tree
+	@if command -v go >/dev/null 2>&1; then .venv/bin/python -m tests.testbeds build; \
+	else echo "Go is not installed: tests that need a cluster will be missing, see the summary"; fi
+
+check: environment ## check style, types and layers
+	.venv/bin/python -m ruff check
+	.venv/bin/python -m ruff format --check
+	.venv/bin/python -m mypy
+	.venv/bin/lint-imports
+
+bench: environment ## measure throughput and latency here and now
+	@set -e; for file in tests/bench/*.py; do \
+	.venv/bin/python -m "tests.bench.$$(basename "$$file" .py)"; done
+
+lock: has-python ## resolve the lock files again; UPGRADE=1 for the newest versions
+	@"$(PYTHON)" requirements/lock.py $(if $(UPGRADE),--upgrade)
+
+environment: has-python
+	@"$(PYTHON)" requirements/environment.py dev
+
+environment-runtime: has-python
+	@"$(PYTHON)" requirements/environment.py runtime
+
+has-python:
+	@test -n "$(PYTHON)" || { echo "dogwatch needs Python 3.11 or 3.12, and neither was found;" \
+	"install one, or say make PYTHON=/path/to/it" >&2; exit 1; }
