@@ -29,7 +29,19 @@ def parse_labels(text: str) -> tuple[Requirement, ...]:
     Raises:
         ValueError: `text` is no label selector.
     """
-    return tuple(_requirement(part) for part in re.split(r",(?![^(]*\))", text))
+    return tuple(_requirement(part) for part in _parts(text))
+
+
+def _parts(text: str) -> list[str]:
+    """Split `text` at the commas that are not inside parentheses."""
+    parts, inside = [""], False
+    for char in text:
+        if char == "," and not inside:
+            parts.append("")
+            continue
+        inside = char == "(" or (inside and char != ")")
+        parts[-1] += char
+    return parts
 
 
 def labels_match(requirements: tuple[Requirement, ...], labels: Mapping[str, str]) -> bool:

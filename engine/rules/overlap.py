@@ -18,7 +18,8 @@ def overlap(
     """Return values of the measures for which both hold, none if none was met.
 
     Comparisons with numbers change their answer only at those numbers, so it is enough to try
-    each number that is written in them and a value on each side.
+    each number that is written in them and a value on each side. Calls and macros are not
+    looked into.
 
     Args:
         one: a condition over m and params.
@@ -26,6 +27,8 @@ def overlap(
         measures: name -> aggregate of each measure.
         params: values of params.
     """
+    if "(" in one.source + other.source:
+        return {}
     written = {float(n) for p in (one, other) for n in _NUMBER.findall(p.source)}
     written |= {float(v) for v in params.values() if isinstance(v, int | float)}
     between = {(a + b) / 2 for a, b in product(written, written)}

@@ -22,9 +22,8 @@ from engine.rules.shapes import (
     Whole,
 )
 from engine.rules.wording import choices, guess, quoted, unknown
-from engine.rules.yaml import Broken, Node, Source
+from engine.rules.yaml import MAX_FAULTS, Broken, Node, Source
 
-MAX_FAULTS: Final = 250
 _MAX_DURATION: Final = "3650d"
 _DURATION_CHARS: Final = 32
 
@@ -53,7 +52,7 @@ class Notes:
         if len(self.faults) > MAX_FAULTS:
             return
         if len(self.faults) == MAX_FAULTS:
-            message, severity = f"more than {MAX_FAULTS} faults; the rest is not shown", "error"
+            message, severity = f"{MAX_FAULTS} faults already; the rest is not shown", "error"
         place = (node.line, node.column) if offset is None else self.source.place(node, offset)
         head = f"{self.subject}: " if self.subject else ""
         self.faults.append(Fault(self.source.path, *place, head + message, severity, code))
@@ -104,7 +103,7 @@ def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
     elif shape.choices and value not in shape.choices:
         near = guess(value, shape.choices)
         notes.error(node, f"unknown value {quoted(value)}; {_one_of(shape)}{near}", "choice")
-    elif shape.pattern and not re.search(shape.pattern, value):
+    elif shape.pattern and not re.fullmatch(shape.pattern, value):
         notes.error(node, f"expected {shape.hint}, found {quoted(value)}", "pattern")
     else:
         return node
@@ -182,7 +181,7 @@ def _table(node: Node, shape: Table, notes: Notes) -> Node | None:
         return None
     kept: dict[str, Node] = {}
     for name, item in node.value.items():
-        if shape.key and not re.search(shape.key, name):
+        if shape.key and not re.fullmatch(shape.key, name):
             notes.error(node.keys[name], f"expected {shape.hint}, found {quoted(name)}", "pattern")
         elif (value := sound(item, shape.of, notes)) is not None:
             kept[name] = value

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from jinja2 import StrictUndefined, Template, nodes
+from jinja2 import StrictUndefined, Template, Undefined, nodes
 from jinja2 import TemplateError as JinjaError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.model.errors import DogwatchError
+from engine.rules.shapes import MAX_TEXT
 from engine.rules.wording import choices, unknown
 
 MAX_OUTPUT: Final = 16 * 1024
+_MAX_DEPTH: Final = 40
+_TOO_DEEP: Final = "template: nested too deep"
 VARIABLES: Final = (
     "m",
     "key",
@@ -139,7 +142,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _shown(value: Any) -> Any:
-    if callable(value):
+    if callable(value) and not isinstance(value, Undefined):
         raise JinjaError("a template can not show a function")
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -193,15 +196,28 @@ def template_faults(
 def _faults(
     text: str, known: tuple[str, ...], members: tuple[tuple[str, frozenset[str]], ...]
 ) -> tuple[TemplateFault, ...]:
+    if len(text) > MAX_TEXT:
+        message = f"template of {len(text)} characters; at most {MAX_TEXT}"
+        return (TemplateFault(0, message, "size"),)
     try:
         tree = _ENVIRONMENT.parse(text)
     except JinjaError as error:
         line = getattr(error, "lineno", None) or 1
         return (TemplateFault(_line(text, line), f"template: {error.message}", "template"),)
     except RecursionError:
-        return (TemplateFault(0, "template: nested too deep", "template"),)
+        return (TemplateFault(0, _TOO_DEEP, "template"),)
+    if _depth(tree) > _MAX_DEPTH:
+        return (TemplateFault(0, _TOO_DEEP, "template"),)
     found = [*_foreign(tree, text), *_names(tree, text, known), *_members(tree, text, members)]
     return tuple(sorted(found, key=lambda fault: fault.offset))
+
+
+def _depth(tree: nodes.Node) -> int:
+    level, depth = [tree], 0
+    while level:
+        level = [child for node in level for child in node.iter_child_nodes()]
+        depth += 1
+    return depth
 
 
 def _line(text: str, line: int) -> int:
@@ -273,7 +289,9 @@ def _members(
         if attribute not in table[owner.name]:
             known = choices(table[owner.name]) or "none"
             message = f"template: unknown variable '{owner.name}.{attribute}'; known: {known}"
-            offset = _where(text, node.lineno, _name(owner.name))
+            word = re.escape(attribute)
+            pattern = rf"(?<![\w.]){owner.name}\s*(\.\s*{word}(?!\w)|\[\s*['\"]{word})"
+            offset = _where(text, node.lineno, pattern)
             yield TemplateFault(offset, message, "template-variable")
 
 

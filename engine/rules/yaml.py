@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -17,6 +18,9 @@ from engine.rules.wording import quoted
 
 MAX_BYTES: Final = 1 << 20
 MAX_DEPTH: Final = 32
+MAX_VALUES: Final = 100_000
+MAX_FAULTS: Final = 250
+_TOO_MANY: Final = f"more than {MAX_VALUES} values"
 _INT64: Final = 1 << 63
 
 _UNPRINTABLE = re.compile(
@@ -42,6 +46,7 @@ class Broken(Enum):
     VALUE = "broken"
 
 
+_NO_KEYS: Final[Mapping[str, "Node"]] = MappingProxyType({})
 Scalar = str | int | float | bool | None
 Value = Scalar | Broken | tuple["Node", ...] | dict[str, "Node"]
 
@@ -60,7 +65,7 @@ class Node:
     line: int
     column: int
     span: tuple[int, int] = (0, 0)
-    keys: Mapping[str, "Node"] = field(default_factory=dict)
+    keys: Mapping[str, "Node"] = field(default_factory=lambda: _NO_KEYS)
 
     def plain(self) -> Any:
         """Return the value without places: texts, numbers, lists and dicts."""
@@ -119,10 +124,10 @@ class _RefusedError(Exception):
 
 
 def _decoded(path: str, data: str | bytes) -> str:
-    if len(data) > MAX_BYTES:
-        raise _RefusedError(
-            Fault(path, 1, 1, f"the file has {len(data)} bytes; at most {MAX_BYTES}", code="size")
-        )
+    size = len(data) if isinstance(data, bytes) else len(data.encode(errors="surrogatepass"))
+    if size > MAX_BYTES:
+        message = f"the file has {size} bytes; at most {MAX_BYTES}"
+        raise _RefusedError(Fault(path, 1, 1, message, code="size"))
     try:
         text = data.decode() if isinstance(data, bytes) else data
     except UnicodeDecodeError as error:
@@ -150,6 +155,7 @@ class _Composer:
         self.path = path
         self.text = text
         self.faults: list[Fault] = []
+        self._left = MAX_VALUES
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
 
     def documents(self) -> Iterator[Node]:
@@ -172,13 +178,19 @@ class _Composer:
 
     def _say(self, event: Any, message: str, code: str) -> None:
         line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        if len(self.faults) >= MAX_FAULTS:
+            raise _RefusedError(
+                Fault(self.path, line, column, f"{MAX_FAULTS} faults already; read no further")
+            )
         self.faults.append(Fault(self.path, line, column, message, code=code))
 
     def _node(self, event: Any, depth: int) -> Node:
         mark = event.start_mark
         line, column = mark.line + 1, mark.column + 1
-        if depth > MAX_DEPTH:
-            message = f"nested deeper than {MAX_DEPTH} levels; the rest was not read"
+        self._left -= 1
+        if depth > MAX_DEPTH or self._left < 0:
+            what = f"nested deeper than {MAX_DEPTH} levels" if self._left >= 0 else _TOO_MANY
+            message = f"{what}; the rest was not read"
             raise _RefusedError(Fault(self.path, line, column, message, code="depth"))
         sound = self._is_sound(event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -197,7 +209,7 @@ class _Composer:
             return False
         if anchor:
             self._say(event, f"anchor {quoted('&' + anchor)}: anchors are not allowed", "anchor")
-        if tag not in {None, "!"}:
+        if tag:
             self._say(event, f"tag {quoted(tag)}: tags are not allowed", "tag")
             return False
         return True
