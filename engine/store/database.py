@@ -45,9 +45,10 @@ class Database:
             StoreError: it is damaged, of another kind, made by a newer version, or the disk
                 refuses; the message says which.
         """
-        file = Path(str(path).removeprefix("sqlite:///"))
-        if "://" in str(file):
+        place = str(path).removeprefix("sqlite:///")
+        if "://" in place:
             raise StoreError(f"store '{path}' is not known; allowed are a path or sqlite:///PATH")
+        file = Path(place)
         prepare(file, MARK)
         store = cls(_engine(file), file, clock, chance)
         try:

@@ -41,7 +41,7 @@ class DeliveryRow:
 class Backlog(NamedTuple):
     """What waits for one sink: how many, and since when the oldest does."""
 
-    count: int = 0
+    waiting: int = 0
     oldest: datetime | None = None
 
 
@@ -187,8 +187,8 @@ class Outbox(Database):
         """Return how much waits for `sink`, and since when."""
         sizes = _waiting(sink).with_only_columns(func.count(), func.min(deliveries.c.created_at))
         with self.read() as connection:
-            count, oldest = connection.execute(sizes).one()
-        return Backlog(count, None if oldest is None else from_us(oldest))
+            waiting, oldest = connection.execute(sizes).one()
+        return Backlog(waiting, None if oldest is None else from_us(oldest))
 
     def thread(self, sink: str, incident: str) -> dict[str, Any] | None:
         """Return what the first delivery of `incident` that `sink` took gave for the next ones."""

@@ -60,11 +60,10 @@ def _old(before: int) -> Iterator[tuple[Any, Select[Any]]]:
             transitions.c.at < before, transitions.c.firing.not_in(select(firings.c.id))
         ),
     )
+    causes = select(firings.c.cause).union(select(transitions.c.cause))
     yield (
         signals.c.id,
-        select(signals.c.id).where(
-            signals.c.kept_at < before, signals.c.id.not_in(select(firings.c.cause))
-        ),
+        select(signals.c.id).where(signals.c.kept_at < before, signals.c.id.not_in(causes)),
     )
 
 

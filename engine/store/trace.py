@@ -75,11 +75,12 @@ def _ids(connection: Connection, table: Table, where: Any) -> list[str]:
 
 def _of_firing(connection: Connection, firing: str) -> Iterator[Record]:
     row = connection.execute(select(firings).where(firings.c.id == firing)).one()
-    yield from _causes(connection, [row.cause])
+    moves = select(transitions).where(transitions.c.firing == firing)
+    history = connection.execute(moves.order_by(transitions.c.seq)).all()
+    yield from _causes(connection, [row.cause, *(move.cause for move in history)])
     what = _fields(row, "rule", "key", "state", "value", "reason", "members", "labels")
     yield Record("firing", firing, row.cause, from_us(row.opened_at), what)
-    moves = select(transitions).where(transitions.c.firing == firing)
-    for move in connection.execute(moves.order_by(transitions.c.seq)).all():
+    for move in history:
         what = _fields(move, "state", "reason", "value", "cause")
         yield Record("transition", firing, firing, from_us(move.at), what)
     told = select(deliveries).where(deliveries.c.incident == firing, deliveries.c.mission == "")
@@ -90,10 +91,13 @@ def _of_firing(connection: Connection, firing: str) -> Iterator[Record]:
 
 
 def _causes(connection: Connection, ids: Iterable[str]) -> Iterator[Record]:
-    query = select(signals).where(signals.c.id.in_([name for name in ids if name]))
-    for row in connection.execute(query).all():
-        event = json.loads(row.record)[0]
-        yield Record("signal", row.id, "", datetime.fromisoformat(event["time"]), event)
+    named = [name for name in dict.fromkeys(ids) if name]
+    query = select(signals.c.id, signals.c.record).where(signals.c.id.in_(named))
+    kept = dict(connection.execute(query).all())
+    for name in named:
+        if name in kept:
+            event = json.loads(kept[name])[0]
+            yield Record("signal", name, "", datetime.fromisoformat(event["time"]), event)
 
 
 def _of_mission(connection: Connection, row: Row[Any]) -> Iterator[Record]:
