@@ -16,6 +16,7 @@ from engine.model.errors import ClusterError
 
 CONNECT_S = 10.0
 READ_S = 30.0
+HEAD_S = CONNECT_S + READ_S
 ATTEMPTS = 3
 MAX_WAIT_S = 30.0
 MAX_BODY_BYTES = 256 << 20
@@ -79,9 +80,15 @@ class Client:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, params: Params | None, *, read_s: float
+        self, path: str, params: Params | None, *, read_s: float, head_s: float = HEAD_S
     ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Open a GET and give its chunks; `read_s` bounds the silence between two.
+        """Open a GET and give its chunks.
+
+        Args:
+            path: path on the server.
+            params: query.
+            read_s: seconds of silence between two chunks.
+            head_s: seconds until the server begins to answer.
 
         Raises:
             ClusterError: as `get`, at the start or while the chunks are read.
@@ -90,14 +97,15 @@ class Client:
         http = await self._connection()
         where = self._access.server if self._access else ""
         timeout = httpx.Timeout(read_s, connect=CONNECT_S)
+        request = http.build_request("GET", path, params=params, timeout=timeout, **self._options())
         try:
-            async with http.stream(
-                "GET", path, params=params, timeout=timeout, **self._options()
-            ) as response:
+            async with asyncio.timeout(head_s):
+                response = await http.send(request, stream=True)
+            async with contextlib.aclosing(response):
                 if response.status_code >= httpx.codes.BAD_REQUEST:
                     raise await _refusal(response, path)
                 yield response.aiter_bytes()
-        except httpx.TimeoutException as error:
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise ClusterError("timeout", f"{where}: no answer in time ({_name(error)})") from error
         except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
             why = " ".join(str(error).split())[:200] or _name(error)

@@ -143,20 +143,27 @@ class Reflector:
                     if now > end:
                         raise ClusterError("timeout", f"{found.name}: the watch is frozen")
                     heard = now if batch else heard
+                    changes, error = self._changes(found, batch)
                     if batch or now - heard < self._timing.silence_s:
-                        yield self._said(self._changes(found, batch))
+                        yield self._said(changes)
+                    if error is not None:
+                        raise error
 
-    def _changes(self, found: Resource, batch: list[bytes]) -> list[Change]:
-        changes = []
+    def _changes(
+        self, found: Resource, batch: list[bytes]
+    ) -> tuple[list[Change], ClusterError | None]:
+        """Return what `batch` changes, up to the line that ends the stream, if one does."""
+        changes: list[Change] = []
         for line in batch:
-            event = _decoded(line, found)
-            if event.type == "ERROR":
-                raise _refused(event.object, found)
+            try:
+                event = _decoded(line, found)
+            except ClusterError as error:
+                return changes, error
             typed = {"apiVersion": found.api_version, "kind": found.kind, **event.object}
             change = self._known.event(event.type, clean(typed, self._server.salt))
             if change is not None:
                 changes.append(change)
-        return changes
+        return changes, None
 
     def _said(self, changes: list[Change]) -> Observation:
         at = self._clock.now()
@@ -184,7 +191,9 @@ def _decoded(line: bytes, found: Resource) -> _Event:
         event = _DECODER.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ClusterError("malformed", f"{found.name}: a watch event is no JSON") from error
-    if event.type != "ERROR" and not isinstance(event.object.get("metadata"), dict):
+    if event.type == "ERROR":
+        raise _refused(event.object, found)
+    if not isinstance(event.object.get("metadata"), dict):
         raise ClusterError("malformed", f"{found.name}: a watch event without metadata")
     return event
 
