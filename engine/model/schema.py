@@ -6,6 +6,7 @@ mapping from text to T. Watchers fill these fields; rules are checked against th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Final
 
 Fields = Mapping[str, str]
@@ -142,17 +143,20 @@ DATA: Final[Mapping[str, DataShape]] = {
 def data_shape(type_: str, kinds: Iterable[str] = ()) -> DataShape:
     """Return what the data of signals of `type_` may hold, for objects of any of `kinds`.
 
-    No kinds, or a glob among them, means every kind that is listed here. A kind that is not
-    listed leaves the shape open, as does a type without a table; a field that differs in type
-    between kinds is dyn.
+    Kinds may be globs; none means every kind that is listed here. A kind that is not listed
+    leaves the shape open, as does a type without a table; a field that differs in type between
+    kinds is dyn.
     """
     if type_ != "k8s.object":
         return DATA.get(type_, _OPEN)
-    names = list(kinds)
-    if not names or any(set(name) & set("*?[") for name in names):
-        names = list(KINDS)
+    named = [matching_kinds(kind) for kind in kinds] or [tuple(KINDS)]
     fields = dict(OBJECT)
-    for name in names:
-        for field, word in KINDS.get(name, {}).items():
+    for name in (name for names in named for name in names):
+        for field, word in KINDS[name].items():
             fields[field] = word if fields.get(field, word) == word else "dyn"
-    return DataShape(fields, open=any(name not in KINDS for name in names))
+    return DataShape(fields, open=not all(named))
+
+
+def matching_kinds(glob: str) -> tuple[str, ...]:
+    """Return the listed kinds that `glob` matches."""
+    return tuple(name for name in KINDS if fnmatchcase(name, glob))

@@ -1,10 +1,11 @@
 """A sound node of the grammar becomes a Rule; what the grammar can not say is checked here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from engine.model.ids import digest
 from engine.model.instant import parse_duration
+from engine.model.schema import KINDS, matching_kinds
 from engine.model.signal import LEVEL_TYPES
 from engine.rules.actions import Known, check_templates, inhibitor, mission, notice
 from engine.rules.cel.types import DYN, NUMBERS
@@ -15,6 +16,7 @@ from engine.rules.labels import parse_labels
 from engine.rules.rule import Measure, Rule, Selector
 from engine.rules.shaping import Notes
 from engine.rules.streams import PREFILTERS, shape_of, signal_type
+from engine.rules.wording import guess, quoted
 from engine.rules.yaml import Node
 
 _LISTS: Final = ("kinds", "reasons", "metrics", "clusters", "namespaces")
@@ -94,12 +96,23 @@ def _selector(node: Node, notes: Notes) -> Selector:
             parse_labels(labels)
         except ValueError as error:
             notes.error(fields["labels"], str(error), "labels")
+    if type_ == "k8s.object":
+        _check_kinds(items(fields.get("kinds")), notes)
     shape = shape_of(selector)
     for name, looked_at in PREFILTERS.items():
         if name in fields and not shape.open and looked_at not in shape.fields:
             message = f"'{name}' matches nothing: {type_} has no {looked_at}"
             notes.error(node.keys[name], message, "selector")
     return selector
+
+
+def _check_kinds(kinds: Iterable[Node], notes: Notes) -> None:
+    """Warn of a kind that nobody watches by default and that looks like one of those."""
+    for node in kinds:
+        kind = str(node.value)
+        if not matching_kinds(kind) and (near := guess(kind, KINDS)):
+            message = f"kind {quoted(kind)} is not watched by default{near}"
+            notes.warn(node, message, "unwatched-kind")
 
 
 def _measure(name: str, node: Node, names: Names, notes: Notes) -> Measure:

@@ -42,8 +42,8 @@ def inner(value: Any, schema: Mapping[str, Any], at: str) -> Iterator[tuple[Any,
         yield from ((item, schema["items"], f"{at}[{i}]") for i, item in enumerate(value))
     if isinstance(value, dict):
         others = schema.get("additionalProperties", {})
-        nothing = {"enum": []}
-        known = defaultdict(lambda: nothing if others is False else others)
+        nothing: dict[str, Any] = {"enum": []}
+        known: dict[str, Any] = defaultdict(lambda: nothing if others is False else others)
         known.update(schema.get("properties", {}))
         yield from ((item, known[name], f"{at}.{name}") for name, item in value.items())
 

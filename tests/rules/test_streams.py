@@ -33,7 +33,14 @@ def test_a_field_that_differs_between_selectors_is_dynamic() -> None:
     assert mixed.fields["reason"] == STRING
 
 
-@pytest.mark.parametrize("kinds", [(), ("*",), ("Stateful*",)])
+def test_a_glob_stands_for_the_kinds_that_it_matches() -> None:
+    sets = data(Selector("k8s.object", kinds=("*Set",)))
+    assert "desired" in sets.fields
+    assert "restarts" not in sets.fields
+    assert not sets.open
+
+
+@pytest.mark.parametrize("kinds", [(), ("*",)])
 def test_without_exact_kinds_every_known_kind_counts(kinds: tuple[str, ...]) -> None:
     every = data(Selector("k8s.object", kinds=kinds))
     assert {"restarts", "readyStatus", "bound"} <= set(every.fields)
@@ -42,6 +49,7 @@ def test_without_exact_kinds_every_known_kind_counts(kinds: tuple[str, ...]) -> 
 
 def test_a_kind_that_is_not_known_leaves_the_data_open() -> None:
     assert data(Selector("k8s.object", kinds=("Rollout",))).open
+    assert data(Selector("k8s.object", kinds=("Pod", "Roll*"))).open
 
 
 def test_the_envelope_has_only_what_the_data_has() -> None:
