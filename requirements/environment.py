@@ -91,16 +91,21 @@ def python(root: Path) -> Path:
 
 
 def usable(root: Path) -> bool:
-    """Return whether `.venv` is an environment of this place; one that was moved here is not."""
+    """Return whether `.venv` is an environment of this place.
+
+    One that was copied or moved here is not: its scripts still start the Python of the old place.
+    """
     ask = "import json, sys; print(json.dumps([sys.prefix, sys.version_info[:2]]))"
     try:
         told = subprocess.run(
             [str(python(root)), "-c", ask], capture_output=True, text=True, check=True
         )
+        script = python(root).with_name("pip").read_text()
     except (OSError, subprocess.CalledProcessError):
         return False
     prefix, version = json.loads(told.stdout)
-    return Path(prefix).resolve() == (root / ".venv").resolve() and tuple(version) in SUPPORTED
+    here = Path(prefix) == root / ".venv" and str(root / ".venv") in script
+    return here and tuple(version) in SUPPORTED
 
 
 def create(root: Path) -> None:

@@ -20,7 +20,7 @@ LOCKS: dict[str, list[str]] = {"runtime.txt": [], "dev.txt": ["--group=dev"]}
 
 def main(upgrade: list[str]) -> None:
     """Write the lock files; `upgrade` is empty, or `--upgrade` for the newest that fit together."""
-    uv = install_uv()
+    uv = str(install_uv())
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     for name, groups in LOCKS.items():
         output = f"--output-file=requirements/{name}"
