@@ -119,7 +119,8 @@ def _position(connection: Connection, partition: int) -> tuple[int, int, str] | 
         return None
     at = (found.epoch, found.next_offset, found.rules)
     if _sum(*at) != found.checksum:
-        raise StoreError(f"the checkpoint of partition {partition} is damaged; restore a backup")
+        place = connection.engine.url.database
+        raise StoreError(f"{place}: checkpoint {partition} is damaged; restore a backup")
     return at
 
 

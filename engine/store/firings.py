@@ -56,7 +56,7 @@ class Firings(Database):
         """Return one firing by its id."""
         with self.read() as connection:
             row = connection.execute(select(firings).where(firings.c.id == firing)).one_or_none()
-        return _firing(row) if row else None
+            return _firing(row) if row else None
 
 
 def apply_transitions(

@@ -142,7 +142,7 @@ class Missions(Database):
         """Return one mission by its id."""
         with self.read() as connection:
             row = connection.execute(_one(mission)).one_or_none()
-        return _mission(row) if row else None
+            return _mission(row) if row else None
 
 
 def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int) -> list[str]:
