@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.rules.draft import Draft, entries, items
 from engine.rules.rule import Inhibitor, MissionOrder, Notice
 from engine.rules.shaping import Notes
-from engine.rules.template import template_faults
+from engine.rules.template_check import template_faults
 from engine.rules.wording import unknown
 from engine.rules.yaml import Node
 

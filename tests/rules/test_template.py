@@ -2,13 +2,9 @@
 
 import pytest
 
-from engine.rules.template import (
-    MAX_OUTPUT,
-    VARIABLES,
-    TemplateError,
-    render,
-    template_faults,
-)
+from engine.rules.template import MAX_OUTPUT, TemplateError, render
+from engine.rules.template_check import template_faults
+from engine.rules.template_language import VARIABLES
 
 SEEN = {
     "m": {"restarts": 6.0, "share": 0.25, "items": 3},
@@ -65,6 +61,7 @@ def test_what_can_not_be_shown_is_an_error_with_a_reason(text: str, reason: str)
         "{{ '%99999999999d' % 1 }}",
         "{{ '{:>9999999999}'.format(1) }}",
         "{{ 'x' | center(9999999999) }}",
+        "{{ 1 | round(999999999, 'ceil') }}",
         "{{ 'x' | indent(9999999999) }}",
         "{% for a in range(100000000) %}x{% endfor %}",
         "{% for a in signal.list %}{% for b in signal.list %}{% endfor %}{% endfor %}",
