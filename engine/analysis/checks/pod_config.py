@@ -138,7 +138,7 @@ def _looked_up(view: ClusterView, cause: Cause, named: Reference) -> Blame:
         part = f"key {named.key}" if named.key else ""
         looked = evidence(Origin.ABSENCE, cause.object, part, "not among the objects read")
         return Blame(cause, (looked,), 0.97)
-    looked = evidence(Origin.STATUS, cause.object, named.key, "exists now: made after the complaint")
+    looked = evidence(Origin.STATUS, cause.object, named.key, "exists now, made after it")
     return Blame(cause, (looked,), 0.5)
 
 
