@@ -159,9 +159,12 @@ def _fields_of(where: tuple[int | str, ...]) -> list[str]:
 
 
 def _inner(annotation: Any) -> Any:
-    """Return the config model within `list[Model]` or `Model`."""
-    arguments = getattr(annotation, "__args__", ())
-    return _inner(arguments[-1]) if arguments else annotation
+    """Return the config model within `Model`, `tuple[Model, ...]` or `dict[str, Model]`."""
+    if hasattr(annotation, "model_fields"):
+        return annotation
+    return next(
+        (found for one in getattr(annotation, "__args__", ()) if (found := _inner(one))), None
+    )
 
 
 def _rooted(config: AppConfig, folder: Path) -> AppConfig:

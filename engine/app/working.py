@@ -47,7 +47,7 @@ class Workers:
         self._settings = settings
         self._clock = clock
         self._called = asyncio.Event()
-        self.rule: "Callable[[str], Rule | None]" = lambda _name: None
+        self.rule: Callable[[str], Rule | None] = lambda _name: None
         self.routes: Sequence[Route] = ()
         self.told: Callable[[], None] = lambda: None
 

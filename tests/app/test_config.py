@@ -1,0 +1,106 @@
+"""The configuration: every fault at once with its place, the environment on top."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.app.configured import load_config
+from engine.model.errors import ConfigError
+
+GOOD = """\
+clusters:
+  - {name: prod, kubeconfig: kube.yaml}
+rules: my-rules
+sinks:
+  out: {type: console}
+  hook: {type: webhook, url: https://example.com/x, secret_file: hook.secret}
+routes:
+  - {sinks: out, match: {severity: critical}}
+"""
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str) -> str:
+        path = tmp_path / "dogwatch.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def faults(path: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, environ)
+    return [line.removeprefix(f"{path}:") for line in str(refused.value).splitlines()]
+
+
+def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
+    settings = load_config(write(GOOD), {})
+    assert settings.rules == (str(tmp_path / "my-rules"),)
+    assert settings.clusters[0].kubeconfig == str(tmp_path / "kube.yaml")
+    assert settings.sinks["hook"].model_extra is not None
+    assert settings.sinks["hook"].model_extra["secret_file"] == str(tmp_path / "hook.secret")
+
+
+def test_the_environment_overrides_the_file(write: Write) -> None:
+    settings = load_config(
+        write(GOOD), {"DOGWATCH_HTTP__LISTEN": "0.0.0.0:80", "DOGWATCH_MISSIONS__WORKERS": "7"}
+    )
+    assert (settings.http.listen, settings.missions.workers) == ("0.0.0.0:80", 7)
+
+
+def test_a_fault_of_the_environment_names_the_variable(write: Write) -> None:
+    told = faults(write(GOOD), DOGWATCH_MISSIONS__WORKERS="many")
+    assert len(told) == 1
+    assert told[0].startswith("DOGWATCH_MISSIONS__WORKERS: missions.workers:")
+
+
+def test_every_fault_is_told_at_once_with_its_place(write: Write) -> None:
+    text = """\
+clusters:
+  - {name: UPPER}
+  - {name: a, contxt: b}
+http:
+  listen: nowhere
+missions: {workers: 0}
+"""
+    told = faults(write(text))
+    assert [line.split(" ", 1)[0] for line in told] == ["2:6", "3:15", "5:3", "6:12"]
+    assert "did you mean 'context'?" in told[1]
+
+
+def test_an_unknown_sink_of_a_route_has_the_nearest_name(write: Write) -> None:
+    told = faults(write(GOOD.replace("sinks: out", "sinks: [out, hok]")))
+    assert told == ["8:19 unknown sink 'hok'; known: hook, out; did you mean 'hook'?"]
+
+
+def test_options_of_a_sink_are_checked_by_its_type(write: Write) -> None:
+    told = faults(write("sinks:\n  a: {type: webhok}\n  b: {type: email, hosst: x}\n"))
+    assert "unknown sink type 'webhok'" in told[0]
+    assert "did you mean 'webhook'?" in told[0]
+    assert any(line.startswith("3:20 unknown field 'hosst'") for line in told)
+
+
+def test_two_clusters_of_one_name_are_refused(write: Write) -> None:
+    assert "more than one is named a" in faults(write("clusters: [{name: a}, {name: a}]"))[0]
+
+
+def test_a_file_that_is_not_there_says_how_to_give_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--config FILE or DOGWATCH_CONFIG"):
+        load_config(str(tmp_path / "none.yaml"), {})
+
+
+def test_broken_yaml_has_its_place(write: Write) -> None:
+    assert faults(write("clusters: [a\nrules: b\n"))[0].startswith("2:")
+
+
+def test_an_empty_file_is_all_defaults(write: Write) -> None:
+    assert load_config(write(""), {}).http.listen == "127.0.0.1:9095"
+
+
+def test_the_example_of_deploy_is_good() -> None:
+    example = Path(__file__).parents[2] / "deploy" / "dogwatch.yaml"
+    assert [cluster.name for cluster in load_config(str(example), {}).clusters] == ["prod-eu"]

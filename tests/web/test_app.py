@@ -1,0 +1,140 @@
+"""The pages: health for everybody, control only with the token."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+
+from engine.model.errors import StoreError
+from engine.web.app import BODY_LIMIT, Accepted, Health, Ports, build
+
+BATCH = {"content-type": "application/cloudevents-batch+json"}
+AUTH = {"authorization": "Bearer s3cret"}
+
+
+@dataclass
+class Inside:
+    """What stands behind the pages in these tests: our own ports, filled by hand."""
+
+    alive: bool = True
+    problems: dict[str, str] = field(default_factory=dict)
+    token: str | None = "s3cret"
+    taken: list[bytes] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    answer: Accepted | StoreError = field(default_factory=lambda: Accepted(1))
+
+    async def accept(self, batch: bytes) -> Accepted:
+        self.taken.append(batch)
+        if isinstance(self.answer, StoreError):
+            raise self.answer
+        return self.answer
+
+    async def reload(self) -> list[str]:
+        return self.faults
+
+
+@pytest.fixture
+def inside() -> Inside:
+    return Inside()
+
+
+@pytest.fixture
+async def client(inside: Inside) -> AsyncIterator[httpx.AsyncClient]:
+    ports = Ports(
+        live=lambda: inside.alive,
+        checks=lambda: [Health(name, why) for name, why in inside.problems.items()],
+        metrics=lambda: (b"dogwatch_up 1\n", "text/plain"),
+        accept=inside.accept,
+        reload=inside.reload,
+        token=lambda: inside.token,
+    )
+    transport = httpx.ASGITransport(build(ports))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+async def test_livez_follows_the_loop(client: httpx.AsyncClient, inside: Inside) -> None:
+    assert (await client.get("/livez")).status_code == 200
+    inside.alive = False
+    assert (await client.get("/livez")).status_code == 503
+
+
+async def test_readyz_names_what_is_wrong(client: httpx.AsyncClient, inside: Inside) -> None:
+    inside.problems = {"store": "the disk is full", "bus": ""}
+    answer = await client.get("/readyz")
+    assert (answer.status_code, answer.text) == (503, "[-] store the disk is full\n")
+
+
+async def test_readyz_verbose_names_every_check(client: httpx.AsyncClient, inside: Inside) -> None:
+    inside.problems = {"store": "", "bus": ""}
+    answer = await client.get("/readyz?verbose")
+    assert (answer.status_code, answer.text) == (200, "ready\n[+] store ok\n[+] bus ok\n")
+
+
+async def test_metrics_are_open(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/metrics")).text == "dogwatch_up 1\n"
+
+
+@pytest.mark.parametrize("path", ["/v1/signals", "/-/reload"])
+@pytest.mark.parametrize(
+    ("headers", "token", "status"),
+    [
+        ({}, "s3cret", 401),
+        ({"authorization": "Bearer wrong"}, "s3cret", 401),
+        ({"authorization": "Bearer "}, None, 403),
+        (AUTH, None, 403),
+    ],
+)
+async def test_control_needs_the_token(  # noqa: PLR0917 - a table of two parameters and fixtures
+    client: httpx.AsyncClient,
+    inside: Inside,
+    path: str,
+    headers: dict[str, str],
+    token: str | None,
+    status: int,
+) -> None:
+    inside.token = token
+    answer = await client.post(path, content=b"[]", headers={**BATCH, **headers})
+    assert answer.status_code == status
+    assert inside.taken == []
+
+
+async def test_good_signals_are_accepted_once_they_are_durable(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "rejected": []})
+    assert inside.taken == [b"[{}]"]
+
+
+async def test_only_bad_signals_are_422_with_their_reasons(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    inside.answer = Accepted(0, ("time: no zone",))
+    answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert (answer.status_code, answer.json()["rejected"]) == (422, ["time: no zone"])
+
+
+async def test_a_full_disk_asks_the_sender_to_come_again(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    inside.answer = StoreError("the disk is full")
+    answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_a_body_over_the_limit_is_refused_unread(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    body = b" " * (BODY_LIMIT + 1)
+    answer = await client.post("/v1/signals", content=body, headers={**BATCH, **AUTH})
+    assert answer.status_code == 413
+    assert inside.taken == []
+
+
+async def test_reload_answers_with_the_faults(client: httpx.AsyncClient, inside: Inside) -> None:
+    assert (await client.post("/-/reload", headers=AUTH)).status_code == 200
+    inside.faults = ["rules/a.yaml:1:1 no"]
+    answer = await client.post("/-/reload", headers=AUTH)
+    assert (answer.status_code, answer.json()) == (422, {"faults": ["rules/a.yaml:1:1 no"]})
