@@ -20,12 +20,10 @@ _ROUND = bytes.maketrans(b"[]", b"{}")
 def split_array(record: bytes) -> Iterator[tuple[bytes, Fault | None]]:
     """Yield each element of the array `record` with the fault that its bounds show, if any.
 
-    A lone object counts as an array of one. What can not be told apart (an array that is cut
-    off, or no array at all) is yielded whole as one element, so that no byte is lost.
+    What can not be told apart (the rest of an array that is cut off, or no array at all) is
+    yielded as one element, so that no byte is lost.
     """
     body = record.strip(_SPACE)
-    if body[:1] == b"{":
-        body = b"[" + body + b"]"
     if body[:1] != b"[":
         yield record, Fault(Reason.NOT_A_BATCH, "no JSON array of events")
         return

@@ -233,6 +233,36 @@ def test_no_record_however_mangled_raises_or_invents(
     assert all(bad.raw in bytes(record) or bad.raw == bytes(record) for bad in decoded.bad)
 
 
+@pytest.mark.parametrize(
+    "double",
+    [
+        '"k":1,"k":2',
+        '"k" :1,"k":2',
+        '"k":1,"k"\n:2',
+        r'"k":"\":","k":2',
+        r'"k":1,"k":"\u0022:"',
+        r'"k":1,"k":"\"\u003a"',
+        r'"k":1,"\u006b":2',
+    ],
+)
+@pytest.mark.parametrize("space", ["", " "])
+def test_a_doubled_key_is_found_however_it_is_spelled(double: str, space: str) -> None:
+    event = f'{{{HEAD},{space}"specversion":"1.0","data":{{{double}}}}}'
+    assert [bad.reason for bad in decode(event.encode()).bad] == [Reason.DUPLICATE_KEY]
+
+
+@given(st.lists(signals, min_size=1, max_size=3), st.data())
+def test_a_doubled_key_is_found_in_any_event(batch: list[Signal], data: st.DataObject) -> None:
+    events = [{"specversion": "1.0", **msgspec.to_builtins(one)} for one in batch]
+    spot = data.draw(st.integers(0, len(batch) - 1))
+    loose = data.draw(st.booleans())
+    texts = [json.dumps(event, separators=None if loose else (",", ":")) for event in events]
+    texts[spot] = texts[spot][:-1] + ',"cluster":"twice","cluster":"twice"}'
+    decoded = decode(f"[{','.join(texts)}]".encode())
+    assert [bad.reason for bad in decoded.bad] == [Reason.DUPLICATE_KEY]
+    assert decoded.signals == [one for at, one in enumerate(batch) if at != spot]
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_without_raising(record: bytes) -> None:
     decoded = decode(record)
