@@ -100,9 +100,10 @@ def decode(record: bytes) -> Decoded:
     if len(record) > RECORD_LIMIT:
         detail = f"record of {len(record)} bytes; allowed are {RECORD_LIMIT}"
         return _whole(record, Reason.TOO_LARGE, detail)
-    if record.lstrip()[:1] == b"{":
-        record = b"[" + record + b"]"
-    signals = _short_way(record)
+    lone = record.lstrip()[:1] == b"{"
+    signals = _short_way(b"[" + record + b"]" if lone else record)
+    if lone and signals is not None and len(signals) > 1:
+        signals = None
     return Decoded(signals) if signals is not None else _long_way(record)
 
 

@@ -20,10 +20,14 @@ _ROUND = bytes.maketrans(b"[]", b"{}")
 def split_array(record: bytes) -> Iterator[tuple[bytes, Fault | None]]:
     """Yield each element of the array `record` with the fault that its bounds show, if any.
 
-    What can not be told apart (the rest of an array that is cut off, or no array at all) is
-    yielded as one element, so that no byte is lost.
+    A lone object is yielded whole, and so is what can not be told apart: the rest of an array
+    that is cut off, or no array at all. No byte is lost.
     """
     body = record.strip(_SPACE)
+    if body[:1] == b"{":
+        (_, fault), *more = _elements(b"[" + body + b"]")
+        yield body, Fault(Reason.BAD_JSON, "bytes after the event") if more else fault
+        return
     if body[:1] != b"[":
         yield record, Fault(Reason.NOT_A_BATCH, "no JSON array of events")
         return

@@ -91,6 +91,25 @@ def test_a_lone_event_counts_as_a_batch_of_one() -> None:
     assert [signal.id for signal in decode(GOOD.encode()).signals] == ["good"]
 
 
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        (GOOD.encode() + b"," + GOOD.encode(), Reason.BAD_JSON),
+        (GOOD.encode() + b" " + GOOD.encode(), Reason.BAD_JSON),
+        (GOOD.encode()[:-9], Reason.TRUNCATED),
+        (GOOD.encode()[:-1], Reason.TRUNCATED),
+        (GOOD.encode().replace(b"k8s", b"\xff"), Reason.BAD_UTF8),
+        (GOOD.encode().replace(b"id", b"di"), Reason.MISSING_ATTRIBUTE),
+    ],
+)
+def test_a_lone_event_that_is_none_keeps_its_bytes(record: bytes, reason: Reason) -> None:
+    decoded = decode(record)
+    assert (decoded.signals, [(bad.reason, bad.raw) for bad in decoded.bad]) == (
+        [],
+        [(reason, record)],
+    )
+
+
 def test_a_record_that_is_cut_off_gives_what_was_whole() -> None:
     whole = f"[{GOOD},{GOOD}]".encode()
     decoded = decode(whole[:-20])

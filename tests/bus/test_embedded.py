@@ -169,6 +169,57 @@ async def test_a_full_disk_refuses_whole_appends_and_heals_alone(tmp_path: Path)
     await bus.aclose()
 
 
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    at = chance.randrange(len(content))
+    if chance.random() < 0.3:
+        return content[:at]
+    return content[:at] + bytes([content[at] ^ (1 << chance.randrange(8))]) + content[at + 1 :]
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+
+
+async def records_of(path: Path) -> list[bytes] | str:
+    """Return every record of the bus at `path`, or the sentence with which it is refused."""
+    try:
+        bus = EmbeddedBus(path, clock=Hand())
+    except StoreError as error:
+        return str(error)
+    try:
+        return [record for _, record in await take(bus, await bus.end())]
+    except StoreError as error:
+        return str(error)
+    finally:
+        await bus.aclose()
+
+
+@pytest.mark.parametrize("rounds", [40, pytest.param(1000, marks=pytest.mark.slow)])
+async def test_a_damaged_file_gives_every_record_or_is_refused(tmp_path: Path, rounds: int) -> None:
+    bus = EmbeddedBus(tmp_path / "bus.db", clock=Hand())
+    written = [bytes([n]) * 700 for n in range(60)]
+    for record in written:
+        await bus.append_bytes(record)
+    await bus.aclose()
+    content = (tmp_path / "bus.db").read_bytes()
+    chance = random.Random(rounds)
+    refused = noticed = 0
+    for _ in range(rounds):
+        (tmp_path / "hurt.db").write_bytes(damaged(content, chance))
+        found = await records_of(tmp_path / "hurt.db")
+        remove(tmp_path / "hurt.db")
+        if isinstance(found, str):
+            assert "hurt.db: " in found
+            refused += 1
+            continue
+        wrong = [new for new, old in zip(found, written, strict=True) if new != old]
+        assert all(isinstance(record, Damaged) for record in wrong)
+        noticed += len(wrong)
+    assert refused > rounds // 10
+    assert noticed > rounds // 10
+
+
 WRITER = """
 import asyncio, sys
 from engine.bus.embedded import EmbeddedBus

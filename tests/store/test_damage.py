@@ -18,7 +18,7 @@ from engine.store.checkpoint import Checkpoint, Commit
 from engine.store.store import Store
 from tests.store.rows import Hand, a_commit
 
-COMMITS = 60
+COMMITS = 25
 ROUNDS = [40, pytest.param(1000, marks=pytest.mark.slow)]
 
 
