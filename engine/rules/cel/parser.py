@@ -1,0 +1,342 @@
+"""Tokens -> syntax tree, by recursive descent; the macros are recognised here.
+
+The bounds keep every stage, all of which recurse, far from the limits of the interpreter: at
+most MAX_DEPTH brackets in one another, and a tree of at most MAX_HEIGHT levels.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+from engine.rules.cel import literals
+from engine.rules.cel.errors import CelError
+from engine.rules.cel.lexer import KEYWORDS, RESERVED, Token, tokens
+from engine.rules.cel.syntax import (
+    Call,
+    Choice,
+    Ident,
+    Index,
+    ListOf,
+    Literal,
+    Logic,
+    Loop,
+    MapOf,
+    Node,
+    Select,
+    children,
+)
+
+MAX_DEPTH = 40
+MAX_HEIGHT = 100
+MAX_CHAIN = 64
+MAX_LOOPS = 6
+MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "filter": (2,), "map": (2, 3)}
+
+_LEVEL = {
+    "||": 1,
+    "&&": 2,
+    **dict.fromkeys(("<", "<=", ">", ">=", "==", "!=", "in"), 3),
+    "+": 4,
+    "-": 4,
+    "*": 5,
+    "/": 5,
+    "%": 5,
+}
+_CONSTANTS = {"true": True, "false": False, "null": None}
+
+
+def parse(source: str) -> Node:
+    """Return the syntax tree of `source`.
+
+    Raises:
+        CelError: the first place where `source` is no CEL, or a bound that it exceeds.
+    """
+    root = _Parser(tokens(source)).whole()
+    level, height = [root], 1
+    while level := [below for node in level for below in children(node)]:
+        height += 1
+        if height > MAX_HEIGHT:
+            raise CelError(
+                level[0].line, level[0].column, f"nested too deep; at most {MAX_HEIGHT} levels"
+            )
+    return root
+
+
+class _Parser:
+    """Reads one list of tokens, from left to right, once."""
+
+    def __init__(self, found: list[Token]) -> None:
+        self._tokens = found
+        self._next = 0
+        self._depth = 0
+        self._loops = 0
+
+    def whole(self) -> Node:
+        node = self._expression()
+        if self._peek.kind != "end":
+            self._refuse(self._peek, "an operator or the end")
+        return node
+
+    # -- tokens
+
+    @property
+    def _peek(self) -> Token:
+        return self._tokens[self._next]
+
+    def _take(self) -> Token:
+        token = self._peek
+        self._next += 1
+        return token
+
+    def _skip(self, kind: str) -> bool:
+        """Take the next token if it is of `kind`."""
+        if self._peek.kind != kind:
+            return False
+        self._next += 1
+        return True
+
+    def _expect(self, kind: str) -> Token:
+        if self._peek.kind != kind:
+            self._refuse(self._peek, f"'{kind}'")
+        return self._take()
+
+    def _refuse(self, token: Token, wanted: str) -> NoReturn:
+        found = f"'{token.text[:40]}'" if token.text else "the end of the expression"
+        raise CelError(token.line, token.column, f"found {found} where {wanted} is expected")
+
+    # -- expressions
+
+    def _expression(self) -> Node:
+        """Read a whole expression, with its `? :`."""
+        start = self._peek
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise CelError(start.line, start.column, f"nested too deep; at most {MAX_DEPTH} levels")
+        node = self._binary(1)
+        if self._skip("?"):
+            yes = self._binary(1)
+            self._expect(":")
+            no = self._expression()
+            node = Choice(line=start.line, column=start.column, test=node, yes=yes, no=no)
+        self._depth -= 1
+        return node
+
+    def _binary(self, level: int) -> Node:
+        """Read operators of `level` and tighter ones, by precedence climbing."""
+        left = self._unary()
+        length = 0
+        while (found := _LEVEL.get(self._sign(), 0)) >= level:
+            sign = self._take()
+            length += 1
+            right = self._binary(found + 1)
+            if found <= 2:
+                left = _logic(sign, left, right)
+                continue
+            if length > MAX_CHAIN:
+                raise CelError(sign.line, sign.column, f"more than {MAX_CHAIN} operators in a row")
+            left = Call(line=sign.line, column=sign.column, function=sign.text, args=(left, right))
+        return left
+
+    def _sign(self) -> str:
+        token = self._peek
+        return token.text if token.kind == token.text or token.text == "in" else ""
+
+    def _unary(self) -> Node:
+        signs = []
+        while self._peek.kind in {"-", "!"} and (not signs or self._peek.kind == signs[0].kind):
+            signs.append(self._take())
+        if not signs:
+            return self._member(self._primary())
+        if signs[0].kind == "-" and self._peek.kind in {"int", "double"}:
+            signs.pop()
+            operand = self._member(self._number(negative=True))
+        else:
+            operand = self._member(self._primary())
+        return _signed(signs, operand)
+
+    def _member(self, node: Node) -> Node:
+        """Read the selections, indices and method calls behind `node`."""
+        for _ in range(MAX_CHAIN + 1):
+            token = self._peek
+            if self._skip("."):
+                node = self._selection(node, token)
+            elif self._skip("["):
+                node = self._index(node, token)
+            elif token.kind == "{" and isinstance(node, Ident | Select):
+                raise CelError(
+                    token.line, token.column, "messages can not be built here; use a map {...}"
+                )
+            else:
+                return node
+        raise CelError(self._peek.line, self._peek.column, f"more than {MAX_CHAIN} selections")
+
+    def _index(self, operand: Node, bracket: Token) -> Node:
+        self._no_optional()
+        key = self._expression()
+        self._expect("]")
+        return Index(line=bracket.line, column=bracket.column, operand=operand, key=key)
+
+    def _no_optional(self) -> None:
+        if self._peek.kind == "?":
+            raise CelError(
+                self._peek.line,
+                self._peek.column,
+                "optional values (?) are not supported; use has()",
+            )
+
+    def _selection(self, operand: Node, dot: Token) -> Node:
+        self._no_optional()
+        name = self._take()
+        if name.kind == "quoted":
+            field = name.text[1:-1]
+        elif name.kind == "word" and name.text not in KEYWORDS:
+            field = name.text
+        else:
+            self._refuse(name, "the name of a field")
+        if name.kind == "word" and self._skip("("):
+            return self._method(operand, name)
+        return Select(line=dot.line, column=name.column, operand=operand, field=field)
+
+    def _method(self, target: Node, name: Token) -> Node:
+        looping = name.text in MACROS and self._arity() in MACROS[name.text]
+        self._loops += looping
+        if self._loops > MAX_LOOPS:
+            raise CelError(name.line, name.column, f"more than {MAX_LOOPS} macros nested")
+        args = self._expressions(")")
+        self._loops -= looping
+        if looping:
+            return _loop(target, name, args)
+        where = {"line": name.line, "column": name.column}
+        return Call(**where, function=name.text, target=target, args=args)
+
+    def _arity(self) -> int:
+        """Count the arguments that follow, up to the closing bracket."""
+        depth, commas = 0, 0
+        for ahead in range(self._next, len(self._tokens)):
+            kind = self._tokens[ahead].kind
+            if kind in {")", "]", "}"} and depth == 0:
+                return commas + (ahead > self._next)
+            depth += (kind in {"(", "[", "{"}) - (kind in {")", "]", "}"})
+            commas += kind == "," and depth == 0
+        return 0
+
+    def _expressions(self, closing: str) -> tuple[Node, ...]:
+        """Read expressions up to `closing`, which is taken; a list may end with a comma."""
+        found: list[Node] = []
+        if self._skip(closing):
+            return ()
+        while True:
+            self._no_optional()
+            found.append(self._expression())
+            if self._skip(closing):
+                return tuple(found)
+            self._expect(",")
+            if closing == "]" and self._skip(closing):
+                return tuple(found)
+
+    # -- primaries
+
+    def _primary(self) -> Node:
+        token = self._peek
+        match token.kind:
+            case "int" | "double":
+                return self._number(negative=False)
+            case "string":
+                self._take()
+                return Literal(line=token.line, column=token.column, value=literals.text(token))
+            case "word":
+                return self._word(root=False)
+            case _:
+                return self._bracket()
+
+    def _bracket(self) -> Node:
+        token = self._take()
+        if token.kind == "(":
+            node = self._expression()
+            self._expect(")")
+            return node
+        if token.kind == "[":
+            items = self._expressions("]")
+            return ListOf(line=token.line, column=token.column, items=items)
+        if token.kind == "{":
+            return self._map(token)
+        if token.kind == "." and self._peek.kind == "word":
+            return self._word(root=True)
+        self._refuse(token, "a value")
+
+    def _number(self, *, negative: bool) -> Node:
+        token = self._take()
+        value = literals.number(token, negative=negative)
+        return Literal(line=token.line, column=token.column, value=value)
+
+    def _word(self, *, root: bool) -> Node:
+        token = self._take()
+        where = {"line": token.line, "column": token.column}
+        if token.text in _CONSTANTS and not root:
+            return Literal(**where, value=_CONSTANTS[token.text])
+        if token.text in RESERVED or token.text in KEYWORDS:
+            raise CelError(**where, message=f"'{token.text}' is a reserved word, not a name")
+        if not self._skip("("):
+            return Ident(**where, name=token.text, root=root)
+        args = self._expressions(")")
+        if token.text == "has":
+            return _presence(token, args)
+        return Call(**where, function=token.text, args=args)
+
+    def _map(self, brace: Token) -> Node:
+        entries: list[tuple[Node, Node]] = []
+        while not self._skip("}"):
+            if entries:
+                self._expect(",")
+                if self._skip("}"):
+                    break
+            self._no_optional()
+            key = self._expression()
+            self._expect(":")
+            entries.append((key, self._expression()))
+        return MapOf(line=brace.line, column=brace.column, entries=tuple(entries))
+
+
+def _logic(sign: Token, left: Node, right: Node) -> Node:
+    """Join a chain of the same sign into one node, however it was bracketed."""
+    parts: tuple[Node, ...] = ()
+    for part in (left, right):
+        same = isinstance(part, Logic) and part.sign == sign.text
+        parts += part.parts if same and isinstance(part, Logic) else (part,)
+    return Logic(line=sign.line, column=sign.column, sign=sign.text, parts=parts)
+
+
+def _signed(signs: list[Token], operand: Node) -> Node:
+    """Apply signs, the last one first; a pair of `!` stays, as it checks for a bool."""
+    if len(signs) > MAX_CHAIN:
+        raise CelError(signs[0].line, signs[0].column, f"more than {MAX_CHAIN} signs in a row")
+    for sign in reversed(signs):
+        operand = Call(
+            line=sign.line, column=sign.column, function=f"{sign.kind}_", args=(operand,)
+        )
+    return operand
+
+
+def _presence(token: Token, args: tuple[Node, ...]) -> Node:
+    if len(args) != 1 or not isinstance(args[0], Select) or args[0].test:
+        raise CelError(
+            token.line, token.column, "has() takes one selection of a field, such as has(a.b)"
+        )
+    return replace(args[0], test=True)
+
+
+def _loop(over: Node, name: Token, args: tuple[Node, ...]) -> Node:
+    variable = args[0]
+    if not isinstance(variable, Ident) or variable.root:
+        raise CelError(
+            variable.line, variable.column, f"the first argument of {name.text}() is a plain name"
+        )
+    where = args[1] if len(args) == 3 else None
+    return Loop(
+        line=name.line,
+        column=name.column,
+        macro=name.text,
+        over=over,
+        variable=variable.name,
+        each=args[-1],
+        where=where,
+    )
