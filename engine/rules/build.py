@@ -40,9 +40,10 @@ def build(rule: Draft, known: Known) -> Rule:
     )
     _core(rule, selectors)
     functions = {measure.name: measure.fn for measure in measures}
-    group_names = names.of_group(functions if rule.wrote("over") else None)
+    windowed = any(rule.wrote(name) for name in _WINDOW)
+    group_names = names.of_group(functions if windowed else None)
     when = compiled(fields.get("when"), names.of_signal(), notes)
-    having = compiled(fields.get("having"), group_names, notes)
+    having = compiled(fields.get("having") if rule.wrote("measure") else None, group_names, notes)
     clear = compiled(fields.get("clear"), group_names, notes)
     check_templates(rule, frozenset(functions), frozenset(by), frozenset(params))
     durations = {f"{name}_us": _us(fields[name]) for name in _DURATIONS if name in fields}

@@ -8,7 +8,7 @@ from engine.model.instant import MICROS, format_duration
 from engine.rules.draft import Draft, entries, items
 from engine.rules.overlap import overlap
 from engine.rules.rule import Rule
-from engine.rules.wording import quoted, unknown
+from engine.rules.wording import guess, quoted, unknown
 from engine.rules.yaml import Node
 
 SAMPLING_US: Final = 5 * MICROS
@@ -123,7 +123,8 @@ def _inhibitor(
         return
     name = str(fields["rule"].value)
     if name not in rules:
-        message = f"{unknown('rule', name, rules)}; nothing holds this one back"
+        near = guess(name, rules)
+        message = f"no rule {quoted(name)}: nothing holds this one back{near}"
         notes.warn(fields["rule"], message, "inhibitor")
         return
     if cycle := _cycle(entry.rule.name, name, graph):
