@@ -98,6 +98,18 @@ def test_a_damaged_file_keeps_every_row_or_is_refused(tmp_path: Path, rounds: in
     assert refused > rounds // 10
 
 
+def test_a_store_with_any_page_wiped_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    list(write(path))
+    content = path.read_bytes()
+    size = int.from_bytes(content[16:18])
+    for at in range(0, len(content), size):
+        hurt = tmp_path / "hurt.db"
+        hurt.write_bytes(content[:at] + bytes(size) + content[at + size :])
+        with pytest.raises(StoreError, match=r"hurt\.db: .* (restore|a file of another kind)"):
+            Store.open(hurt, clock=Hand())
+
+
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_damaged_log_gives_an_earlier_whole_state_or_is_refused(
     tmp_path: Path, rounds: int
