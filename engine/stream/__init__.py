@@ -1,1 +1,1 @@
-"""engine/stream."""
+"""Signals become firings: index, windows, levels, hold, evaluator, replay, self-tests. Pure."""

@@ -1,0 +1,385 @@
+"""The fold of one cluster: its stream time, its cells, and the timers between them."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+
+from engine.model.firing import Launch, State, Transition
+from engine.model.instant import to_us
+from engine.model.signal import HEARTBEAT, Signal
+from engine.stream.cell import Cell, Entry, ended
+from engine.stream.index import Index
+from engine.stream.members import Members
+from engine.stream.orders import Order, Standing, inhibited, launch, names_inhibitor
+from engine.stream.reader import Reader, Sight
+from engine.stream.reasons import Reason
+from engine.stream.recent import Recent
+from engine.stream.sample import Sample
+from engine.stream.stream_time import StreamTime, StreamTimeState
+
+CellId = tuple[str, tuple[str, ...]]
+_CELL, _ORDER = 0, 1
+
+
+@dataclass
+class Shared:
+    """What the folds of all clusters share: rules, counters, and what was found."""
+
+    lateness_us: int
+    counters: Counter[str]
+    readers: Mapping[str, Reader] = field(default_factory=dict)
+    index: Index = field(default_factory=lambda: Index(()))
+    transitions: list[Transition] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
+
+
+class ClusterFold:
+    """Folds the signals of one cluster, one by one, in the order of the log."""
+
+    def __init__(self, name: str, shared: Shared, state: StreamTimeState | None = None) -> None:
+        """Start anew, or with the stream time of a checkpoint; see `place` for its cells."""
+        self.name = name
+        self.time = StreamTime(shared.lateness_us, state)
+        self.recent = Recent(shared.lateness_us)
+        self.cells: dict[CellId, Cell] = {}
+        self.touched: set[CellId] = set()
+        self.moved = False
+        self._shared = shared
+        self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
+        self._holders: dict[str, dict[CellId, Cell]] = {}
+        self._standing: dict[str, dict[CellId, Standing]] = {}
+        self._blocked: set[CellId] = set()
+        self._sizes: Counter[str] = Counter()
+
+    def fold(self, signal: Signal) -> None:
+        """Fold one signal: move time, run the timers that it passed, then ask the rules."""
+        at = to_us(signal.time)
+        if signal.type == HEARTBEAT:
+            self._pass_time(signal.source, at, beat=True)
+            return
+        if self.recent.knows(signal.id):
+            self._shared.counters["duplicate"] += 1
+            return
+        if self.time.mark is not None and at < self.time.mark:
+            self._shared.counters["late"] += 1
+            return
+        self._pass_time(signal.source, at, beat=False)
+        sight = Sight(signal, at)
+        later: list[int] = []
+        series = sight.series if sight.level else ""
+        if series:
+            later = self.recent.after(series, at)
+        event = signal.type == "k8s.event"
+        self.recent.remember(signal.id, at, event=event, series=series)
+        self._ask(sight, series, later)
+
+    def run_to(self, at: int) -> None:
+        """Move stream time to `at` and run the timers up to and including it."""
+        if self.time.reach(at + 1):
+            self.moved = True
+            self._run()
+
+    def place(self, cell: Cell) -> None:
+        """Take in a cell of a checkpoint."""
+        where = (cell.rule.name, cell.key)
+        self.cells[where] = cell
+        self._sizes[cell.rule.name] += not cell.storm
+        if not cell.reader.windowed or cell.reader.tracks:
+            for series in cell.condition.series():
+                self._holders.setdefault(series, {})[where] = cell
+        opened = cell.opened
+        if opened is not None and opened.transition is not None:
+            self._stand(where, cell, opened)
+        for order in cell.orders:
+            if order.blocked:
+                self._blocked.add(where)
+            else:
+                heappush(self._timers, (order.due, _ORDER, *where))
+        self._schedule(where, cell)
+
+    def swap(self) -> None:
+        """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
+        for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
+            reader = self._shared.readers.get(where[0])
+            if reader is None:
+                self._end(where, cell, Reason.RULE_REMOVED)
+            elif reader.rule.hash != cell.rule.hash:
+                self._end(where, cell, Reason.RULE_CHANGED)
+                self.renew(reader, cell.key, cell)
+            else:
+                cell.rebind(reader, self._mark())
+                self._after(where, cell, self._mark())
+
+    def renew(self, reader: Reader, key: tuple[str, ...], old: Cell) -> None:
+        """Begin the cell of a changed rule: its missions are remembered, nothing else is.
+
+        A mission that settles still goes. The next firing launches none if one was launched
+        for an episode that the change cut off, unless it comes much later.
+        """
+        rule, mark = reader.rule, self._mark()
+        cell = Cell(reader, self.name, key, storm=old.storm)
+        cell.orders = [order for order in old.orders if not order.blocked]
+        cell.launched_at = old.launched_at
+        cell.spared_until = old.spared_until
+        cut = old.opened is not None and bool(old.opened.held.firing)
+        if cut and rule.mission is not None:
+            quiet = rule.over_us + rule.for_us + rule.settle_us + rule.stale_after_us
+            cell.spared_until = mark + max(rule.cooldown_us, quiet)
+        if not cell.idle(mark):
+            self.place(cell)
+
+    def _mark(self) -> int:
+        return self.time.mark or 0
+
+    def _pass_time(self, source: str, at: int, *, beat: bool) -> None:
+        self.moved = True
+        if self.time.see(source, at, beat=beat):
+            self._run()
+
+    def _run(self) -> None:
+        """Run what stream time has passed: cells first, then missions, instant by instant."""
+        timers, mark = self._timers, self._mark()
+        while timers and timers[0][0] < mark:
+            at, what, name, key = heappop(timers)
+            where = (name, key)
+            cell = self.cells.get(where)
+            if cell is None:
+                continue
+            if what == _ORDER:
+                self._settle(where, cell, at)
+            elif cell.wake == at:
+                cell.wake = None
+                cell.run_to(at)
+                self._after(where, cell, at + 1)
+        self.recent.forget(mark)
+
+    def _ask(self, sight: Sight, series: str, later: list[int]) -> None:
+        asked: set[CellId] = set()
+        undecided: set[str] = set()
+        for reader in self._shared.index.find(sight.signal):
+            if reader.windowed:
+                where = self._into_window(reader, sight)
+            else:
+                where, decided = self._into_members(reader, sight, later)
+                if not decided:
+                    undecided.add(reader.rule.name)
+            if where is not None:
+                asked.add(where)
+        holders = self._holders.get(series) if series else None
+        if holders:
+            for where, cell in sorted(holders.items(), key=lambda one: one[0]):
+                apart = cell.reader.windowed and not sight.gone
+                if where not in asked and where[0] not in undecided and not apart:
+                    self._put(where, cell, _leave(sight.at, sight))
+
+    def _into_window(self, reader: Reader, sight: Sight) -> CellId | None:
+        sample = reader.window(sight)
+        key = reader.key(sight) if sample is not None else None
+        if sample is None or key is None:
+            return None
+        where, cell = self._cell(reader, key)
+        if reader.tracks and sight.level:
+            self._holders.setdefault(sample.series, {})[where] = cell
+        self._put(where, cell, sample)
+        return where
+
+    def _into_members(
+        self, reader: Reader, sight: Sight, later: list[int]
+    ) -> tuple[CellId | None, bool]:
+        """Return the cell that took the signal in, and whether the rule could decide."""
+        sample = reader.level(sight)
+        if sample is None:
+            return None, False
+        if sample.gone or not (sample.met or not sample.cleared):
+            return None, True
+        key = reader.key(sight)
+        if key is None or (not sample.met and (reader.rule.name, key) not in self.cells):
+            return None, True
+        where, cell = self._cell(reader, key)
+        if sample.series:
+            self._holders.setdefault(sample.series, {})[where] = cell
+        self._put(where, cell, sample)
+        for at in later:
+            if isinstance(cell.condition, Members) and not cell.condition.has(sample.series, at):
+                self._put(where, cell, _leave(at, sight))
+        return where, True
+
+    def _cell(self, reader: Reader, key: tuple[str, ...]) -> tuple[CellId, Cell]:
+        """Return the cell of `key`; beyond `max_keys` the one for all new keys."""
+        rule = reader.rule
+        where = (rule.name, key)
+        cell = self.cells.get(where)
+        if cell is not None:
+            return where, cell
+        storm = self._sizes[rule.name] >= rule.max_keys
+        if storm:
+            reader.count("storm")
+            key = tuple(self.name if name == "cluster" else "*" for name in rule.by)
+            where = (rule.name, key)
+            cell = self.cells.get(where)
+        if cell is None:
+            cell = self.cells[where] = Cell(reader, self.name, key, storm=storm)
+            self._sizes[rule.name] += not storm
+        return where, cell
+
+    def _put(self, where: CellId, cell: Cell, sample: Sample) -> None:
+        cell.fold(sample, self._mark())
+        self._after(where, cell, self._mark())
+
+    def _after(self, where: CellId, cell: Cell, limit: int) -> None:
+        """Tell what may be told of before `limit`, let go of what is final, set the timer."""
+        for entry in cell.tell(limit):
+            self._tell(where, cell, entry)
+        mark = self._mark()
+        for series in cell.trim(mark):
+            self._let_go(series, where)
+        self.touched.add(where)
+        if cell.idle(mark):
+            self._drop(where, cell)
+        else:
+            self._schedule(where, cell)
+
+    def _schedule(self, where: CellId, cell: Cell) -> None:
+        wake = cell.next_wake(self._mark())
+        if wake is not None and wake != cell.wake:
+            heappush(self._timers, (wake, _CELL, *where))
+        cell.wake = wake
+
+    def _drop(self, where: CellId, cell: Cell) -> None:
+        if self.cells.pop(where, None) is not None:
+            self._sizes[where[0]] -= not cell.storm
+        self._blocked.discard(where)
+        for series in cell.condition.series():
+            self._let_go(series, where)
+
+    def _let_go(self, series: str, where: CellId) -> None:
+        holders = self._holders.get(series)
+        if holders is not None:
+            holders.pop(where, None)
+            if not holders:
+                del self._holders[series]
+
+    def _tell(self, where: CellId, cell: Cell, entry: Entry) -> None:
+        told = entry.transition
+        if told is None:
+            return
+        self._shared.transitions.append(told)
+        if told.state is State.FIRING:
+            self._stand(where, cell, entry)
+            self._order(where, cell, entry)
+        elif told.state is State.RESOLVED:
+            self._fall(where, cell, told)
+
+    def _stand(self, where: CellId, cell: Cell, entry: Entry) -> None:
+        told = entry.transition
+        if told is not None and told.state is State.FIRING:
+            standing = Standing(cell.rule, self.name, told.key, told.at, entry.nodes)
+            self._standing.setdefault(where[0], {})[where] = standing
+
+    def _fall(self, where: CellId, cell: Cell, told: Transition) -> None:
+        """A firing ended: what it held back settles anew, what was held back of it is dropped."""
+        self._standing.get(where[0], {}).pop(where, None)
+        kept = [one for one in cell.orders if not (one.blocked and one.told.firing == told.firing)]
+        if len(kept) < len(cell.orders):
+            cell.orders = kept
+            self._blocked.discard(where)
+        for other in sorted(self._blocked):
+            held_back = self.cells[other]
+            if not names_inhibitor(held_back.rule, where[0]):
+                continue
+            self._blocked.discard(other)
+            self.touched.add(other)
+            for order in held_back.orders:
+                if order.blocked:
+                    order.blocked = False
+                    order.due = told.at + held_back.rule.settle_us
+                    heappush(self._timers, (order.due, _ORDER, *other))
+
+    def _order(self, where: CellId, cell: Cell, entry: Entry) -> None:
+        rule, told = cell.rule, entry.transition
+        if told is None or (rule.mission is None and not rule.inhibited_by):
+            return
+        order = Order(told, entry.nodes, told.at + rule.settle_us)
+        cell.orders.append(order)
+        if rule.settle_us or told.at < self._mark():
+            heappush(self._timers, (order.due, _ORDER, *where))
+        else:
+            self._settle(where, cell, told.at)
+
+    def _settle(self, where: CellId, cell: Cell, at: int) -> None:
+        """Decide on the missions of `cell` that are due by `at`."""
+        due = [order for order in cell.orders if not order.blocked and order.due <= at]
+        for order in due:
+            held = Standing(cell.rule, self.name, order.told.key, order.told.at, order.nodes)
+            standing = {name: found.values() for name, found in self._standing.items()}
+            opened = cell.opened
+            if inhibited(held, standing, at):
+                self._suppress(cell, order, at, Reason.INHIBITED)
+                order.blocked = opened is not None and opened.held.firing == order.told.firing
+            else:
+                self._launch(cell, order, at)
+            if order.blocked:
+                self._blocked.add(where)
+            else:
+                cell.orders.remove(order)
+        if due:
+            self._after(where, cell, min(at + 1, self._mark()))
+
+    def _launch(self, cell: Cell, order: Order, at: int) -> None:
+        rule, since = cell.rule, cell.launched_at
+        if rule.mission is None:
+            return
+        if since is not None and at - since < rule.cooldown_us:
+            self._suppress(cell, order, at, Reason.COOLDOWN)
+            return
+        if cell.spared_until is not None and order.told.at <= cell.spared_until:
+            cell.spared_until = None
+            self._suppress(cell, order, at, Reason.RULE_CHANGED)
+            return
+        found, faults = launch(rule, self.name, order, at)
+        self._shared.launches.append(found)
+        for _ in range(faults):
+            cell.reader.count("bad_params")
+        cell.launched_at = at if rule.cooldown_us else None
+
+    def _suppress(self, cell: Cell, order: Order, at: int, reason: Reason) -> None:
+        """Tell that a mission was held back, and why."""
+        told = order.told
+        self._shared.transitions.append(
+            replace(told, at=at, state=State.SUPPRESSED, reason=reason.value, cause="")
+        )
+        name = f'suppressed{{rule="{cell.rule.name}",reason="{reason}"}}'
+        self._shared.counters[name] += 1
+
+    def _end(self, where: CellId, cell: Cell, reason: Reason) -> None:
+        self._drop(where, cell)
+        self.touched.add(where)
+        if cell.opened is not None:
+            told = ended(cell.opened, self._mark(), reason)
+            self._shared.transitions.append(told)
+            if told.state is State.RESOLVED:
+                self._fall(where, cell, told)
+
+    def open_cells(self) -> Iterator[Cell]:
+        """Yield the cells that were told as pending or firing, in order of rule and key."""
+        for _, cell in sorted(self.cells.items(), key=lambda one: one[0]):
+            if cell.opened is not None:
+                yield cell
+
+
+def _leave(at: int, sight: Sight) -> Sample:
+    """Return the sample that ends the membership of the object of `sight` at `at`."""
+    now = at == sight.at
+    data = sight.signal.data
+    name, node = data.get("name"), data.get("node")
+    return Sample(
+        at,
+        sight.series,
+        name if isinstance(name, str) else "",
+        node if isinstance(node, str) else "",
+        sight.signal.id if now else "",
+        met=False,
+        gone=sight.gone,
+        counted=False,
+    )

@@ -1,0 +1,226 @@
+"""The evaluator: a pure, deterministic fold of the log. All time comes from the signals."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from engine.model.firing import State, Step
+from engine.model.signal import Signal
+from engine.rules.rule import RuleSet
+from engine.stream.cell import Cell, ended
+from engine.stream.cluster_fold import ClusterFold, Shared
+from engine.stream.index import Index
+from engine.stream.reader import Reader
+from engine.stream.reasons import Reason
+from engine.stream.recent import ChunkState
+from engine.stream.state import (
+    CellState,
+    dump,
+    dump_cell,
+    load,
+    load_cell,
+    name_of,
+    parts_of,
+    restore_cell,
+)
+from engine.stream.stream_time import StreamTimeState
+
+
+@dataclass(frozen=True, slots=True)
+class OpenKey:
+    """A key that is pending or firing, as it was told.
+
+    `since` is stream time in microseconds: the first true of a pending, the start of a firing.
+    """
+
+    rule: str
+    cluster: str
+    key: Mapping[str, str]
+    state: State
+    since: int
+    firing: str
+    value: Mapping[str, Any]
+    members: tuple[str, ...]
+    member_count: int
+    reason: str
+
+
+class Evaluator:
+    """Folds records of signals into transitions and launches.
+
+    Signals are folded one by one, so it makes no difference how a log is cut into records. An
+    evaluator made from the merged `changes()` of another goes on exactly as that one would.
+    """
+
+    def __init__(
+        self,
+        rules: RuleSet,
+        state: Mapping[str, bytes] = MappingProxyType({}),
+        *,
+        lateness_us: int = 2_000_000,
+    ) -> None:
+        """Start with `rules`, anew or from `state`.
+
+        Firings of rules that have changed or gone since `state` was written are resolved in
+        the first step.
+
+        Args:
+            rules: the rules in force; disabled ones count as absent.
+            state: entries of `changes()`, merged, deleted ones left out.
+            lateness_us: how far behind stream time a signal may arrive, in microseconds.
+
+        Raises:
+            StoreError: the state is damaged or of another version.
+        """
+        self._counters: Counter[str] = Counter()
+        self._shared = Shared(lateness_us, self._counters)
+        self._folds: dict[str, ClusterFold] = {}
+        self._gone: set[str] = set()
+        self._set_rules(rules)
+        self._load(state)
+
+    def step(self, signals: Sequence[Signal]) -> Step:
+        """Fold one record; signals of any clusters, in any order inside the lateness.
+
+        Signals later than that, and doubled ones, are counted and never fire.
+        """
+        for signal in signals:
+            fold = self._folds.get(signal.cluster)
+            if fold is None:
+                fold = self._folds[signal.cluster] = ClusterFold(signal.cluster, self._shared)
+            fold.fold(signal)
+        return self._found()
+
+    def advance(self, to_us: int) -> Step:
+        """Move the stream time of every cluster to `to_us`; timers at `to_us` run too.
+
+        It never goes back; signals up to `to_us` are late from then on.
+        """
+        for name in sorted(self._folds):
+            self._folds[name].run_to(to_us)
+        return self._found()
+
+    def swap(self, rules: RuleSet) -> Step:
+        """Put `rules` in force at this point of the log.
+
+        A rule of the same hash keeps its state, and its timers follow its new settings. Of the
+        others, what is open ends with the reason `rule changed` or `rule removed`.
+        """
+        self._set_rules(rules)
+        for name in sorted(self._folds):
+            self._folds[name].swap()
+        return self._found()
+
+    def changes(self) -> dict[str, bytes | None]:
+        """Return the state touched since the last call, for the checkpoint; None = deleted."""
+        found: dict[str, bytes | None] = dict.fromkeys(self._gone)
+        self._gone.clear()
+        for name, fold in self._folds.items():
+            if fold.moved:
+                found[name_of("cluster", name)] = dump(fold.time.dump())
+                fold.moved = False
+            for (kind, index), chunk in fold.recent.dump():
+                place = name_of("recent", name, kind, index)
+                found[place] = None if chunk is None else dump(chunk)
+            for rule, key in fold.touched:
+                cell = fold.cells.get((rule, key))
+                place = name_of("cell", rule, name, list(key))
+                found[place] = None if cell is None else dump_cell(cell)
+            fold.touched.clear()
+        return found
+
+    def counters(self) -> Mapping[str, int]:
+        """Return what was counted since the start of this evaluator, by name with labels.
+
+        late, duplicate: signals passed over. For each rule (`name{rule="..."}`):
+        missing_field, missing_key: signals without a field that the condition, or the group
+        key, asks for; errors: expressions without a value for another reason; storm: signals
+        of keys beyond max_keys; bad_params: mission params that could not be rendered;
+        suppressed{rule, reason}: missions held back.
+        """
+        found = self._counters.copy()
+        self._shared.index.missed(found)
+        return found
+
+    def stream_time(self, cluster: str) -> int | None:
+        """Return the stream time of `cluster` in microseconds, None before its first signal."""
+        fold = self._folds.get(cluster)
+        return None if fold is None else fold.time.mark
+
+    def open(self) -> list[OpenKey]:
+        """Return the keys that are pending or firing, in order of cluster, rule and key."""
+        return [
+            _open_key(cell)
+            for name in sorted(self._folds)
+            for cell in self._folds[name].open_cells()
+        ]
+
+    def _set_rules(self, rules: RuleSet) -> None:
+        self._shared.index.missed(self._counters)
+        readers = {rule.name: Reader(rule, self._counters) for rule in rules.rules if rule.enabled}
+        self._shared.readers = readers
+        self._shared.index = Index(readers.values())
+
+    def _found(self) -> Step:
+        shared = self._shared
+        if not shared.transitions and not shared.launches:
+            return _NOTHING
+        transitions = sorted(
+            shared.transitions, key=lambda one: (one.at, one.rule, sorted(one.key.items()))
+        )
+        launches = sorted(
+            shared.launches, key=lambda one: (one.at, one.rule, sorted(one.key.items()))
+        )
+        shared.transitions.clear()
+        shared.launches.clear()
+        return Step(tuple(transitions), tuple(launches))
+
+    def _load(self, state: Mapping[str, bytes]) -> None:
+        entries = [(parts_of(name), raw) for name, raw in state.items()]
+        chunks: dict[str, dict[tuple[str, int], ChunkState]] = {}
+        for parts, raw in entries:
+            if parts[0] == "cluster":
+                time = load(StreamTimeState, raw)
+                self._folds[parts[1]] = ClusterFold(parts[1], self._shared, time)
+            elif parts[0] == "recent":
+                chunks.setdefault(parts[1], {})[parts[2], parts[3]] = load(ChunkState, raw)
+        for cluster, found in chunks.items():
+            self._folds[cluster].recent.load(found)
+        self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
+
+    def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
+        for (_, rule, cluster, key), raw in sorted(entries):
+            state, fold, place = load(CellState, raw), self._folds[cluster], tuple(key)
+            reader = self._shared.readers.get(rule)
+            if reader is not None and reader.rule.hash == state.hash:
+                fold.place(load_cell(state, reader, cluster, place))
+                continue
+            if state.opened is not None:
+                reason = Reason.RULE_CHANGED if reader else Reason.RULE_REMOVED
+                at = fold.time.mark or 0
+                self._shared.transitions.append(ended(state.opened, at, reason))
+            self._gone.add(name_of("cell", rule, cluster, key))
+            if reader is not None:
+                fold.renew(reader, place, restore_cell(state, reader, cluster, place))
+                fold.touched.add((rule, place))
+
+
+def _open_key(cell: Cell) -> OpenKey:
+    told: Any = cell.opened and cell.opened.transition
+    return OpenKey(
+        rule=told.rule,
+        cluster=cell.cluster,
+        key=told.key,
+        state=told.state,
+        since=told.at,
+        firing=told.firing,
+        value=told.value,
+        members=told.members,
+        member_count=told.member_count,
+        reason=told.reason,
+    )
+
+
+_NOTHING = Step()

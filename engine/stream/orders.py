@@ -1,0 +1,150 @@
+"""Orders: missions of firings that wait to settle, are held back, or go.
+
+A firing of a rule with a mission waits `settle`, then its mission is launched unless
+
+- a rule of `inhibited_by` fires for equal labels: it is held back and told as suppressed; when
+  the inhibitor ends and the firing is still open, it settles anew and is looked at again;
+- the last mission of the key was launched less than `cooldown` before: it is dropped and told.
+
+That the firing has ended in the meantime is no reason to drop its mission: it did happen. A
+firing on several nodes is inhibited when firing inhibitors cover all of them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from engine.model.firing import Launch, Transition
+from engine.model.ids import mission_id
+from engine.model.instant import from_us
+from engine.rules.rule import Rule
+from engine.rules.template import TemplateError, render
+
+
+class Order(msgspec.Struct, array_like=True):
+    """A mission to be launched: the firing as it was told, its nodes, and when it is due.
+
+    `blocked`: an inhibitor held it back; it then waits for that one's end.
+    """
+
+    told: Transition
+    nodes: frozenset[str]
+    due: int
+    blocked: bool = False
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """A firing that is open, as inhibition sees it."""
+
+    rule: Rule
+    cluster: str
+    key: Mapping[str, str]
+    since: int
+    nodes: frozenset[str]
+
+    def label(self, name: str) -> frozenset[str]:
+        """Return the values of a label: of the key, the nodes, or the rule; empty: unknown."""
+        if name in self.key:
+            return frozenset({self.key[name]})
+        if name == "cluster":
+            return frozenset({self.cluster})
+        if name == "node":
+            return self.nodes
+        return frozenset({self.rule.labels[name]} if name in self.rule.labels else ())
+
+
+def inhibited(mine: Standing, open_: Mapping[str, Iterable[Standing]], at: int) -> bool:
+    """Whether a rule of `inhibited_by` holds `mine` back at `at`.
+
+    Args:
+        mine: the firing.
+        open_: open firings of the cluster by rule.
+        at: instant; a firing that began after it does not count.
+    """
+    return any(
+        _covers(mine, one.equal, _until(open_.get(one.rule, ()), at))
+        for one in mine.rule.inhibited_by
+    )
+
+
+def names_inhibitor(rule: Rule, inhibitor: str) -> bool:
+    """Whether `rule` is held back by the rule named `inhibitor`."""
+    return any(one.rule == inhibitor for one in rule.inhibited_by)
+
+
+def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int]:
+    """Return the launch of `order` at `at`, and how many params could not be rendered.
+
+    Those stand as they were written: a mission with a poor text beats none.
+
+    Raises:
+        ValueError: the rule has no mission.
+    """
+    if rule.mission is None:
+        raise ValueError(f"rule {rule.name} has no mission")
+    told = order.told
+    faults: list[str] = []
+    params = _rendered(dict(rule.mission.params), _variables(rule, cluster, told), faults)
+    kind = rule.mission.kind
+    found = Launch(
+        at=at,
+        rule=rule.name,
+        key=told.key,
+        firing=told.firing,
+        mission=mission_id(told.firing, kind, params),
+        kind=kind,
+        params=params,
+        clusters=(cluster,) if cluster else (),
+    )
+    return found, len(faults)
+
+
+def _until(found: Iterable[Standing], at: int) -> Iterator[Standing]:
+    return (one for one in found if one.since <= at)
+
+
+def _covers(mine: Standing, equal: Iterable[str], others: Iterator[Standing]) -> bool:
+    names = [name for name in equal if name != "node"]
+    by_node = len(names) < len(list(equal))
+    covered: set[str] = set()
+    for other in others:
+        if all(mine.label(name) and mine.label(name) == other.label(name) for name in names):
+            if not by_node:
+                return True
+            covered |= other.label("node")
+    nodes = mine.label("node")
+    return bool(nodes) and by_node and nodes <= covered
+
+
+def _variables(rule: Rule, cluster: str, told: Transition) -> dict[str, Any]:
+    first = told.members[0] if told.members else ""
+    return {
+        "m": told.value,
+        "value": told.value.get("value"),
+        "key": told.key,
+        "rule": rule.name,
+        "firing": told.firing,
+        "signal": {"cluster": cluster, "node": told.node, "name": first, **told.key},
+        "labels": rule.labels,
+        "params": rule.params,
+        "at": from_us(told.at),
+        "members": told.members,
+        "member_count": told.member_count,
+        "state": told.state.value,
+        "reason": told.reason,
+    }
+
+
+def _rendered(value: Any, variables: Mapping[str, Any], faults: list[str]) -> Any:
+    if isinstance(value, str):
+        try:
+            return render(value, variables)
+        except TemplateError as error:
+            faults.append(str(error))
+            return value
+    if isinstance(value, Mapping):
+        return {name: _rendered(one, variables, faults) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rendered(one, variables, faults) for one in value]
+    return value

@@ -1,0 +1,41 @@
+"""Why something happened, as values: metric labels, and sentences for a person."""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Reason(StrEnum):
+    """Why a transition happened or a mission was held back."""
+
+    THRESHOLD = "threshold"
+    HOLD = "hold"
+    STORM = "storm"
+    CLEARED = "cleared"
+    NO_DATA = "no data"
+    DELETED = "deleted"
+    INHIBITED = "inhibited"
+    COOLDOWN = "cooldown"
+    RULE_CHANGED = "rule changed"
+    RULE_REMOVED = "rule removed"
+
+
+SENTENCES: Final = MappingProxyType(
+    {
+        Reason.THRESHOLD: "a signal made the condition true",
+        Reason.HOLD: "the condition was true for as long as `for` asks",
+        Reason.STORM: "more keys than `max_keys` allows; the new ones share one firing",
+        Reason.CLEARED: "the condition was false for as long as `keep_firing_for` asks",
+        Reason.NO_DATA: "no occurrence came for `stale_after`",
+        Reason.DELETED: "the last object for which the condition was true was deleted",
+        Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",
+        Reason.COOLDOWN: "the last mission of this key was launched less than `cooldown` before",
+        Reason.RULE_CHANGED: "the rule was edited, so its state began anew",
+        Reason.RULE_REMOVED: "the rule was removed or disabled",
+    }
+)
+
+
+def explain(reason: str) -> str:
+    """Return the sentence for `reason`; an unknown word stands for itself."""
+    return SENTENCES.get(Reason(reason), reason) if reason in set(Reason) else reason

@@ -1,0 +1,54 @@
+"""Sample: what one signal says to one rule and key; the last seen is remembered for undo."""
+
+from typing import Any, Final
+
+import msgspec
+
+NAMES_SHOWN: Final = 20
+"""Members named in a transition; their number is told whole."""
+
+
+class Sample(msgspec.Struct, array_like=True):
+    """One signal as one key of a rule sees it, evaluated once.
+
+    Attributes:
+        at: event time, microseconds since 1970.
+        series: object or series that it is about; empty for an occurrence without one.
+        name: what a person calls it.
+        node: its node where known.
+        cause: id of the signal.
+        met: a level or occurrence for which the rule's condition is true.
+        cleared: the rule's `clear` is true of it (always, for a rule without one).
+        gone: the object was deleted.
+        value: what is shown: the signal's `value`, if it has one.
+        raws: for each measure the value taken from the signal, or None.
+        growing: counts grow with the raw value (Events), not by one.
+        counted: it is in the window; false for one that only ends a series.
+        given: for each measure what it contributed, once it is folded.
+        before: what the fold of it replaced, so that it can be undone.
+    """
+
+    at: int
+    series: str
+    name: str = ""
+    node: str = ""
+    cause: str = ""
+    met: bool = True
+    cleared: bool = True
+    gone: bool = False
+    value: Any = None
+    raws: tuple[Any, ...] = ()
+    growing: bool = False
+    counted: bool = True
+    given: tuple[Any, ...] = ()
+    before: Any = None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """What a transition tells about its condition, at one instant."""
+
+    value: dict[str, Any]
+    members: tuple[str, ...] = ()
+    member_count: int = 0
+    nodes: frozenset[str] = frozenset()
+    node: str = ""

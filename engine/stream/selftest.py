@@ -1,0 +1,234 @@
+"""Self-tests: runs the `tests` of rules through the evaluator, on a virtual clock.
+
+A test gives `signals` (see engine.stream.notation) and what it expects of its rule. Each
+expectation names an instant `at`, at which stream time stands when it is looked at (timers of
+that instant have run), and
+
+- `key`: a part of the group key, all keys that have it are looked at; none: every key,
+- `state`: pending, firing, resolved, or suppressed is what one of them is; inactive: none of
+  them is pending or firing,
+- `missions`: how many missions were launched for them so far,
+- `value`: measures (or `value`) that such a key has.
+
+`expect: []` says that nothing fires, up to `until` or the last signal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.model.firing import Launch, State, Step, Transition
+from engine.model.instant import format_duration, to_us
+from engine.model.signal import Signal
+from engine.rules.rule import Rule, RuleSet
+from engine.stream.evaluator import Evaluator
+from engine.stream.notation import EPOCH_US, instants, offset, signals
+from engine.stream.reasons import explain
+
+_OPEN = frozenset({State.PENDING, State.FIRING})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One expectation beside what was: both as a text, and whether they agree."""
+
+    at: str
+    expected: str
+    actual: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One test of one rule; `error` says why it could not be run."""
+
+    rule: str
+    name: str
+    path: str = ""
+    line: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    history: tuple[str, ...] = ()
+    error: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything was as expected."""
+        return not self.error and all(one.passed for one in self.outcomes)
+
+
+@dataclass
+class _Seen:
+    """What the rule under test has done so far."""
+
+    rule: str
+    transitions: list[Transition] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
+
+    def take(self, step: Step) -> None:
+        self.transitions += [one for one in step.transitions if one.rule == self.rule]
+        self.launches += [one for one in step.launches if one.rule == self.rule]
+
+    def latest(self, part: Mapping[str, Any]) -> list[Transition]:
+        """Return the last transition of each key that has `part`."""
+        last: dict[tuple[tuple[str, str], ...], Transition] = {}
+        for told in self.transitions:
+            if _has(told.key, part):
+                last[tuple(sorted(told.key.items()))] = told
+        return list(last.values())
+
+
+def run(rules: RuleSet) -> list[Result]:
+    """Run every test of every rule, disabled ones included; see the module."""
+    return [_run(rule, test, rules) for rule in rules.rules for test in rule.tests]
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Return `result` as JSON."""
+    return {
+        "rule": result.rule,
+        "test": result.name,
+        "path": result.path,
+        "line": result.line,
+        "passed": result.passed,
+        "error": result.error,
+        "expectations": [vars(one) for one in result.outcomes],
+        "history": list(result.history),
+    }
+
+
+def to_text(results: Sequence[Result]) -> str:
+    """Return `results` for a person: failures with both sides and what happened, then a sum."""
+    lines: list[str] = []
+    for result in results:
+        lines.append(f"{'ok  ' if result.passed else 'FAIL'} {result.rule}: {result.name}")
+        if not result.passed:
+            lines += _failure(result)
+    failed = sum(not result.passed for result in results)
+    lines.append(f"{len(results)} tests, {failed} failed")
+    return "\n".join(lines)
+
+
+def _failure(result: Result) -> list[str]:
+    place = [f"     at {result.path}:{result.line}"] if result.path else []
+    if result.error:
+        return [*place, f"     {result.error}"]
+    wrong = [one for one in result.outcomes if not one.passed]
+    width = max(len(one.expected) for one in wrong)
+    table = [
+        f"     {one.at:>6}  expected {one.expected:<{width}}  actual {one.actual}" for one in wrong
+    ]
+    return [*place, *table, "     what happened:", *(f"       {one}" for one in result.history)]
+
+
+def _run(rule: Rule, test: Mapping[str, Any], rules: RuleSet) -> Result:
+    name = str(test.get("name", ""))
+    try:
+        outcomes, history = _outcomes(rule, test, rules)
+    except ValueError as error:
+        return Result(rule.name, name, rule.path, rule.tests_line, error=str(error))
+    return Result(rule.name, name, rule.path, rule.tests_line, tuple(outcomes), tuple(history))
+
+
+def _outcomes(
+    rule: Rule, test: Mapping[str, Any], rules: RuleSet
+) -> tuple[list[Outcome], list[str]]:
+    evaluator, seen = Evaluator(_needed(rule, rules)), _Seen(rule.name)
+    waiting = signals(list(test.get("signals") or ()))
+    looks = [(instants(str(one["at"]))[0], one) for one in test.get("expect") or ()]
+    looks.sort(key=lambda look: look[0])
+    outcomes = []
+    for at, expected in looks:
+        waiting = _feed(evaluator, seen, waiting, at)
+        outcomes.append(_compare(at, expected, seen))
+    end = max([EPOCH_US, *(at for at, _ in looks), *(to_us(one.time) for one in waiting)])
+    if "until" in test:
+        end = max(end, instants(str(test["until"]))[0])
+    _feed(evaluator, seen, waiting, end)
+    if not looks or test.get("silent") is True:
+        outcomes.append(_silent(end, seen))
+    return outcomes, _history(seen, evaluator)
+
+
+def _feed(evaluator: Evaluator, seen: _Seen, waiting: list[Signal], to: int) -> list[Signal]:
+    """Fold what lies up to `to`, and let time reach it; return the rest."""
+    now = [one for one in waiting if to_us(one.time) <= to]
+    seen.take(evaluator.step(now))
+    seen.take(evaluator.advance(to))
+    return waiting[len(now) :]
+
+
+def _needed(rule: Rule, rules: RuleSet) -> RuleSet:
+    """Return the rule and those that can hold it back, however deep, all enabled."""
+    by_name = {one.name: one for one in rules.rules}
+    wanted, todo = {rule.name}, [rule]
+    while todo:
+        for inhibitor in todo.pop().inhibited_by:
+            if inhibitor.rule in by_name and inhibitor.rule not in wanted:
+                wanted.add(inhibitor.rule)
+                todo.append(by_name[inhibitor.rule])
+    chosen = [one for one in rules.rules if one.name in wanted]
+    return RuleSet(tuple(_enabled(one) for one in chosen), rules.digest)
+
+
+def _enabled(rule: Rule) -> Rule:
+    return rule if rule.enabled else replace(rule, enabled=True)
+
+
+def _compare(at: int, expected: Mapping[str, Any], seen: _Seen) -> Outcome:
+    part = expected.get("key") or {}
+    state = str(expected.get("state", ""))
+    found = seen.latest(part)
+    launched = sum(_has(one.key, part) for one in seen.launches)
+    missions = expected.get("missions")
+    value = expected.get("value") or {}
+    alike = [one for one in found if one.state == state and _has(one.value, value)]
+    quiet = not any(one.state in _OPEN for one in found)
+    right = quiet if state == State.INACTIVE else bool(alike)
+    shown = "".join(f" {{{_pairs(one)}}}" for one in (part, value) if one)
+    actual = ", ".join(_shown(one) for one in found) or "inactive"
+    return Outcome(
+        at=format_duration(offset(at)),
+        expected=f"{state}{shown}" + (f", {_missions(missions)}" if missions is not None else ""),
+        actual=actual + (f", {_missions(launched)}" if missions is not None else ""),
+        passed=right and missions in {None, launched},
+    )
+
+
+def _silent(end: int, seen: _Seen) -> Outcome:
+    fired = [one for one in seen.transitions if one.state is State.FIRING]
+    actual = ", ".join(_shown(one) for one in fired) or "nothing fired"
+    return Outcome(format_duration(offset(end)), "nothing fires", actual, not fired)
+
+
+def _shown(told: Transition) -> str:
+    value = f" at {_pairs(told.value)}" if told.value else ""
+    return f"{told.state} {{{_pairs(told.key)}}}{value}"
+
+
+def _history(seen: _Seen, evaluator: Evaluator) -> list[str]:
+    told = [
+        f"{format_duration(offset(one.at))} {_shown(one)}: {explain(one.reason)}"
+        for one in seen.transitions
+    ]
+    started = [
+        f"{format_duration(offset(one.at))} mission {one.kind} {{{_pairs(one.key)}}}"
+        for one in seen.launches
+    ]
+    counted = [f"counted: {name} {count}" for name, count in evaluator.counters().items()]
+    return [*told, *started, *counted] or ["no signal made the condition true"]
+
+
+def _has(whole: Mapping[str, Any], part: Mapping[str, Any]) -> bool:
+    return all(name in whole and _same(whole[name], one) for name, one in part.items())
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    return bool(found == wanted) or str(found) == str(wanted)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _missions(count: int) -> str:
+    return f"{count} mission{'' if count == 1 else 's'}"

@@ -1,0 +1,39 @@
+"""Which object or series a signal is about."""
+
+from typing import Any
+
+from engine.model.signal import LEVEL_TYPES, Signal
+
+
+def series_of(signal: Signal) -> str:
+    """Return the identity of the object or series of `signal`, within its cluster.
+
+    An object or an Event is known by its uid (an object without one by kind, namespace and
+    name), a metric by its name and all its labels, any other level by all that names it.
+    Other occurrences are about nothing that lasts: empty.
+    """
+    data, kind = signal.data, signal.type
+    if kind in {"k8s.object", "k8s.event"}:
+        uid = data.get("uid")
+        if isinstance(uid, str) and uid:
+            return uid
+        return "" if kind == "k8s.event" else _joined(kind, data, ("kind", "namespace", "name"))
+    if kind == "metric":
+        return _labelled(data)
+    if kind not in LEVEL_TYPES:
+        return ""
+    named = _joined(kind, data, ("uid", "kind", "namespace", "name"))
+    return f"{named}\0{signal.source}\0{signal.subject or ''}"
+
+
+def _labelled(data: dict[str, Any]) -> str:
+    labels = data.get("labels")
+    if not isinstance(labels, dict):
+        return f"metric\0{data.get('metric')}"
+    return f"metric\0{data.get('metric')}\0" + "\0".join(
+        f"{name}\1{labels[name]}" for name in sorted(labels)
+    )
+
+
+def _joined(kind: str, data: dict[str, Any], names: tuple[str, ...]) -> str:
+    return "\0".join([kind, *(str(data.get(name, "")) for name in names)])

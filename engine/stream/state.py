@@ -1,0 +1,119 @@
+"""The evaluator's state as bytes: one entry a key, a cluster, and a chunk of what was recent.
+
+Keys are JSON lists, so that they can be read: ["cell", rule, cluster, [key ...]],
+["cluster", name], ["recent", cluster, kind, chunk]. Values are MessagePack with a version.
+"""
+
+import json
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from engine.model.errors import StoreError
+from engine.stream.cell import Cell, Entry
+from engine.stream.hold import Held
+from engine.stream.members import Members, MembersState
+from engine.stream.orders import Order
+from engine.stream.reader import Reader
+from engine.stream.window import WindowState
+
+VERSION: Final = 1
+State = TypeVar("State")
+
+
+class CellState(msgspec.Struct, array_like=True):
+    """A cell as it is stored; exactly one of `window` and `members` is there."""
+
+    hash: str
+    base: Held
+    held: Held
+    head: int
+    settled: Held
+    trail: list[Entry]
+    opened: Entry | None
+    orders: list[Order]
+    launched_at: int | None
+    spared_until: int | None
+    storm: bool
+    window: WindowState | None
+    members: MembersState | None
+
+
+def dump(value: Any) -> bytes:
+    """Return `value` with the version before it."""
+    return bytes([VERSION]) + msgspec.msgpack.encode(value)
+
+
+def load(kind: type[State], raw: bytes) -> State:
+    """Return what `dump` wrote.
+
+    Raises:
+        StoreError: it was written by another version, or is damaged.
+    """
+    if not raw or raw[0] != VERSION:
+        found = raw[0] if raw else "nothing"
+        raise StoreError(f"evaluator state of version {found}; this engine reads {VERSION}")
+    try:
+        return msgspec.msgpack.decode(raw[1:], type=kind)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StoreError(f"evaluator state of kind {kind.__name__} is damaged: {error}") from error
+
+
+def name_of(*parts: Any) -> str:
+    """Return the key of a state entry."""
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+
+
+def parts_of(name: str) -> list[Any]:
+    """Return the parts of a key of a state entry. Raises StoreError for a foreign one."""
+    try:
+        parts = json.loads(name)
+    except ValueError:
+        parts = None
+    if not isinstance(parts, list) or not parts:
+        raise StoreError(f"evaluator state has a foreign key {name[:80]!r}")
+    return parts
+
+
+def dump_cell(cell: Cell) -> bytes:
+    """Return the state of `cell`."""
+    state = cell.condition.dump()
+    return dump(
+        CellState(
+            hash=cell.rule.hash,
+            base=cell.base,
+            held=cell.held,
+            head=cell.head,
+            settled=cell.settled,
+            trail=cell.trail,
+            opened=cell.opened,
+            orders=cell.orders,
+            launched_at=cell.launched_at,
+            spared_until=cell.spared_until,
+            storm=cell.storm,
+            window=state if isinstance(state, WindowState) else None,
+            members=None if isinstance(state, WindowState) else state,
+        )
+    )
+
+
+def load_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ...]) -> Cell:
+    """Return the cell whose state is `state`."""
+    cell = restore_cell(state, reader, cluster, key)
+    if isinstance(cell.condition, Members):
+        if state.members is not None:
+            cell.condition.load(state.members)
+    elif state.window is not None:
+        cell.condition.load(state.window)
+    cell.base, cell.held, cell.head = state.base, state.held, state.head
+    cell.settled, cell.trail = state.settled, state.trail
+    return cell
+
+
+def restore_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ...]) -> Cell:
+    """Return a cell with what outlives a change of its rule: what was told, its missions."""
+    cell = Cell(reader, cluster, key, storm=state.storm)
+    cell.opened = state.opened
+    cell.orders, cell.launched_at = state.orders, state.launched_at
+    cell.spared_until = state.spared_until
+    return cell

@@ -1,0 +1,243 @@
+"""A sliding window `(t - over, t]` of one key, and the measures over it.
+
+Samples come and go in any order of the caller's making: `add` at the newest instant, `expire`
+up to an instant, `rewind` back to before one. Aggregates do not depend on order.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from heapq import nsmallest
+from typing import Any, Final
+
+import msgspec
+
+from engine.rules.rule import Measure
+from engine.stream.measures import AGGREGATES, Aggregate, increase
+from engine.stream.sample import NAMES_SHOWN, Sample, Shown
+
+_LAZY: Final = 64
+
+
+class Seen(msgspec.Struct, array_like=True, frozen=True):
+    """The last sample of a series: when, and its raw value for each measure."""
+
+    at: int
+    raws: tuple[Any, ...]
+
+
+class WindowState(msgspec.Struct, array_like=True):
+    """A window as it is stored: samples, how many of them have left, last of each series."""
+
+    samples: list[Sample]
+    left: int
+    seen: dict[str, Seen]
+
+
+class Window:
+    """The samples of one key. `samples[left:]` are in the window; those before have left it."""
+
+    __slots__ = (
+        "_aggregates",
+        "_count",
+        "_counters",
+        "_memory_us",
+        "_over_us",
+        "_swept",
+        "left",
+        "measures",
+        "samples",
+        "seen",
+    )
+
+    def __init__(self, measures: Sequence[Measure], over_us: int, memory_us: int | None) -> None:
+        """Start empty.
+
+        Args:
+            measures: what is taken.
+            over_us: length of the window.
+            memory_us: how long the last value of a silent counter counts beyond the window;
+                None: until the object is deleted.
+        """
+        self.measures = measures
+        self.samples: list[Sample] = []
+        self.left = 0
+        self.seen: dict[str, Seen] = {}
+        self._over_us = over_us
+        self._memory_us = memory_us
+        self._aggregates: list[Aggregate] = [AGGREGATES[one.fn]() for one in measures]
+        self._counters = any(one.fn == "increase" for one in measures)
+        self._count = 0
+        self._swept = _LAZY
+
+    def add(self, sample: Sample, *, firing: bool) -> None:
+        """Fold the newest sample in; `firing` is of no concern to a window."""
+        del firing
+        if self._counters or sample.growing:
+            self._count_up(sample)
+        else:
+            sample.given = sample.raws
+        self.samples.append(sample)
+        self._enter(sample)
+
+    def expire(self, at: int) -> None:
+        """Let go of what is not in `(at - over, at]`."""
+        samples, edge = self.samples, at - self._over_us
+        while self.left < len(samples) and samples[self.left].at <= edge:
+            self._leave(samples[self.left])
+            self.left += 1
+
+    def rewind(self, at: int) -> list[Sample]:
+        """Go back to just before `at`; return the samples from there on, oldest first."""
+        samples = self.samples
+        while self.left and samples[self.left - 1].at + self._over_us >= at:
+            self.left -= 1
+            self._enter(samples[self.left])
+        start = bisect_left(samples, at, key=lambda one: one.at)
+        later = samples[start:]
+        for sample in reversed(later):
+            self._leave(sample)
+            if isinstance(sample.before, Seen):
+                self.seen[sample.series] = sample.before
+            else:
+                self.seen.pop(sample.series, None)
+        del samples[start:]
+        return later
+
+    def trim(self, mark: int) -> set[str]:
+        """Drop what no instant from `mark` on can see; return series that were forgotten."""
+        samples, edge = self.samples, mark - self._over_us
+        if not self.left or (self.left < _LAZY and self.left < len(samples)):
+            return set()
+        count = min(bisect_left(samples, edge, key=lambda one: one.at), self.left)
+        dropped = {sample.series for sample in samples[:count] if sample.gone}
+        del samples[:count]
+        self.left -= count
+        self._sweep(mark)
+        return dropped - self.series() if dropped else dropped
+
+    def next_change(self) -> int | None:
+        """Return when the next sample leaves, None for an empty window."""
+        if self.left == len(self.samples):
+            return None
+        return self.samples[self.left].at + self._over_us
+
+    def rest(self, mark: int) -> int | None:
+        """Return when there may be nothing left to remember; None: not by time alone."""
+        if self.samples:
+            return self.samples[-1].at + self._over_us
+        self._sweep(mark, force=True)
+        if self._memory_us is None or not self.seen:
+            return None
+        newest = max(seen.at for seen in self.seen.values())
+        return newest + self._over_us + self._memory_us
+
+    def idle(self, mark: int) -> bool:
+        """Whether nothing is remembered that could matter from `mark` on."""
+        if self.samples:
+            return False
+        self._sweep(mark, force=True)
+        return not self.seen
+
+    def filled(self) -> bool:
+        """Whether a sample is in the window."""
+        return self._count > 0
+
+    def values(self) -> dict[str, Any]:
+        """Return the measures; one to which nothing contributed has no value."""
+        found = {}
+        for place, measure in enumerate(self.measures):
+            value = self._last(place) if measure.fn == "last" else self._aggregates[place].value()
+            if value is not None:
+                found[measure.name] = value
+        return found
+
+    def show(self) -> Shown:
+        """Describe the window: its measures and who contributed to them."""
+        names, nodes, node = set(), set(), ""
+        for sample in self.samples[self.left :]:
+            if any(one is not None and one != 0 for one in sample.given):
+                names.add(sample.name)
+                node = sample.node
+                nodes.add(node)
+        names.discard("")
+        nodes.discard("")
+        first = tuple(nsmallest(NAMES_SHOWN, names))
+        return Shown(self.values(), first, len(names), frozenset(nodes), node)
+
+    def dump(self) -> WindowState:
+        """Return the state; `load` on a new window restores it."""
+        return WindowState(self.samples, self.left, self.seen)
+
+    def load(self, state: WindowState) -> None:
+        """Take over what `dump` returned."""
+        self.samples, self.left, self.seen = state.samples, state.left, state.seen
+        for sample in self.samples:
+            if sample.before is not None:
+                sample.before = msgspec.convert(sample.before, Seen)
+        for sample in self.samples[self.left :]:
+            self._enter(sample)
+
+    def series(self) -> set[str]:
+        """Return every series that is remembered."""
+        return {sample.series for sample in self.samples} | set(self.seen)
+
+    def _count_up(self, sample: Sample) -> None:
+        """Work out what a counter grew by, and remember its last value."""
+        known = sample.before = self.seen.get(sample.series)
+        memory = self._memory_us
+        if known is not None and memory is not None:
+            silent = sample.at - known.at
+            known = known if silent <= self._over_us + memory else None
+        sample.given = self._contributions(sample, known)
+        if sample.gone:
+            self.seen.pop(sample.series, None)
+        elif any(raw is not None for raw in sample.raws):
+            self.seen[sample.series] = Seen(sample.at, _merged(sample.raws, known))
+
+    def _contributions(self, sample: Sample, known: Seen | None) -> tuple[Any, ...]:
+        given: list[Any] = []
+        for place, (measure, raw) in enumerate(zip(self.measures, sample.raws, strict=False)):
+            if raw is None:
+                given.append(None)
+            elif measure.fn == "increase":
+                before = known.raws[place] if known else None
+                given.append(increase(raw, before, initial=measure.count_initial))
+            elif measure.fn == "count" and sample.growing:
+                before = known.raws[place] if known else None
+                given.append(1 if before is None or raw <= before else raw - before)
+            else:
+                given.append(raw)
+        return tuple(given)
+
+    def _enter(self, sample: Sample) -> None:
+        self._count += sample.counted
+        for aggregate, one in zip(self._aggregates, sample.given, strict=False):
+            if one is not None:
+                aggregate.add(one)
+
+    def _leave(self, sample: Sample) -> None:
+        self._count -= sample.counted
+        for aggregate, one in zip(self._aggregates, sample.given, strict=False):
+            if one is not None:
+                aggregate.drop(one)
+
+    def _last(self, place: int) -> Any:
+        for index in range(len(self.samples) - 1, self.left - 1, -1):
+            given = self.samples[index].given
+            if given and given[place] is not None:
+                return given[place]
+        return None
+
+    def _sweep(self, mark: int, *, force: bool = False) -> None:
+        """Drop counters too old to count: saves memory, changes no result."""
+        if self._memory_us is None or (len(self.seen) < self._swept and not force):
+            return
+        edge = mark - self._over_us - self._memory_us
+        self.seen = {series: seen for series, seen in self.seen.items() if seen.at >= edge}
+        self._swept = _LAZY + 2 * len(self.seen)
+
+
+def _merged(raws: tuple[Any, ...], known: Seen | None) -> tuple[Any, ...]:
+    if known is None or None not in raws:
+        return raws
+    return tuple(old if new is None else new for new, old in zip(raws, known.raws, strict=True))
