@@ -35,7 +35,8 @@ _BEARER = re.compile(
     r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+|basic\s+(?=[\w+/]{8}))[\w+/=._~-]{4,}"
 )
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}):[^\s@]+@")
-_TOKEN = re.compile(r"[A-Za-z0-9_+=-]{20,}")
+_TOKEN = re.compile(r"[A-Za-z0-9_+-]{20,}={0,2}")
+_MIXED = 2
 _BARE_HEX = re.compile(r"(?<![\w:/@.-])[0-9a-f]{32,}(?![\w-])")
 _MIN_BITS = 3.6
 
@@ -68,6 +69,17 @@ def redact(line: str) -> str:
     return _TOKEN.sub(_random_token, line)
 
 
+def printable(value: Any, limit: int = 1000) -> Any:
+    """Return plain JSON with every text in it cut and free of hidden characters."""
+    if isinstance(value, str):
+        return value if value.isprintable() and len(value) <= limit else _visible(value[:limit])
+    if isinstance(value, dict):
+        return {printable(key, limit): printable(item, limit) for key, item in value.items()}
+    if isinstance(value, list):
+        return [printable(item, limit) for item in value]
+    return value
+
+
 def _window(text: str) -> str:
     """Cut an endless text at a word, so that no half of a secret slips through."""
     if len(text) <= _WINDOW:
@@ -86,10 +98,9 @@ def _visible(text: str) -> str:
 
 def _random_token(found: re.Match[str]) -> str:
     token = found.group()
-    mixed = (
-        any(c.isupper() for c in token)
-        and any(c.islower() for c in token)
-        and any(c.isdigit() for c in token)
+    mixed = all(
+        sum(is_kind(c) for c in token) >= _MIXED
+        for is_kind in (str.isupper, str.islower, str.isdigit)
     )
     return REDACTED if mixed and _bits(token) >= _MIN_BITS else token
 

@@ -9,7 +9,7 @@ from engine.analysis.field import instant, mapping, mappings, text
 from engine.analysis.pod import Container, age, containers, is_done
 from engine.analysis.symptom import Cause, Check, Found, Origin, Symptom, evidence
 from engine.analysis.text import clean
-from engine.model.report import Evidence, ObjectRef, Severity
+from engine.model.report import Evidence, Severity
 
 RECENT = timedelta(hours=1)
 _NODE_EVENTS = ("SystemOOM", "OOMKilling")
@@ -89,26 +89,19 @@ def _field(container: Container) -> str:
 def _cause(
     view: ClusterView, pod: Mapping[str, Any], container: Container, limit: str
 ) -> tuple[Cause, tuple[Evidence, ...]]:
-    node = text(pod, "spec", "nodeName")
-    told = _node_told(view, node)
-    if not limit and (told or node):
-        blamed = view.named("Node", "", node)
-        cause = Cause(
-            "node-out-of-memory",
-            blamed,
-            clean(f"node {node} ran out of memory; container {container.name} has no limit"),
-            remedies=("raise-memory", "drain"),
-        )
-        return cause, told
-    workload: ObjectRef = view.workload(pod)
-    cause = Cause(
-        "memory-limit",
-        workload,
-        clean(f"container {container.name} needs more than its memory limit of {limit or 'none'}"),
-        key=container.name,
-        remedies=("raise-memory", "rollback"),
-    )
-    return cause, ()
+    name = container.name
+    told = _node_told(view, text(pod, "spec", "nodeName"))
+    if told and not limit:
+        node = view.named("Node", "", text(pod, "spec", "nodeName"))
+        title = f"node {node.name} ran out of memory; container {name} has no limit"
+        remedies = ("raise-memory", "drain")
+        return Cause("node-out-of-memory", node, clean(title), remedies=remedies), told
+    title = f"container {name} needs more than its memory limit of {limit}"
+    if not limit:
+        title = f"container {name} has no memory limit and was killed when memory ran out"
+    word = "memory-limit" if limit else "memory-without-limit"
+    remedies = ("raise-memory", "rollback")
+    return Cause(word, view.workload(pod), clean(title), name, remedies), ()
 
 
 def _node_told(view: ClusterView, name: str) -> tuple[Evidence, ...]:

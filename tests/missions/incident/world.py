@@ -161,7 +161,13 @@ def a_deployment(name: str = "web", replicas: int = 1, ready: int = 1, **more: A
 
 
 def a_replicaset(
-    owner: Raw, name: str, revision: int, made: float, template: Raw | None = None, ready: int = 1
+    owner: Raw,
+    name: str,
+    *,
+    revision: int,
+    made: float,
+    template: Raw | None = None,
+    ready: int = 1,
 ) -> Raw:
     meta = {
         "annotations": {"deployment.kubernetes.io/revision": str(revision)},

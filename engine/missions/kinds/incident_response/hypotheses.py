@@ -31,6 +31,7 @@ _IMAGE: Final = frozenset({"image", "command", "args"})
 _CONFIG: Final = frozenset({"env", "envFrom", "volumes", "volumeMounts", "command", "args"})
 TOUCHES: Final = {
     "memory-limit": frozenset({"resources.limits.memory", "resources.requests.memory", "image"}),
+    "memory-without-limit": frozenset({"resources.limits.memory", "image"}),
     "liveness-kill": frozenset({"livenessProbe", "ports", "image"}),
     "startup-kill": frozenset({"startupProbe", "ports", "image"}),
     "config-missing": _CONFIG,

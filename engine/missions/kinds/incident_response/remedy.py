@@ -202,6 +202,7 @@ REMEDIES: Final[dict[str, Remedy]] = {
     "remove-finalizer": Remedy(
         "Find out who should remove the finalizers of {}", "medium", "partly", "cause", _DESCRIBE
     ),
+    "fix-network": Remedy("Repair the pod network on {}", "medium", "partly", "cause", _DESCRIBE),
     "free-disk": Remedy("Free disk space for {}", "medium", "partly", "cause", _DESCRIBE),
     "drain": Remedy(
         "Move all pods off {}", "high", "partly", "node", _drain, precondition.of_drain

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from engine.analysis.cluster_view import ClusterView
+from engine.analysis.text import printable
 from engine.missions.kinds.incident_response.assess import Assessment, assess
 from engine.missions.kinds.incident_response.checks import CHECKS
 from engine.missions.kinds.incident_response.diagnosis import Diagnosed, diagnose
@@ -80,7 +81,7 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
     minor = _minor([g.finding for found in groups.values() for g in found], incidents)
     findings = [f for one in incidents for f in one.findings] + minor
     coverage = _coverage(assessed)
-    return Report(
+    report = Report(
         kind="incident-response",
         clusters={name: one.digest() for name, one in sorted(snapshot.clusters.items())},
         started=now,
@@ -93,6 +94,12 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
         changes=list({change.id: change for one in incidents for change in one.changes}.values()),
         next=_next(incidents),
     )
+    return _inert(report)
+
+
+def _inert(report: Report) -> Report:
+    """Names come from the cluster as they are: no hidden character may reach a reader."""
+    return Report.model_validate(printable(report.model_dump()))
 
 
 def _focused(incidents: list[Diagnosed], params: IncidentParams) -> list[Diagnosed]:
