@@ -88,7 +88,8 @@ def _cross_faults(config: AppConfig) -> Iterator[tuple[tuple[int | str, ...], st
         except ValidationError as error:
             for details in error.errors():
                 where = ("sinks", name, *details["loc"])
-                yield where, _message({**details, "loc": where}, list(kind.config.model_fields))
+                known = [one.alias or n for n, one in kind.config.model_fields.items()]
+                yield where, _message({**details, "loc": where}, known)
     for number, route in enumerate(config.routes):
         for at, name in enumerate(route.sinks):
             if name not in config.sinks:

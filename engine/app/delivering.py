@@ -66,7 +66,7 @@ class Courier:
                 await asyncio.sleep(DOWN_S)
                 break
         backlog = await asyncio.to_thread(self._store.pending, self.name)
-        meters.OUTBOX_PENDING.labels(self.name).set(backlog.count)
+        meters.OUTBOX_PENDING.labels(self.name).set(backlog.waiting)
         since = backlog.oldest
         age = (self._clock.now() - since).total_seconds() if since else 0.0
         meters.OUTBOX_OLDEST.labels(self.name).set(age)

@@ -6,9 +6,10 @@ evaluator, mission and delivery are those of `dogwatch run`.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -34,6 +35,7 @@ RULES = Path(engine.__file__).parent.parent / "rules"
 WITHIN_S = 60.0
 LOOK_S = 0.05
 WEBHOOK = "webhook"
+T = TypeVar("T")
 
 
 def show_demo(keep: Path | None, *, terminal: bool) -> None:
@@ -69,11 +71,9 @@ class _Demo:
             rules = load_paths([RULES])
             async with Engine(settings, lambda _: rules, clusters, SystemClock()) as running:
                 self._show_signals(batches, len(rules.rules))
-                async with _going(running):
-                    with self._console.status("folding the log, running the mission, delivering"):
-                        await self._feed(running, batches)
-                        mission = await self._until_told(running)
-                    self._show(running, mission, received)
+                with self._console.status("folding the log, running the mission, delivering"):
+                    mission = await _beside(running, self._tell(running, batches))
+                self._show(running, mission, received)
 
     def _head(self, number: int, noun: str, what: str) -> None:
         self._console.print(f"\n[bold cyan]{number}. {noun}[/]  {what}")
@@ -97,7 +97,7 @@ class _Demo:
             f"   {len(objects)} changes of objects and {len(signals) - len(objects)} heartbeats, "
             f"written to the bus; {rules} rules watch them. The last changes of a crashing pod:"
         )
-        crashing = [s for s in objects if s.data.get("waiting")]
+        crashing = [s for s in objects if s.data.get("waiting") and s.data["change"] != "deleted"]
         for signal in crashing[-3:]:
             data = signal.data
             waiting = ", ".join(data["waiting"])
@@ -107,20 +107,17 @@ class _Demo:
                 markup=False,
             )
 
-    async def _feed(self, running: Engine, batches: Sequence[list[Signal]]) -> None:
-        for batch in batches:
-            await running.bus.append(batch)
+    async def _tell(self, running: Engine, batches: Sequence[list[Signal]]) -> MissionRow:
+        """Put the log onto the bus; return the mission once all was delivered."""
+        await running.bus.append([signal for batch in batches for signal in batch])
         end = await running.bus.end()
         await _until(lambda: running.fold.next_offset >= end, "the log to be folded")
-
-    async def _until_told(self, running: Engine) -> MissionRow:
-        """Wait for the mission's end and for every delivery; return the mission."""
 
         def ended() -> list[MissionRow]:
             return running.store.missions(states=[MissionState.DONE, MissionState.FAILED])
 
         await _until(ended, "the mission to end")
-        await _until(lambda: running.store.pending(WEBHOOK).count == 0, "the deliveries")
+        await _until(lambda: running.store.pending(WEBHOOK).waiting == 0, "the deliveries")
         return ended()[-1]
 
     def _show(self, running: Engine, mission: MissionRow, received: Received) -> None:
@@ -158,15 +155,18 @@ class _Demo:
         self._console.print(f"   {key}\n   {value}; {firing.id}", markup=False)
 
 
-@asynccontextmanager
-async def _going(running: Engine) -> AsyncIterator[None]:
-    """Run the engine beside the block, and end it after."""
-    task = asyncio.ensure_future(running.run())
+async def _beside(running: Engine, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` gives while the engine runs; what breaks the engine is raised."""
+    going, working = asyncio.ensure_future(running.run()), asyncio.ensure_future(work)
     try:
-        yield
+        await asyncio.wait({going, working}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            going.result()
+        return await working
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        going.cancel()
+        working.cancel()
+        await asyncio.gather(going, working, return_exceptions=True)
 
 
 async def _until(done: Callable[[], object], what: str) -> None:

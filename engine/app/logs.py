@@ -32,6 +32,6 @@ def quiet() -> None:
     """Let the engine say nothing: for verbs that print for people."""
     structlog.configure(
         processors=[],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL + 1),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
         logger_factory=structlog.ReturnLoggerFactory(),
     )

@@ -11,6 +11,7 @@ from engine.model.errors import DogwatchError
 
 TROUBLE = 2
 INTERRUPTED = 130
+DEBUG = "DOGWATCH_DEBUG"
 
 app = typer.Typer(
     name="dogwatch",
@@ -50,10 +51,21 @@ def _options(
     pass
 
 
+def _first(group: BaseExceptionGroup) -> BaseException:
+    """Return the first error within `group`: its tasks ended for that one."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def main() -> None:
     """Run the command line: errors are one clear line on standard error and an exit code."""
     try:
-        app()
+        try:
+            app()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
     except DogwatchError as error:
         typer.echo(f"dogwatch: {error}", err=True)
         sys.exit(TROUBLE)
@@ -63,3 +75,12 @@ def main() -> None:
         # The reader of a pipe went away (head, less): nothing is wrong, and nothing more is said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last guard: a person gets a line, not a traceback
+        if os.environ.get(DEBUG):
+            raise
+        typer.echo(
+            f"dogwatch: a fault of its own: {type(error).__name__}: {error}; "
+            f"{DEBUG}=1 shows where",
+            err=True,
+        )
+        sys.exit(TROUBLE)

@@ -86,7 +86,7 @@ async def test_metrics_are_open(client: httpx.AsyncClient) -> None:
         (AUTH, None, 403),
     ],
 )
-async def test_control_needs_the_token(  # noqa: PLR0917 - a table of two parameters and fixtures
+async def test_control_needs_the_token(
     client: httpx.AsyncClient,
     inside: Inside,
     path: str,
