@@ -48,6 +48,7 @@ def kube_factory(
 ) -> Iterator[Callable[[str], Kube]]:
     """Give the cluster of a name, starting it the first time; all end with the session."""
     clusters: dict[str, Kube] = {}
+    shutil.rmtree(LOGS, ignore_errors=True)
 
     def cluster(name: str) -> Kube:
         if name not in clusters:
@@ -104,7 +105,7 @@ def chromium() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was missing and how many tests did not run, whether skipped or failed for it."""
+    """Say what was missing, how many tests did not run for it, and where logs were kept."""
     stats = terminalreporter.stats
     reports = [*stats.get("skipped", []), *stats.get("error", [])]
     lines = tally(str(report.longrepr) for report in reports)
@@ -112,3 +113,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("missing test beds", yellow=True)
         for line in lines:
             terminalreporter.write_line(line)
+    if LOGS.exists() and (stats.get("failed") or stats.get("error")):
+        terminalreporter.write_line(f"The servers' logs were kept in {LOGS}")

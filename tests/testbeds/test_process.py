@@ -16,6 +16,23 @@ from tests.testbeds.process import NotReadyError, Server, eventually, reserve_po
 _ROOT = Path(__file__).parent.parent.parent
 _STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True)"
 
+# A test run of its own: it starts a server in a thread that ends, as a fixture's may, and stays.
+_RUN = """
+import sys, threading
+from pathlib import Path
+from tests.testbeds.process import Server
+code = "import time; print('up', flush=True); time.sleep(60)"
+server = Server("child", [sys.executable, "-S", "-c", code], Path(sys.argv[1]) / "log")
+def start():
+    server.start()
+    server.ready(lambda: "up" in server.tail() or None)
+thread = threading.Thread(target=start)
+thread.start()
+thread.join()
+print(server.pid, flush=True)
+threading.Event().wait()
+"""
+
 
 def _python(folder: Path, code: str) -> Server:
     return Server("child", [sys.executable, "-S", "-c", code], folder / "child.log")
@@ -74,21 +91,12 @@ def test_a_server_that_stays_silent_is_reported_when_the_time_is_over(tmp_path: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's death signal is Linux's own")
 def test_servers_die_with_the_run_that_started_them_even_when_it_is_killed(tmp_path: Path) -> None:
-    code = (
-        "import sys, threading; from pathlib import Path\n"
-        "from tests.testbeds.process import Server\n"
-        f"server = Server('child', [sys.executable, '-S', '-c', 'import time; time.sleep(60)'],"
-        f" Path({str(tmp_path / 'log')!r}))\n"
-        # started in a thread that ends, as a fixture's may
-        "thread = threading.Thread(target=server.start); thread.start(); thread.join()\n"
-        "print(server.pid, flush=True); threading.Event().wait()\n"
-    )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=_ROOT
+        [sys.executable, "-c", _RUN, tmp_path], stdout=subprocess.PIPE, text=True, cwd=_ROOT
     ) as run:
         assert run.stdout is not None
         child = int(run.stdout.readline())
-        assert _alive(child)
+        assert eventually(lambda: not _alive(child) or None, timeout_s=0.3) is None
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
     assert eventually(lambda: not _alive(child) or None, timeout_s=5.0)
