@@ -1,6 +1,7 @@
 """Services that lead nowhere: selectors that match nothing, pods of which none is ready."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Final
 
 from engine.analysis.cluster_view import ClusterView, Object
@@ -19,6 +20,7 @@ from engine.analysis.text import clean
 from engine.model.report import Evidence, ObjectRef, Severity
 
 ENDPOINTS = "service-endpoints"
+_ALIKE = 0.6
 _SERVICE_LABEL = "kubernetes.io/service-name"
 TEMPLATED: Final = ("Deployment", "StatefulSet", "DaemonSet")
 """Kinds with a pod template under spec.template."""
@@ -181,10 +183,19 @@ def _is_near(
     if len(differing) < len(wanted):
         return True
     return any(
-        len(value) > 1
-        and any(value in one or (len(one) > 1 and one in value) for one in carried.values())
-        for value in differing.values()
+        _resembles(value, carried.get(key, "")) or any(_within(value, c) for c in carried.values())
+        for key, value in differing.items()
     )
+
+
+def _within(value: str, other: str) -> bool:
+    """Whether one of two values holds the other: `web`, `web-v2`."""
+    return len(value) > 1 and len(other) > 1 and (value in other or other in value)
+
+
+def _resembles(value: str, other: str) -> bool:
+    """Whether two values of one label differ like a slip of the pen: `wbe`, `web`."""
+    return bool(get_close_matches(value, [other], cutoff=_ALIKE)) if other else False
 
 
 CHECKS = (Check(ENDPOINTS, "services and the pods behind them", _endpoints, ("services",)),)

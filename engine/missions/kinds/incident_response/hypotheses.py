@@ -1,5 +1,6 @@
 """Ranked hypotheses of an incident's cause; each score is the sum of terms that are printed."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -91,13 +92,14 @@ def _order(found: Hypothesis) -> tuple[float, str, str, str]:
 
 def _from_groups(case: Case) -> list[_Candidate]:
     """What checks blame; a cause that another one explains is a symptom, and no candidate."""
-    by_cause: dict[tuple[object, ...], list[Blamed]] = {}
-    for blamed in [b for b in case.blamed if not b.steps] or case.blamed:
-        cause = blamed.group.cause
-        by_cause.setdefault((cause.word, place_of(cause.object), cause.key), []).append(blamed)
+    by_cause: dict[tuple[object, ...], list[Blamed]] = defaultdict(list)
+    for blamed in case.blamed:
+        by_cause[_identity(blamed)].append(blamed)
+    own = {_identity(b): None for b in case.blamed if not b.steps} or by_cause
     onset = min((b.group.since for b in case.blamed if b.group.since), default=None)
     found = []
-    for told_by in by_cause.values():
+    for identity in own:
+        told_by = by_cause[identity]
         cause = told_by[0].group.cause
         speaking = {b.group.finding.id for b in told_by}
         explains = tuple(
@@ -117,6 +119,11 @@ def _from_groups(case: Case) -> list[_Candidate]:
         why = f"{told_by[0].group.check} is this sure of it"
         found.append(_Candidate(cause, explains, (sure, why), time, tuple(proof.values())))
     return found
+
+
+def _identity(blamed: Blamed) -> tuple[object, ...]:
+    cause = blamed.group.cause
+    return cause.word, place_of(cause.object), cause.key
 
 
 def _from_changes(case: Case) -> list[_Candidate]:
