@@ -11,7 +11,7 @@ from engine.model.errors import Fenced, StoreError
 from engine.model.firing import Launch, Transition
 from engine.store.database import Database
 from engine.store.deliveries import add_deliveries
-from engine.store.dialect import insert_new, upsert
+from engine.store.dialect import insert_missing, upsert
 from engine.store.firings import apply_transitions
 from engine.store.missions import add_launches
 from engine.store.quarantine import Quarantined, add_quarantined
@@ -100,8 +100,8 @@ class Checkpoints(Database):
         with self.write() as connection:
             _advance(connection, partition, epoch, commit)
             _save_state(connection, partition, commit.state)
-            causes = ({"id": i, "record": r, "kept_at": now} for i, r in commit.signals.items())
-            insert_new(connection, signals, causes, signals.c.id)
+            causes = [{"id": i, "record": r, "kept_at": now} for i, r in commit.signals.items()]
+            insert_missing(connection, signals, causes)
             add_quarantined(connection, partition, commit.quarantined, now)
             return Committed(
                 tuple(apply_transitions(connection, commit.transitions, commit.labels)),

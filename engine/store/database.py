@@ -9,7 +9,7 @@ from pathlib import Path
 from random import random
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.model.errors import StoreError
@@ -97,7 +97,7 @@ class Database:
 
 def _engine(file: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{file}",
+        URL.create("sqlite", database=str(file)),
         json_serializer=lambda value: canonical(value).decode(),
         json_deserializer=json.loads,
     )

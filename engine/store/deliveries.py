@@ -227,7 +227,7 @@ def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int)
         }
         for delivery in new
     ]
-    return insert_new(connection, deliveries, rows, deliveries.c.key)
+    return insert_new(connection, deliveries, rows, "key")
 
 
 def _waiting(sink: str) -> Select[Any]:

@@ -1,13 +1,10 @@
 """The one spot that knows how databases differ."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
-
-ROWS_AT_ONCE = 500
-"""Rows of one statement; a statement takes a bounded number of parameters."""
 
 
 def begin(connection: Connection) -> None:
@@ -20,18 +17,21 @@ def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert the rows whose unique columns are new; leave the others as they are."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+
+
 def insert_new(
-    connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]], returning: Column[Any]
-) -> list[Any]:
-    """Insert the rows whose key is new; return `returning` of those, in the order of `rows`."""
-    new: list[Any] = []
-    given = list(rows)
-    for start in range(0, len(given), ROWS_AT_ONCE):
-        part = given[start : start + ROWS_AT_ONCE]
-        statement = _insert(connection, table).values(part)
-        found = connection.execute(statement.on_conflict_do_nothing().returning(returning))
-        new.extend(found.scalars())
-    return new
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str
+) -> list[str]:
+    """Insert the rows whose unique column `key` is new; return those keys, in order."""
+    if not rows:
+        return []
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(table.c[key])
+    new = set(connection.execute(statement, rows).scalars())
+    return [name for name in dict.fromkeys(row[key] for row in rows) if name in new]
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

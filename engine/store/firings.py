@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, and_, delete, or_, select, update
 from engine.model.firing import State, Transition
 from engine.model.instant import from_us
 from engine.store.database import Database
-from engine.store.dialect import insert_new
+from engine.store.dialect import insert_missing, insert_new
 from engine.store.schema import firings, transitions
 
 HISTORY = 50
@@ -70,11 +70,11 @@ def apply_transitions(
     own = [move for move in found if move.firing]
     first = {move.firing: move for move in reversed(own)}
     opened = [_row(move, labels.get(move.rule, {})) for move in reversed(first.values())]
-    new = insert_new(connection, firings, opened, firings.c.id)
+    new = insert_new(connection, firings, opened, "id")
     for move in own:
         _move(connection, move)
     history = [_history(move) for move in own]
-    insert_new(connection, transitions, history, transitions.c.seq)
+    insert_missing(connection, transitions, history)
     for firing in first:
         _shorten(connection, firing)
     return new

@@ -36,7 +36,7 @@ class Missions(Database):
     def add_mission(self, row: MissionRow) -> bool:
         """Queue the mission of a person; return whether it is new."""
         with self.write() as connection:
-            return bool(insert_new(connection, missions, [_values(row)], missions.c.id))
+            return bool(insert_new(connection, missions, [_values(row)], "id"))
 
     def claim_mission(
         self, owner: str, now: datetime, mission: str | None = None
@@ -148,19 +148,21 @@ class Missions(Database):
 def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int) -> list[str]:
     """Queue the missions that are new; return their ids."""
     rows = [
-        MissionRow(
-            id=launch.mission,
-            kind=launch.kind,
-            params=launch.params,
-            created=from_us(now_us),
-            rule=launch.rule,
-            firing=launch.firing,
-            key=launch.key,
-            clusters=launch.clusters,
+        _values(
+            MissionRow(
+                id=launch.mission,
+                kind=launch.kind,
+                params=launch.params,
+                created=from_us(now_us),
+                rule=launch.rule,
+                firing=launch.firing,
+                key=launch.key,
+                clusters=launch.clusters,
+            )
         )
         for launch in launches
     ]
-    return insert_new(connection, missions, map(_values, rows), missions.c.id)
+    return insert_new(connection, missions, rows, "id")
 
 
 def _one(mission: str) -> Select[Any]:

@@ -78,7 +78,7 @@ def add_quarantined(
         }
     if not rows:
         return
-    new = insert_new(connection, quarantine, rows.values(), quarantine.c.id)
+    new = insert_new(connection, quarantine, list(rows.values()), "id")
     counted = Counter(str(rows[place]["reason"]) for place in new)
     held: dict[str, int] = dict(connection.execute(select(quarantine_counts)).all())
     upsert(

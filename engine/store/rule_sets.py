@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import delete, select
 
 from engine.store.database import Database
-from engine.store.dialect import insert_new, upsert
+from engine.store.dialect import insert_missing, upsert
 from engine.store.schema import meta, rule_files
 
 _LAST_GOOD = "rules"
@@ -18,7 +18,7 @@ class RuleSets(Database):
         """Keep `texts` (path -> content) as the last good rule set, named by `digest`."""
         rows = [{"digest": digest, "path": path, "text": text} for path, text in texts.items()]
         with self.write() as connection:
-            insert_new(connection, rule_files, rows, rule_files.c.path)
+            insert_missing(connection, rule_files, rows)
             upsert(connection, meta, [{"key": _LAST_GOOD, "value": digest}])
             connection.execute(delete(rule_files).where(rule_files.c.digest != digest))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bus.codec import RECORD_LIMIT, Damaged, batches, decode, encode
@@ -223,6 +223,7 @@ signals = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(signals, max_size=5))
 def test_what_was_encoded_comes_back_in_every_spelling(batch: list[Signal]) -> None:
     record = encode(batch)
@@ -231,6 +232,7 @@ def test_what_was_encoded_comes_back_in_every_spelling(batch: list[Signal]) -> N
     assert decode(record).bad + decode(loose).bad == []
 
 
+@settings(deadline=None)
 @given(st.lists(signals, min_size=1, max_size=3), st.data())
 def test_no_record_however_mangled_raises_or_invents(
     batch: list[Signal], data: st.DataObject
@@ -270,6 +272,7 @@ def test_a_doubled_key_is_found_however_it_is_spelled(double: str, space: str) -
     assert [bad.reason for bad in decode(event.encode()).bad] == [Reason.DUPLICATE_KEY]
 
 
+@settings(deadline=None)
 @given(st.lists(signals, min_size=1, max_size=3), st.data())
 def test_a_doubled_key_is_found_in_any_event(batch: list[Signal], data: st.DataObject) -> None:
     events = [{"specversion": "1.0", **msgspec.to_builtins(one)} for one in batch]
@@ -282,6 +285,7 @@ def test_a_doubled_key_is_found_in_any_event(batch: list[Signal], data: st.DataO
     assert decoded.signals == [one for at, one in enumerate(batch) if at != spot]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_without_raising(record: bytes) -> None:
     decoded = decode(record)

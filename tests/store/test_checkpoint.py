@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model.errors import Fenced, StoreError
@@ -144,6 +144,7 @@ commits = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=30)
 @given(commits, st.data())
 def test_any_crash_and_replay_of_a_suffix_gives_the_same_store(
     tmp_path_factory: pytest.TempPathFactory,
