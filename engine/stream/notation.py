@@ -20,8 +20,8 @@ from typing import Any, Final
 from engine.model.instant import from_us, parse_duration
 from engine.model.signal import Signal
 
-EPOCH_US: Final = 1_767_571_200_000_000
-"""Where the virtual clock of tests starts: Monday, 2026-01-05T00:00:00Z."""
+EPOCH_US: Final = 1_767_225_600_000_000
+"""Where the virtual clock of tests starts: 2026-01-01T00:00:00Z."""
 _RUN: Final = re.compile(r"(-?\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)(?:x(\d+))?\Z")
 _RANGE: Final = re.compile(r"(\S+?)\.\.(\S+?)/(\S+)\Z")
 _MOST: Final = 100_000

@@ -75,7 +75,10 @@ class Reader:
         self._counters = counters
         self._getters = [(name, _path(name), rule.by_default.get(name)) for name in rule.by]
         self._needs_now = any(
-            program is not None and "now" in program.source for program in (rule.having, rule.clear)
+            path[0] == "now"
+            for program in (rule.having, rule.clear)
+            if program is not None
+            for path in program.paths
         )
         self._occurrences = bool(rule.measures) and all(
             measure.fn in OCCURRENCES for measure in rule.measures

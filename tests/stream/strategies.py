@@ -1,0 +1,103 @@
+"""Random rules and logs for property tests."""
+
+from functools import lru_cache
+from typing import Any
+
+from hypothesis import strategies as st
+
+from engine.model.signal import Signal
+from engine.rules.cel import Program
+from engine.rules.cel import compile as cel
+from engine.rules.rule import Inhibitor, Measure, MissionOrder, Rule, Selector
+from tests.stream.building import a_beat, a_signal
+
+program = lru_cache(maxsize=None)(cel)
+SECOND = 1_000_000
+DURATIONS = st.sampled_from([0, 3, 5, 8]).map(lambda one: one * SECOND)
+TYPES = ("k8s.object", "k8s.event", "alert")
+KEYS = (("cluster",), ("cluster", "workload"), ("cluster", "node"))
+HAVING = ("m.n > 1", "m.n >= 3", "m.n < 2", "m.n == 0")
+
+
+@st.composite
+def rules(draw: st.DrawFn, name: str = "r", *, clear: bool = True) -> Rule:
+    """Return a rule over `data.n` and `data.bad`."""
+    kind = draw(st.sampled_from(TYPES))
+    fields: dict[str, Any] = {
+        "for_us": draw(DURATIONS),
+        "keep_firing_for_us": draw(DURATIONS),
+        "stale_after_us": draw(st.sampled_from([4, 6])) * SECOND,
+    }
+    windowed = draw(st.booleans())
+    lasting = clear and draw(st.booleans())
+    if windowed:
+        functions = ("count", "distinct", "sum", "avg", "min", "max", "last", "increase")
+        if kind != "k8s.object":
+            functions = functions[:-1]
+        fn = draw(st.sampled_from(functions))
+        of: Program | None = None if fn == "count" else program("signal.data.n")
+        fields["measures"] = (Measure("n", fn, of),)
+        fields["over_us"] = draw(st.sampled_from([2, 5, 10])) * SECOND
+        fields["having"] = program(draw(st.sampled_from(HAVING)))
+        fields["clear"] = program("m.n == 1") if lasting else None
+    elif lasting and kind == "k8s.object":
+        fields["clear"] = program("signal.data.n == 0")
+    if not windowed or draw(st.booleans()):
+        fields["when"] = program(draw(st.sampled_from(["signal.data.bad", "signal.data.n > 1"])))
+    return Rule(
+        name=name,
+        on=(Selector(kind),),
+        by=draw(st.sampled_from(KEYS)),
+        hash=repr((kind, sorted(map(repr, fields.items())))),
+        **fields,
+    )
+
+
+@st.composite
+def whole_rules(draw: st.DrawFn, name: str, inhibitor: str) -> Rule:
+    """Return a rule with a mission, an inhibitor and limits as well."""
+    from dataclasses import replace
+
+    rule = draw(rules(name))
+    equal = draw(st.sampled_from([("cluster",), ("cluster", "node")]))
+    return replace(
+        rule,
+        mission=MissionOrder("incident-response", {"text": "{{ rule }}"}),
+        settle_us=draw(DURATIONS),
+        cooldown_us=draw(st.sampled_from([0, 20])) * SECOND,
+        max_keys=draw(st.sampled_from([1, 2, 100])),
+        inhibited_by=draw(st.sampled_from([(), (Inhibitor(inhibitor, equal),)])),
+    )
+
+
+@st.composite
+def logs(draw: st.DrawFn, *, size: int = 25, beats: bool = False) -> list[Signal]:
+    """Return signals in order of time, at distinct instants on a grid of half a second."""
+    steps = draw(st.lists(st.integers(1, 8), min_size=1, max_size=size))
+    log, at = [], 0
+    for number, step in enumerate(steps):
+        at += step
+        log.append(draw(_signals(at / 2, number)))
+        if beats and draw(st.booleans()):
+            log.append(a_beat(at / 2, source=draw(st.sampled_from(["w1", "w2"]))))
+    return log
+
+
+@st.composite
+def _signals(draw: st.DrawFn, at: float, number: int) -> Signal:
+    kind = draw(st.sampled_from(TYPES))
+    data: dict[str, Any] = {
+        "workload": draw(st.sampled_from(["a", "b", "c"])),
+        "node": draw(st.sampled_from(["n1", "n2"])),
+        "n": draw(st.integers(0, 4)),
+        "bad": draw(st.booleans()),
+        "uid": draw(st.sampled_from(["u1", "u2", "u3"])),
+    }
+    data["name"] = data["uid"]
+    if kind == "k8s.object":
+        data["change"] = draw(st.sampled_from(["modified", "modified", "modified", "deleted"]))
+        data["workload"] = draw(st.sampled_from(["a", "b"]))
+    if kind == "k8s.event":
+        data["count"] = draw(st.integers(1, 5))
+    source = draw(st.sampled_from(["w1", "w2"]))
+    return a_signal(at, kind, data, source=source, identity=f"log-{number}")

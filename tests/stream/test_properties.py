@@ -1,0 +1,125 @@
+"""The fold is deterministic: cuts, crashes, replays; and it agrees with the slow reference."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.model.firing import Launch, State, Transition
+from engine.model.instant import to_us
+from engine.model.signal import Signal
+from engine.rules.rule import Rule
+from engine.stream.evaluator import Evaluator
+from engine.stream.replay import replay
+from tests.stream.building import a_set, us
+from tests.stream.reference import moves
+from tests.stream.strategies import logs, rules, whole_rules
+
+LATENESS = 2_000_000
+Found = tuple[list[Transition], list[Launch]]
+
+
+def folded(rule_set: Sequence[Rule], log: Sequence[Signal], end: int) -> Found:
+    evaluator = Evaluator(a_set(*rule_set))
+    steps = [*(evaluator.step([one]) for one in log), evaluator.advance(end)]
+    return told(steps)
+
+
+def told(steps: Sequence[object]) -> Found:
+    transitions = [one for step in steps for one in step.transitions]  # type: ignore[attr-defined]
+    launches = [one for step in steps for one in step.launches]  # type: ignore[attr-defined]
+    transitions.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items()), one.state))
+    launches.sort(key=lambda one: (one.at, one.rule, one.mission))
+    return transitions, launches
+
+
+def of(found: Found, rule: Rule, *states: State) -> list[tuple[int, tuple[str, ...], str]]:
+    return sorted(
+        (one.at, tuple(one.key[name] for name in rule.by), one.state.value)
+        for one in found[0]
+        if not states or one.state in states
+    )
+
+
+@given(rules(), logs(), st.integers(0, 30))
+def test_the_reference_agrees_on_logs_in_order(rule: Rule, log: list[Signal], more: int) -> None:
+    end = to_us(log[-1].time) + more * 1_000_000
+    assert of(folded([rule], log, end), rule) == moves(rule, log, end)
+
+
+@given(rules(clear=False), logs(), st.data())
+def test_order_inside_the_lateness_makes_no_difference_to_what_a_hold_fires(
+    rule: Rule, log: list[Signal], data: st.DataObject
+) -> None:
+    rule = replace(rule, for_us=max(rule.for_us, 3_000_000))
+    end = to_us(log[-1].time) + 60_000_000
+    shuffled = arrival(log, data)
+    shown = (State.FIRING, State.RESOLVED)
+    assert of(folded([rule], shuffled, end), rule, *shown) == [
+        move for move in moves(rule, log, end) if move[2] in shown
+    ]
+
+
+@given(rules(clear=False), logs(), st.data())
+def test_order_inside_the_lateness_makes_no_difference_to_what_is_open_at_last(
+    rule: Rule, log: list[Signal], data: st.DataObject
+) -> None:
+    rule = replace(rule, for_us=0, keep_firing_for_us=0)
+    end = to_us(log[-1].time) + 3_000_000
+    assert still_open(folded([rule], arrival(log, data), end)) == still_open(
+        folded([rule], log, end)
+    )
+
+
+@settings(max_examples=200)
+@given(whole_rules("a", "b"), whole_rules("b", "a"), logs(beats=True), st.data())
+def test_cuts_crashes_and_replays_give_the_same_firings_and_missions(
+    one: Rule, two: Rule, log: list[Signal], data: st.DataObject
+) -> None:
+    two = replace(two, inhibited_by=())
+    log = arrival(log, data, late=True)
+    end = us(200)
+    whole = folded([one, two], log, end)
+    assert crashed([one, two], log, end, data) == whole
+    lines = list(replay(a_set(one, two), [log], until=end))
+    assert sorted(line["firing"] for line in lines) == sorted(move.firing for move in whole[0])
+
+
+def arrival(log: Sequence[Signal], data: st.DataObject, *, late: bool = False) -> list[Signal]:
+    """Return `log` as it may arrive: out of order by up to the lateness, some signals twice."""
+    most = 10_000_000 if late else LATENESS - 1
+    delays = st.integers(0, most)
+    keyed = [(to_us(one.time) + data.draw(delays), place, one) for place, one in enumerate(log)]
+    again = [(at + data.draw(st.integers(0, 1_000_000)), place, one) for at, place, one in keyed]
+    keyed += [one for one in again if data.draw(st.integers(0, 4)) == 0]
+    return [one for _, _, one in sorted(keyed, key=lambda item: item[:2])]
+
+
+def still_open(found: Found) -> set[tuple[tuple[str, str], ...]]:
+    open_: dict[tuple[tuple[str, str], ...], bool] = {}
+    for move in found[0]:
+        open_[tuple(sorted(move.key.items()))] = move.state is State.FIRING
+    return {key for key, firing in open_.items() if firing}
+
+
+def crashed(
+    rule_set: Sequence[Rule], log: Sequence[Signal], end: int, data: st.DataObject
+) -> Found:
+    """Fold `log` in random cuts, going on from the merged checkpoints after each of some."""
+    state: dict[str, bytes] = {}
+    evaluator = Evaluator(a_set(*rule_set))
+    steps, start = [], 0
+    while start < len(log):
+        size = data.draw(st.integers(1, 6))
+        steps.append(evaluator.step(log[start : start + size]))
+        start += size
+        for name, raw in evaluator.changes().items():
+            if raw is None:
+                state.pop(name, None)
+            else:
+                state[name] = raw
+        if data.draw(st.booleans()):
+            evaluator = Evaluator(a_set(*rule_set), state)
+    steps.append(evaluator.advance(end))
+    return told(steps)
