@@ -32,6 +32,7 @@ class Context:
         in_cluster: use the service account of the pod that this process runs in.
         exec_commands: credential plugins that may be run, as written in the kubeconfig.
         exec_timeout_s: seconds that a plugin may take.
+        account_folder: where the service account's token and ca.crt lie.
     """
 
     kubeconfig: str | None = None
@@ -39,6 +40,7 @@ class Context:
     in_cluster: bool = False
     exec_commands: frozenset[str] = frozenset()
     exec_timeout_s: float = 30.0
+    account_folder: str = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 @dataclass(frozen=True)
@@ -91,9 +93,10 @@ async def _configuration(context: Context) -> tuple[Any, float]:
     kubernetes = _kubernetes()
     configuration = kubernetes.client.Configuration()
     if context.in_cluster:
-        kubernetes.config.incluster_config.load_incluster_config(
-            configuration, try_refresh_token=False
-        )
+        folder = Path(context.account_folder)
+        kubernetes.config.incluster_config.InClusterConfigLoader(
+            str(folder / "token"), str(folder / "ca.crt"), try_refresh_token=False
+        ).load_and_set(configuration)
         return configuration, REFRESH_S
     merged = _merged(_path(context.kubeconfig))
     name = context.context or merged["current-context"]

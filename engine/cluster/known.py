@@ -33,6 +33,7 @@ class Known:
 
     def __init__(self) -> None:
         self.version = ""
+        self._newest = ""
         self._kept: dict[str, _Kept] = {}
         self._listed: set[str] = set()
         self._synced = False
@@ -52,10 +53,12 @@ class Known:
             version: resourceVersion of the whole list.
 
         Raises:
-            OlderList: the list is older than what is known; nothing was taken.
+            OlderList: the list is older than what is known, be it of a list that was given
+                up; nothing was taken.
         """
-        if older(version, self.version):
-            raise OlderList(f"list of {version}, known is {self.version}")
+        if older(version, self._newest):
+            raise OlderList(f"list of {version}, known is {self._newest}")
+        self._newest = version
         first = ChangeType.ADDED if self._synced else ChangeType.SYNCED
         changes = []
         for obj in objects:
@@ -81,7 +84,7 @@ class Known:
         version = _version(obj)
         if older(version, self.version):
             return None
-        self.version = version or self.version
+        self.version = self._newest = version or self.version
         if kind == "DELETED":
             kept = self._kept.pop(_uid(obj), None)
             return None if kept is None else Change(ChangeType.DELETED, obj)
@@ -92,7 +95,7 @@ class Known:
     def _put(self, obj: Object, first: ChangeType) -> Change | None:
         uid, version = _uid(obj), _version(obj)
         kept = self._kept.get(uid)
-        if kept is not None and (kept.version == version or older(version, kept.version)):
+        if kept is not None and kept.version == version:
             return None
         self._kept[uid] = _Kept(version, zlib.compress(msgspec.json.encode(obj), _LEVEL))
         if kept is None:

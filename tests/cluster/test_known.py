@@ -50,6 +50,29 @@ def test_an_older_list_is_refused_whole() -> None:
     assert len(known) == 1
 
 
+def test_a_list_that_was_given_up_counts_for_what_is_older_but_not_for_what_is_there() -> None:
+    known = Known()
+    listed(known, 5, an_object("a", 1))
+    known.begin()
+    assert told(known.page([an_object("a", 1), an_object("b", 6)], "9")) == [(ADDED, "b")]
+    known.begin()
+    with pytest.raises(OlderList, match="list of 7, known is 9"):
+        known.page([], "7")
+    assert told(listed(known, 12)) == [(DELETED, "a"), (DELETED, "b")]
+
+
+def test_events_that_come_again_are_no_news() -> None:
+    known = Known()
+    listed(known, 1)
+    stream = [
+        ("ADDED", an_object("a", 2)),
+        ("MODIFIED", an_object("a", 3)),
+        ("DELETED", an_object("a", 4)),
+    ]
+    changes = [c for kind, obj in stream * 2 if (c := known.event(kind, obj))]
+    assert told(changes) == [(ADDED, "a"), (MODIFIED, "a"), (DELETED, "a")]
+
+
 def test_an_event_that_is_known_already_changes_nothing() -> None:
     known = Known()
     listed(known, 9, an_object("a", 8))
@@ -81,8 +104,10 @@ class Server:
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     history: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     born: int = 0
+    past: list[tuple[int, dict[str, dict[str, Any]]]] = field(default_factory=list)
 
     def act(self, action: str, chance: random.Random) -> None:
+        self.past.append((self.version, dict(self.objects)))
         self.version += 1
         if action == "add" or not self.objects:
             self.born += 1
@@ -125,17 +150,25 @@ class Follower:
                 assert uid not in self.objects, "added twice"
                 self.objects[uid] = c.object
 
-    def relist(self, server: Server, page: int, give_up_after: int | None) -> None:
-        """List in pages; giving up after some of them is a 410 between two pages."""
-        objects = list(server.objects.values())
+    def relist(self, server: Server, page: int, give_up_after: int | None, stale: int = 0) -> None:
+        """List in pages; giving up after some of them is a 410 between two pages.
+
+        A stale list is what the server had so many changes ago.
+        """
+        past = [*server.past, (server.version, server.objects)]
+        version, shown = past[max(0, len(past) - 1 - stale)]
+        objects = list(shown.values())
         self.known.begin()
         self.listing = True
-        pages = [objects[i : i + page] for i in range(0, len(objects), page)]
+        pages = [objects[i : i + page] for i in range(0, max(1, len(objects)), page)]
         for number, part in enumerate(pages):
             if number == give_up_after:
                 return
-            self.take(self.known.page(part, str(server.version)))
-        self.take(self.known.end(str(server.version)))
+            try:
+                self.take(self.known.page(part, str(version)))
+            except OlderList:
+                return
+        self.take(self.known.end(str(version)))
         self.listing = False
 
     def watch(self, server: Server, limit: int, repeat: int) -> None:
@@ -149,13 +182,19 @@ class Follower:
 ACTIONS = st.sampled_from(["add", "modify", "delete"])
 MOVES = st.one_of(
     st.tuples(st.just("act"), ACTIONS),
-    st.tuples(st.just("relist"), st.integers(1, 4), st.one_of(st.none(), st.integers(0, 3))),
-    st.tuples(st.just("watch"), st.integers(0, 6), st.integers(0, 2)),
+    st.tuples(st.just("act"), ACTIONS),
+    st.tuples(
+        st.just("relist"),
+        st.integers(1, 4),
+        st.one_of(st.none(), st.integers(0, 3)),
+        st.one_of(st.just(0), st.integers(0, 5)),
+    ),
+    st.tuples(st.just("watch"), st.integers(0, 6), st.integers(0, 4)),
 )
 
 
 @settings(max_examples=200, deadline=None)
-@given(moves=st.lists(MOVES, max_size=60), chance=st.randoms(use_true_random=False))
+@given(moves=st.lists(MOVES, min_size=8, max_size=40), chance=st.randoms(use_true_random=False))
 def test_any_mixture_of_lists_events_and_gaps_tells_what_happened(
     moves: list[Any], chance: random.Random
 ) -> None:
@@ -165,7 +204,7 @@ def test_any_mixture_of_lists_events_and_gaps_tells_what_happened(
         if move[0] == "act":
             server.act(move[1], chance)
         elif move[0] == "relist":
-            follower.relist(server, move[1], move[2])
+            follower.relist(server, move[1], move[2], move[3])
         elif not follower.listing:  # as a reflector: no watch before a list has ended
             follower.watch(server, move[1], move[2])
     follower.relist(server, 3, None)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cluster.contexts import Context
 from engine.model.errors import ClusterError
 from tests.cluster.readers import a_reader, as_persona, through
 from tests.testbeds.kube import Kube
@@ -120,6 +121,20 @@ def a_bound_token(kube: Kube, namespace: str) -> str:
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/default/token"
     request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     return str(kube.request("POST", path, json=request)["status"]["token"])
+
+
+async def test_within_a_pod_the_service_account_is_enough(
+    kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    namespace = kube.namespace()
+    (tmp_path / "token").write_text(a_bound_token(kube, namespace))
+    (tmp_path / "ca.crt").write_bytes(kube.ca.read_bytes())
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(kube.site.api_port))
+    context = Context(in_cluster=True, account_folder=str(tmp_path))
+    async with a_reader(context) as reader:
+        with pytest.raises(ClusterError, match=f"system:serviceaccount:{namespace}:default"):
+            await reader.list("pods")
 
 
 async def test_a_client_certificate_is_enough(kube: Kube, tmp_path: Path) -> None:

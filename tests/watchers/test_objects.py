@@ -118,5 +118,5 @@ async def test_what_changed_is_said_before_the_heartbeat_that_covers_it() -> Non
         if signal.type == HEARTBEAT:
             covered = signal.time
         else:
-            assert covered is None or signal.time >= covered
+            assert covered is None or signal.time > covered
     assert covered == after(25)
