@@ -20,6 +20,7 @@ _HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)
 _TRUE = frozenset({"true", "t", "1", "True", "TRUE"})
 _FALSE = frozenset({"false", "f", "0", "False", "FALSE"})
 _EXPONENT_FROM = 6
+_DIGITS = 17
 _EXPONENT_BELOW = -4
 
 
@@ -107,15 +108,13 @@ def string_from_bool(_: Meter, value: bool) -> str:  # noqa: FBT001 (a value of 
     return "true" if value else "false"
 
 
-def string_from_double(_: Meter, value: float) -> str:
+def string_from_double(meter: Meter, value: float) -> str:
     """Write a double with as few digits as name it exactly; an exponent from 1e6 and below 1e-4."""
     if not math.isfinite(value):
         return str(value)
-    digits, _, power = f"{value:.17e}".partition("e")
-    for places in range(17):
-        if float(f"{value:.{places}e}") == value:
-            digits, _, power = f"{value:.{places}e}".partition("e")
-            break
+    meter.spend(_DIGITS)
+    written = (f"{value:.{places}e}" for places in range(_DIGITS))
+    digits, power = next(text for text in written if float(text) == value).split("e")
     exponent = int(power)
     if _EXPONENT_BELOW <= exponent < _EXPONENT_FROM:
         decimals = max(0, len(digits.lstrip("-").replace(".", "")) - 1 - exponent)

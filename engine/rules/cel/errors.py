@@ -12,6 +12,7 @@ INDEX: Final = "index"
 CONVERSION: Final = "conversion"
 ARGUMENT: Final = "argument"
 DUPLICATE_KEY: Final = "duplicate_key"
+UNSUPPORTED: Final = "unsupported"
 COST: Final = "cost"
 
 
@@ -31,9 +32,8 @@ class CelError(DogwatchError):
 class EvaluationError(DogwatchError):
     """An expression has no value for these bindings.
 
-    `code` is a stable word: missing, no_such_overload, divide_by_zero, overflow, index,
-    conversion, argument, duplicate_key, cost. `missing` is true for an absent variable, field
-    or map key. `line` and `column` (from 1; 0 when unknown) say where in the source.
+    `code` is a stable word, one of the constants of this module. `missing` is true for an absent
+    variable, field or map key. `line` and `column` (from 1; 0 when unknown) say where in the source.
     """
 
     def __init__(self, code: str, message: str, line: int = 0, column: int = 0) -> None:

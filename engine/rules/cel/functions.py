@@ -221,7 +221,7 @@ def _times() -> dict[Key, list[Overload]]:
     table = {
         (name, True): [
             Overload((TIMESTAMP,), INT, times.part_utc(part)),
-            Overload((TIMESTAMP, STRING), INT, times.part_in_zone(part)),
+            Overload((TIMESTAMP, STRING), INT, times.part_in_zone(name, part)),
         ]
         for name, part in times.TIMESTAMP_PARTS.items()
     }

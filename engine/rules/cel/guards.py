@@ -42,8 +42,10 @@ class Guard:
 
 
 def guards(root: Node) -> tuple[Guard, ...]:
-    """Return what must hold for `root` to be true: `path == literal`, `path in [literals]`,
-    `path` or `!path`, alone or joined by `&&`; and alternatives of one path joined by `||`.
+    """Return what must hold for `root` to be true.
+
+    That is: `path == literal`, `path in [literals]`, `path` or `!path`, alone or joined by
+    `&&`; and alternatives of one path joined by `||`.
     """
     parts = root.parts if isinstance(root, Logic) and root.sign == "&&" else (root,)
     return tuple(found for part in parts if (found := _guard(part)) is not None)
@@ -110,5 +112,5 @@ def _paths(node: Node) -> Iterator[Path]:
     if path is not None:
         yield path
         return
-    for below in children(node):
-        yield from _paths(below)
+    for part in children(node):
+        yield from _paths(part)

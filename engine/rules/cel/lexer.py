@@ -8,10 +8,10 @@ from engine.rules.cel.errors import CelError
 
 MAX_SOURCE = 20_000
 KEYWORDS = frozenset({"true", "false", "null", "in"})
-RESERVED = frozenset(
-    "as break const continue else for function if import let loop package namespace return"
-    " var void while".split()
-)
+RESERVED = frozenset({
+    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
+    "package", "namespace", "return", "var", "void", "while",
+})  # fmt: skip
 
 _TOKEN = re.compile(
     r"""
@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 
 def _bodies(quote: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Return what follows an opening `quote`: in a cooked and in a raw string."""
-    if len(quote) == 3:
+    if quote in {"'''", '"""'}:
         return (
             re.compile(rf"(?:[^\\]|\\.)*?{quote}", re.DOTALL),
             re.compile(rf".*?{quote}", re.DOTALL),

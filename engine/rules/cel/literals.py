@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 
 from engine.rules.cel.errors import CelError
 from engine.rules.cel.lexer import Token
@@ -13,6 +14,7 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 _PLAIN = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_SURROGATES = range(0xD800, 0xE000)
 _BASE = {"byte": 16, "short": 16, "long": 16, "octal": 8}
 
 
@@ -41,7 +43,7 @@ def number(token: Token, *, negative: bool) -> int | float:
 
 def _digits(text: str) -> int:
     """Read digits; more of them than 64 bits can hold are cut, as they are refused anyway."""
-    return int(text[2:], 16) if text.startswith("0x") else int(text.lstrip("0")[:30] or "0")
+    return int(text, 16) if text.startswith("0x") else int(text.lstrip("0")[:30] or "0")
 
 
 def _double(token: Token) -> float:
@@ -81,7 +83,7 @@ def _character(match: re.Match[str], token: Token) -> str:
     if kind == "wrong":
         raise _refused(match, token, r"use \\ for a backslash, or a raw string r'...'")
     point = int(code, _BASE[kind])
-    if point > 0x10FFFF or 0xD800 <= point <= 0xDFFF:
+    if point > sys.maxunicode or point in _SURROGATES:
         raise _refused(match, token, "it names no Unicode character")
     return chr(point)
 

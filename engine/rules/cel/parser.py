@@ -4,12 +4,12 @@ The bounds keep every stage, all of which recurse, far from the limits of the in
 most MAX_DEPTH brackets in one another, and a tree of at most MAX_HEIGHT levels.
 """
 
-from dataclasses import replace
 from typing import NoReturn
 
-from engine.rules.cel import literals
+from engine.rules.cel import literals, nodes
 from engine.rules.cel.errors import CelError
 from engine.rules.cel.lexer import KEYWORDS, RESERVED, Token, tokens
+from engine.rules.cel.nodes import MACROS, MAX_CHAIN
 from engine.rules.cel.syntax import (
     Call,
     Choice,
@@ -17,8 +17,6 @@ from engine.rules.cel.syntax import (
     Index,
     ListOf,
     Literal,
-    Logic,
-    Loop,
     MapOf,
     Node,
     Select,
@@ -27,9 +25,7 @@ from engine.rules.cel.syntax import (
 
 MAX_DEPTH = 40
 MAX_HEIGHT = 100
-MAX_CHAIN = 64
 MAX_LOOPS = 6
-MACROS = {"all": (2,), "exists": (2,), "exists_one": (2,), "filter": (2,), "map": (2, 3)}
 
 _LEVEL = {
     "||": 1,
@@ -128,8 +124,8 @@ class _Parser:
             sign = self._take()
             length += 1
             right = self._binary(found + 1)
-            if found <= 2:
-                left = _logic(sign, left, right)
+            if sign.text in {"&&", "||"}:
+                left = nodes.logic(sign, left, right)
                 continue
             if length > MAX_CHAIN:
                 raise CelError(sign.line, sign.column, f"more than {MAX_CHAIN} operators in a row")
@@ -138,20 +134,23 @@ class _Parser:
 
     def _sign(self) -> str:
         token = self._peek
-        return token.text if token.kind == token.text or token.text == "in" else ""
+        return token.text if token.text in {token.kind, "in"} else ""
 
     def _unary(self) -> Node:
-        signs = []
+        signs: list[Token] = []
         while self._peek.kind in {"-", "!"} and (not signs or self._peek.kind == signs[0].kind):
             signs.append(self._take())
         if not signs:
             return self._member(self._primary())
-        if signs[0].kind == "-" and self._peek.kind in {"int", "double"}:
+        if signs[0].kind == "-" and self._peek.kind in {"int", "double"} and not self._unsigned():
             signs.pop()
             operand = self._member(self._number(negative=True))
         else:
             operand = self._member(self._primary())
-        return _signed(signs, operand)
+        return nodes.signed(signs, operand)
+
+    def _unsigned(self) -> bool:
+        return self._peek.text[-1] in "uU"
 
     def _member(self, node: Node) -> Node:
         """Read the selections, indices and method calls behind `node`."""
@@ -204,9 +203,10 @@ class _Parser:
         args = self._expressions(")")
         self._loops -= looping
         if looping:
-            return _loop(target, name, args)
-        where = {"line": name.line, "column": name.column}
-        return Call(**where, function=name.text, target=target, args=args)
+            return nodes.loop(target, name, args)
+        return Call(
+            line=name.line, column=name.column, function=name.text, target=target, args=args
+        )
 
     def _arity(self) -> int:
         """Count the arguments that follow, up to the closing bracket."""
@@ -261,7 +261,7 @@ class _Parser:
             return self._map(token)
         if token.kind == "." and self._peek.kind == "word":
             return self._word(root=True)
-        self._refuse(token, "a value")
+        return self._refuse(token, "a value")
 
     def _number(self, *, negative: bool) -> Node:
         token = self._take()
@@ -270,17 +270,17 @@ class _Parser:
 
     def _word(self, *, root: bool) -> Node:
         token = self._take()
-        where = {"line": token.line, "column": token.column}
+        line, column = token.line, token.column
         if token.text in _CONSTANTS and not root:
-            return Literal(**where, value=_CONSTANTS[token.text])
+            return Literal(line=line, column=column, value=_CONSTANTS[token.text])
         if token.text in RESERVED or token.text in KEYWORDS:
-            raise CelError(**where, message=f"'{token.text}' is a reserved word, not a name")
+            raise CelError(line, column, f"'{token.text}' is a reserved word, not a name")
         if not self._skip("("):
-            return Ident(**where, name=token.text, root=root)
+            return Ident(line=line, column=column, name=token.text, root=root)
         args = self._expressions(")")
         if token.text == "has":
-            return _presence(token, args)
-        return Call(**where, function=token.text, args=args)
+            return nodes.presence(token, args)
+        return Call(line=line, column=column, function=token.text, args=args)
 
     def _map(self, brace: Token) -> Node:
         entries: list[tuple[Node, Node]] = []
@@ -294,49 +294,3 @@ class _Parser:
             self._expect(":")
             entries.append((key, self._expression()))
         return MapOf(line=brace.line, column=brace.column, entries=tuple(entries))
-
-
-def _logic(sign: Token, left: Node, right: Node) -> Node:
-    """Join a chain of the same sign into one node, however it was bracketed."""
-    parts: tuple[Node, ...] = ()
-    for part in (left, right):
-        same = isinstance(part, Logic) and part.sign == sign.text
-        parts += part.parts if same and isinstance(part, Logic) else (part,)
-    return Logic(line=sign.line, column=sign.column, sign=sign.text, parts=parts)
-
-
-def _signed(signs: list[Token], operand: Node) -> Node:
-    """Apply signs, the last one first; a pair of `!` stays, as it checks for a bool."""
-    if len(signs) > MAX_CHAIN:
-        raise CelError(signs[0].line, signs[0].column, f"more than {MAX_CHAIN} signs in a row")
-    for sign in reversed(signs):
-        operand = Call(
-            line=sign.line, column=sign.column, function=f"{sign.kind}_", args=(operand,)
-        )
-    return operand
-
-
-def _presence(token: Token, args: tuple[Node, ...]) -> Node:
-    if len(args) != 1 or not isinstance(args[0], Select) or args[0].test:
-        raise CelError(
-            token.line, token.column, "has() takes one selection of a field, such as has(a.b)"
-        )
-    return replace(args[0], test=True)
-
-
-def _loop(over: Node, name: Token, args: tuple[Node, ...]) -> Node:
-    variable = args[0]
-    if not isinstance(variable, Ident) or variable.root:
-        raise CelError(
-            variable.line, variable.column, f"the first argument of {name.text}() is a plain name"
-        )
-    where = args[1] if len(args) == 3 else None
-    return Loop(
-        line=name.line,
-        column=name.column,
-        macro=name.text,
-        over=over,
-        variable=variable.name,
-        each=args[-1],
-        where=where,
-    )

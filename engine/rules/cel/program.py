@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from engine.rules.cel.assembly import Compiled
 from engine.rules.cel.check import check
-from engine.rules.cel.emit import Compiled, emit
+from engine.rules.cel.emit import emit
 from engine.rules.cel.guards import Guard, guards, paths
 from engine.rules.cel.parser import parse
 from engine.rules.cel.types import Type
@@ -74,7 +75,7 @@ class Program:
     def __deepcopy__(self, _: dict[int, Any]) -> "Program":
         return self
 
-    def __reduce__(self) -> tuple[type["Program"], tuple[str, Mapping[str, Type] | None]]:
+    def __reduce__(self) -> tuple[Any, tuple[str, Mapping[str, Type] | None]]:
         return Program, (self.source, self._schema)
 
     def __repr__(self) -> str:

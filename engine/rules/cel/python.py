@@ -111,3 +111,13 @@ def place(tree: ast.AST, line: int) -> None:
     if isinstance(tree, ast.expr | ast.stmt | ast.excepthandler | ast.arg):
         tree.lineno = tree.end_lineno = line
         tree.col_offset = tree.end_col_offset = 0
+
+
+def true() -> ast.expr:
+    """Write `True`."""
+    return ast.Constant(value=True)
+
+
+def false() -> ast.expr:
+    """Write `False`."""
+    return ast.Constant(value=False)

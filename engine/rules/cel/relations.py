@@ -7,6 +7,7 @@ from typing import Any, Final
 from engine.rules.cel import python as py
 from engine.rules.cel.numbers import Uint
 
+EXACT_INTS: Final = 2**53
 MIRROR: Final = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 FUNCTION: Final = {
     "<": "less",
@@ -63,6 +64,11 @@ def order(sign: str, operand: ast.expr, literal: Any, temp: str) -> ast.expr:
     fast = py.compare(kept, PYTHON[sign](), py.const(value))
     slow = py.call(FUNCTION[sign], py.name("UNMETERED"), py.name(temp), py.const(value))
     return py.choose(test, fast, slow)
+
+
+def exact(literal: Any) -> bool:
+    """Tell whether Python compares a literal as CEL does: a double holds every int near it."""
+    return not isinstance(literal, int | float) or abs(literal) < EXACT_INTS
 
 
 def membership(operand: ast.expr, literals: list[str]) -> ast.expr:

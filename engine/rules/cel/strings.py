@@ -122,7 +122,7 @@ def replace(meter: Meter, text: str, old: str, new: str) -> str:
     return replace_some(meter, text, old, new, -1)
 
 
-def replace_some(meter: Meter, text: str, old: str, new: str, count: int) -> str:  # noqa: PLR0913 (the arguments of CEL)
+def replace_some(meter: Meter, text: str, old: str, new: str, count: int) -> str:
     """Replace the first `count` of `old`, all of them when it is negative."""
     _search(meter, text, old)
     times = text.count(old)

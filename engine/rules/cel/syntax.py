@@ -116,8 +116,6 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.operand, node.key)
         case Call():
             return node.args if node.target is None else (node.target, *node.args)
-        case Logic():
-            return node.parts
         case Choice():
             return (node.test, node.yes, node.no)
         case _:
@@ -126,6 +124,8 @@ def children(node: Node) -> tuple[Node, ...]:
 
 def _members(node: Node) -> tuple[Node, ...]:
     match node:
+        case Logic():
+            return node.parts
         case ListOf():
             return node.items
         case MapOf():

@@ -5,7 +5,7 @@ Both have the precision of Python: microseconds. A text that is finer is refused
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -16,8 +16,13 @@ from engine.rules.cel.meter import Meter
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICRO: Final = timedelta(microseconds=1)
 _SECOND: Final = timedelta(seconds=1)
-_LONGEST: Final = timedelta(seconds=315_576_000_001)
+_LONGEST: Final = timedelta(seconds=315_576_000_001) - MICRO
+_LARGEST: Final = timedelta(microseconds=(2**63 - 1) // 1000)
+"""What arithmetic may reach: 64 bits of nanoseconds, some 292 years, as in the reference."""
 _ZONE_COST: Final = 200
+_CYCLE: Final = timedelta(days=146_097)
+"""400 years, after which the calendar repeats, days of the week included."""
+_CYCLE_YEARS: Final = 400
 
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?"
@@ -49,7 +54,7 @@ def timestamp_from_string(_: Meter, text: str) -> datetime:
     year, month, day, hour, minute, second = (int(match[part]) for part in range(1, 7))
     leap = second == 60  # noqa: PLR2004 (the leap second of RFC 3339)
     offset = timedelta(hours=int(match[9] or 0), minutes=int(match[10] or 0))
-    if match[10] and int(match[10]) >= 60:  # noqa: PLR2004 (minutes of an hour)
+    if int(match[9] or 0) > 23 or int(match[10] or 0) > 59:  # noqa: PLR2004 (a clock)
         raise EvaluationError(CONVERSION, f"{text[:40]!r} has an impossible offset")
     try:
         local = datetime(year, month, day, hour, minute, second - leap, tzinfo=UTC)
@@ -90,13 +95,13 @@ def duration_from_string(_: Meter, text: str) -> timedelta:
         span = timedelta(microseconds=int(micros))
     except OverflowError as error:
         raise EvaluationError(OVERFLOW, f"{text[:40]!r} is too long") from error
-    return _bounded(-span if match[1] == "-" else span)
+    return _bounded(-span if match[1] == "-" else span, _LONGEST)
 
 
-def _bounded(span: timedelta) -> timedelta:
-    if abs(span) < _LONGEST:
+def _bounded(span: timedelta, limit: timedelta) -> timedelta:
+    if abs(span) <= limit:
         return span
-    raise EvaluationError(OVERFLOW, "a duration is longer than 10,000 years")
+    raise EvaluationError(OVERFLOW, f"a duration is longer than {limit.days // 365} years")
 
 
 # -- writing
@@ -146,38 +151,37 @@ def between(_: Meter, later: datetime, earlier: datetime) -> timedelta:
     """Return the time from `earlier` to `later`."""
     if (later.tzinfo is None) != (earlier.tzinfo is None):
         raise EvaluationError(ARGUMENT, "one of the timestamps has no time zone")
-    return _bounded(later - earlier)
+    return _bounded(later - earlier, _LARGEST)
 
 
 def add_durations(_: Meter, left: timedelta, right: timedelta) -> timedelta:
     """Add two durations."""
-    return _bounded(left + right)
+    return _bounded(left + right, _LARGEST)
 
 
 def subtract_durations(_: Meter, left: timedelta, right: timedelta) -> timedelta:
     """Subtract two durations."""
-    return _bounded(left - right)
+    return _bounded(left - right, _LARGEST)
 
 
 # -- parts
 
 
-def zone(name: str) -> tzinfo:
-    """Return the time zone of a name of the IANA database or of an offset such as `-08:00`.
+def local_time(at: datetime, zone: str) -> datetime:
+    """Return the wall clock of `at` in a zone of the IANA database or at an offset (`-08:00`).
 
     Raises:
         EvaluationError: argument, when there is no such zone.
+        OverflowError: the local time is outside the years 1 to 9999.
     """
-    if name in {"", "UTC"}:
-        return UTC
-    match = _OFFSET.fullmatch(name)
-    try:
-        if match is None:
-            return ZoneInfo(name)
+    match = _OFFSET.fullmatch(zone)
+    if match is not None:
         offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
-        return timezone(-offset if match[1] == "-" else offset)
+        return at.astimezone(UTC) + (-offset if match[1] == "-" else offset)
+    try:
+        return at.astimezone(ZoneInfo(zone or "UTC"))
     except (KeyError, ValueError, OSError) as error:
-        raise EvaluationError(ARGUMENT, f"{name[:40]!r} is no time zone") from error
+        raise EvaluationError(ARGUMENT, f"{zone[:40]!r} is no time zone") from error
 
 
 Part = Callable[[datetime], int]
@@ -205,15 +209,22 @@ def part_utc(part: Part) -> Callable[[Meter, datetime], int]:
     return lambda _, at: part(at.astimezone(UTC))
 
 
-def part_in_zone(part: Part) -> Callable[[Meter, datetime, str], int]:
-    """Return the accessor of `part` in a named zone."""
+def part_in_zone(name: str, part: Part) -> Callable[[Meter, datetime, str], int]:
+    """Return the accessor of `part` in a named zone.
 
-    def read(meter: Meter, at: datetime, name: str) -> int:
+    Where the local time leaves the years of Python, the same day of another cycle of the
+    calendar is read.
+    """
+
+    def read(meter: Meter, at: datetime, zone: str) -> int:
         meter.spend(_ZONE_COST)
         try:
-            return part(at.astimezone(zone(name)))
-        except OverflowError as error:
-            raise EvaluationError(OVERFLOW, "the local time is outside the years 1-9999") from error
+            return part(local_time(at, zone))
+        except OverflowError:
+            back = at.astimezone(UTC).year > _CYCLE_YEARS
+            value = part(local_time(at - _CYCLE if back else at + _CYCLE, zone))
+            years = _CYCLE_YEARS if back else -_CYCLE_YEARS
+            return value + years if name == "getFullYear" else value
 
     return read
 

@@ -16,6 +16,7 @@ from engine.rules.cel.errors import (
     INDEX,
     MISSING,
     NO_OVERLOAD,
+    UNSUPPORTED,
     EvaluationError,
 )
 from engine.rules.cel.meter import Meter
@@ -103,6 +104,7 @@ def equal(meter: Meter, left: Any, right: Any) -> bool:
 def _equal(meter: Meter, left: Any, right: Any, depth: int) -> bool:
     ours, theirs = kind(left), kind(right)
     if ours in NUMBERS and theirs in NUMBERS:
+        left, right = alike(left, right)
         return bool(left == right)
     if ours is not theirs:
         return False
@@ -136,46 +138,53 @@ def _equal_maps(
     )
 
 
-def comparable(meter: Meter, sign: str, left: Any, right: Any) -> None:
-    """Check that `left` and `right` have an order among them.
+def alike(left: Any, right: Any) -> tuple[Any, Any]:
+    """Return two numbers so that Python compares them as CEL does: with a double as doubles."""
+    if isinstance(left, float) or isinstance(right, float):
+        return float(left), float(right)
+    return left, right
+
+
+def ordered(meter: Meter, sign: str, left: Any, right: Any) -> tuple[Any, Any]:
+    """Return two values that have an order among them, so that Python can compare them.
 
     Raises:
         EvaluationError: no_such_overload.
     """
     ours, theirs = kind(left), kind(right)
     if ours in NUMBERS and theirs in NUMBERS:
-        return
+        return alike(left, right)
     if ours is theirs and ours in _ORDERED:
         if ours in {str, bytes}:
             meter.spend_text(min(len(left), len(right)))
-        return
+        return left, right
     if ours is theirs is datetime and (left.tzinfo is None) == (right.tzinfo is None):
-        return
+        return left, right
     raise no_overload(sign, left, right)
 
 
 def less(meter: Meter, left: Any, right: Any) -> bool:
     """Return `left < right`."""
-    comparable(meter, "<", left, right)
-    return bool(left < right)
+    one, other = ordered(meter, "<", left, right)
+    return bool(one < other)
 
 
 def at_most(meter: Meter, left: Any, right: Any) -> bool:
     """Return `left <= right`."""
-    comparable(meter, "<=", left, right)
-    return bool(left <= right)
+    one, other = ordered(meter, "<=", left, right)
+    return bool(one <= other)
 
 
 def greater(meter: Meter, left: Any, right: Any) -> bool:
     """Return `left > right`."""
-    comparable(meter, ">", left, right)
-    return bool(left > right)
+    one, other = ordered(meter, ">", left, right)
+    return bool(one > other)
 
 
 def at_least(meter: Meter, left: Any, right: Any) -> bool:
     """Return `left >= right`."""
-    comparable(meter, ">=", left, right)
-    return bool(left >= right)
+    one, other = ordered(meter, ">=", left, right)
+    return bool(one >= other)
 
 
 # -- lists and maps
@@ -185,7 +194,7 @@ def has_key(meter: Meter, where: Mapping[Any, Any], key: Any) -> bool:
     """Tell whether a map has `key`, numbers by value; false is not 0 and true is not 1."""
     if key not in where:
         return False
-    if type(key) is str or (key != 0 and key != 1):
+    if type(key) is str or (key not in {0, 1}):
         return True
     meter.spend(1 + (len(where) >> 3))
     wanted = kind(key) is bool
@@ -256,9 +265,16 @@ def make_map(meter: Meter, *parts: Any) -> dict[Any, Any]:
         if kind(key) not in _KEYS:
             raise EvaluationError(ARGUMENT, f"a {name(key)} can not be the key of a map")
         if key in built:
-            raise EvaluationError(DUPLICATE_KEY, f"the key {key!r:.60} stands twice in a map")
+            raise _duplicate(built, key)
         built[key] = value
     return built
+
+
+def _duplicate(built: dict[Any, Any], key: Any) -> EvaluationError:
+    """In CEL 1, 1u and true are three keys, although 1 finds 1u; a dict holds one of them."""
+    if any(found == key and kind(found) is kind(key) for found in built):
+        return EvaluationError(DUPLICATE_KEY, f"the key {key!r:.60} stands twice in a map")
+    return EvaluationError(UNSUPPORTED, f"the key {key!r:.60} stands in a map as another type")
 
 
 # -- out to Python

@@ -1,0 +1,103 @@
+"""A function under construction: its statements, constants, and the places of its nodes."""
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from engine.rules.cel import python as py
+from engine.rules.cel.runtime import FILENAME, HELPERS, Place
+from engine.rules.cel.syntax import Ident, Index, Literal, Node, Select
+from engine.rules.cel.types import DYN, Type
+
+Compiled = Callable[[Mapping[str, Any]], Any]
+WRITABLE: Final = frozenset({int, float, str, bytes, bool, type(None)})
+"""What can stand in a Python syntax tree; other constants get a name."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """An expression that gives the value of a node.
+
+    `sure` is the type that the value has for certain, whatever the bindings hold (dyn: none);
+    `safe` says that it can not fail.
+    """
+
+    expr: ast.expr
+    sure: Type = DYN
+    safe: bool = False
+
+
+@dataclass
+class Assembly(ABC):
+    """The function under construction."""
+
+    body: list[ast.stmt] = field(default_factory=list)
+    places: list[Place] = field(default_factory=lambda: [Place(0, 0, "")])
+    constants: dict[str, Any] = field(default_factory=dict)
+    counter: int = 0
+    blocks: int = 1
+
+    @abstractmethod
+    def visit(self, node: Node) -> Code:
+        """Return the code of `node`; its statements go to the body."""
+
+    def function(self) -> Compiled:
+        """Compile what was collected."""
+        raised = py.fail(py.call("blame", py.name("error"), py.name("PLACES")))
+        body: list[ast.stmt] = [py.attempt(self.body, "FAILURES", "error", [raised])]
+        if any(isinstance(n, ast.Name) and n.id == "meter" for s in self.body for n in ast.walk(s)):
+            body.insert(0, py.assign("meter", py.call("Meter")))
+        module = ast.Module(body=[py.function("program", ["bindings"], body)], type_ignores=[])
+        py.place(module, 0)
+        space = {**HELPERS, **self.constants, "PLACES": tuple(self.places), "__builtins__": {}}
+        exec(compile(module, FILENAME, "exec"), space)  # noqa: S102 (a tree of ours, not text)
+        return cast("Compiled", space["program"])
+
+    def temp(self) -> str:
+        """Return a fresh name."""
+        self.counter += 1
+        return f"t{self.counter}"
+
+    def constant(self, value: Any) -> ast.expr:
+        """Return what stands for a constant."""
+        if type(value) in WRITABLE:
+            return py.const(value)
+        self.counter += 1
+        self.constants[f"k{self.counter}"] = value
+        return py.name(f"k{self.counter}")
+
+    def mark(self, tree: ast.AST, node: Node) -> None:
+        """Say of which node `tree` is, so far as no part of it says otherwise."""
+        self.places.append(Place(node.line, node.column, describe(node)))
+        py.place(tree, len(self.places) - 1)
+
+    def add(self, statement: ast.stmt, node: Node) -> None:
+        """Append a statement of `node`."""
+        self.mark(statement, node)
+        self.body.append(statement)
+
+    @contextmanager
+    def block(self) -> Iterator[list[ast.stmt]]:
+        """Collect the statements of a block instead of adding them."""
+        outer, self.body = self.body, []
+        try:
+            yield self.body
+        finally:
+            self.body = outer
+
+
+def describe(node: Node) -> str:
+    """Return how a message calls the value of `node`: its path, so far as it has one."""
+    match node:
+        case Ident():
+            return node.name
+        case Select():
+            below = describe(node.operand)
+            return f"{below}.{node.field}" if below else node.field
+        case Index(key=Literal(value=key)):
+            return f"{describe(node.operand)}[{key!r}]"
+        case _:
+            return ""
