@@ -158,6 +158,7 @@ _EXPECTATION: Final = Record(
             required=True,
         ),
         "missions": Field(Whole(0, 1_000_000), "Missions launched so far."),
+        "value": Field(Table(Anything()), "Measures that such a key has."),
     },
 )
 TEST: Final = Record(
@@ -167,6 +168,7 @@ TEST: Final = Record(
         "signals": Field(Items(_TEST_SIGNAL), "What is seen.", required=True),
         "expect": Field(Items(_EXPECTATION), "What follows.", required=True),
         "until": Field(_ANY_TEXT, "How far stream time goes on."),
+        "silent": Field(Flag(), "True: nothing fires, from first to last."),
     },
 )
 

@@ -142,6 +142,11 @@ def test_a_faulty_field_is_not_replaced_by_the_default_in_silence() -> None:
     assert any("'soon' is no duration" in fault.message for fault in found.faults)
 
 
+def test_a_line_break_is_no_part_of_a_name() -> None:
+    (fault,) = loaded(READY.replace("node-not-ready", '"n\\n"')).faults
+    assert fault.message.endswith("dots and dashes, found 'n\\n'")
+
+
 def test_params_are_seen_by_expressions() -> None:
     text = simple("params: {limit: 5}").replace(
         "signal.data.ready", "signal.data.restarts > params.limit"

@@ -7,6 +7,7 @@ import pytest
 from engine.rules.catalog import catalog
 from engine.rules.load import load
 from engine.rules.rule import Rule
+from engine.stream import selftest
 
 ROOT = Path(__file__).parents[2]
 FILES = {str(path.relative_to(ROOT)): path.read_bytes() for path in (ROOT / "rules").glob("*.yaml")}
@@ -25,6 +26,13 @@ def test_the_readme_has_the_table_of_the_rules() -> None:
     _, _, rest = README.partition("<!-- rules -->\n")
     table, _, _ = rest.partition("\n<!-- /rules -->")
     assert table == catalog(RULES)
+
+
+@pytest.mark.parametrize(
+    "result", selftest.run(LOADED.rules), ids=lambda result: f"{result.rule}: {result.name}"
+)
+def test_what_a_rule_promises_holds(result: selftest.Result) -> None:
+    assert result.passed, selftest.to_text([result])
 
 
 @each

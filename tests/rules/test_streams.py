@@ -3,7 +3,7 @@
 import pytest
 
 from engine.model.schema import KINDS, OBJECT, data_shape
-from engine.rules.cel.types import DYN, INT, STRING, StructType
+from engine.rules.cel.types import DOUBLE, INT, StructType
 from engine.rules.rule import Selector
 from engine.rules.streams import has_path, signal_type
 
@@ -26,11 +26,11 @@ def test_several_kinds_are_a_union() -> None:
     assert {"restarts", "readyStatus"} <= set(both.fields)
 
 
-def test_a_field_that_differs_between_selectors_is_dynamic() -> None:
+def test_several_selectors_are_a_union_too() -> None:
     both = data(Selector("k8s.object", kinds=("Pod",)), Selector("metric"))
-    assert both.fields["labels"] != DYN
-    mixed = data(Selector("k8s.object", kinds=("HorizontalPodAutoscaler",)), Selector("watcher"))
-    assert mixed.fields["reason"] == STRING
+    assert both.fields["restarts"] == INT
+    assert both.fields["value"] == DOUBLE
+    assert both.name == "k8s.object Pod or metric"
 
 
 def test_a_glob_stands_for_the_kinds_that_it_matches() -> None:

@@ -82,6 +82,8 @@ def value(source: Source, key: str) -> Node:
         ("a: one\n   two\n", "two", (2, 4)),
         ("# é\na: 'ü\n\n   two'", "two", (4, 4)),
         ("a: one\r\n   two\r\n", "two", (2, 4)),
+        ("a: 'one\n\ttwo'", "two", (2, 2)),
+        ("\ufeffa: one two", "two", (1, 8)),
     ],
 )
 def test_every_character_of_a_text_knows_its_place(
