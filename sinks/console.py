@@ -1,6 +1,9 @@
 """Console: print deliveries for a person, or append them to a file as JSON lines."""
 
 import asyncio
+from contextlib import suppress
+from errno import ENOSPC
+from os import strerror
 from pathlib import Path
 
 from pydantic import Field
@@ -54,10 +57,9 @@ def _append(path: Path, row: bytes) -> None:
     with path.open("ab", buffering=0) as file:
         end = file.tell()
         try:
-            written = file.write(row)
+            if file.write(row) != len(row):
+                raise OSError(ENOSPC, strerror(ENOSPC))
         except OSError:
-            file.truncate(end)
+            with suppress(OSError):  # a device cannot be cut; the first error is the one to tell
+                file.truncate(end)
             raise
-        if written != len(row):
-            file.truncate(end)
-            raise OSError(28, "No space left on device")

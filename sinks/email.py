@@ -121,7 +121,9 @@ async def send_email(line: Line[EmailConfig], delivery: Delivery, thread: Thread
         raise Retryable(f"{options.host}: no answer within {options.timeout_s:g} s") from None
     except (SMTPException, OSError) as error:
         raise Retryable(f"{options.host}: {_said(error, password)}") from None
-    return _receipt(line, delivery, message, to, refused)
+    detail = _outcome(line, delivery.key, to, refused)
+    first = (thread or {}).get("message_id") or str(message["Message-ID"])
+    return Receipt(detail=detail, thread={"message_id": first})
 
 
 def compose(line: Line[EmailConfig], delivery: Delivery, thread: Thread | None) -> EmailMessage:
@@ -134,7 +136,7 @@ def compose(line: Line[EmailConfig], delivery: Delivery, thread: Thread | None) 
     message["Date"] = format_datetime(line.clock.now())
     message["Message-ID"] = _message_id(delivery.key, options.domain)
     root = _message_id(delivery.incident, options.domain)
-    first = (thread or {}).get("message_id")
+    first = clean((thread or {}).get("message_id", ""))
     if first and first != message["Message-ID"]:
         message["In-Reply-To"] = first
     message["References"] = " ".join(filter(None, (root, first)))
@@ -174,28 +176,30 @@ async def _transmit(
             await client.quit(timeout=_QUIT_S)
         return {recipient: reply.code for recipient, reply in errors.items()}
     finally:
-        client.close()
+        await _hang_up(client)
 
 
-def _receipt(
-    line: Line[EmailConfig],
-    delivery: Delivery,
-    message: EmailMessage,
-    to: list[str],
-    refused: dict[str, int],
-) -> Receipt:
-    """Return the receipt, or raise for the recipients that did not take the message."""
+async def _hang_up(client: SMTP) -> None:
+    """Drop the connection at once: a silent server must not keep it in a TLS farewell."""
+    transport = client.transport
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+    client.close()
+    await asyncio.sleep(0)
+
+
+def _outcome(line: Line[EmailConfig], key: str, to: list[str], refused: dict[str, int]) -> str:
+    """Return who took the message in words, or raise for those that did not take it yet."""
     names = ", ".join(f"{recipient} ({code})" for recipient, code in sorted(refused.items()))
-    taken = frozenset(to) - set(refused) | line.accepted.pop(delivery.key, frozenset())
+    taken = frozenset(to) - set(refused) | line.accepted.pop(key, frozenset())
     if any(code < _PERMANENT for code in refused.values()):
-        line.accepted[delivery.key] = taken
+        line.accepted[key] = taken
         while len(line.accepted) > _REMEMBERED:
             line.accepted.pop(next(iter(line.accepted)))
         raise Retryable(f"{line.options.host} did not take the mail now for {names}")
     if not taken:
         raise Rejected(f"{line.options.host} refused every recipient: {names}")
-    detail = f"accepted for {len(taken)}" + (f"; refused for {names}" if names else "")
-    return Receipt(detail=detail, thread={"message_id": str(message["Message-ID"])})
+    return f"accepted for {len(taken)}" + (f"; refused for {names}" if names else "")
 
 
 def _message_id(name: str, domain: str) -> str:
