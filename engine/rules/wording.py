@@ -7,6 +7,7 @@ from engine.model.errors import nearest
 
 _SHOWN: Final = 48
 _LISTED: Final = 40
+_COMPARED: Final = 200
 
 
 def quoted(text: str) -> str:
@@ -23,8 +24,14 @@ def choices(known: Iterable[str]) -> str:
 
 
 def guess(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean 'x'?`, or nothing for a word too long to be a slip."""
-    return nearest(word, known) if len(word) <= _SHOWN else ""
+    """Return `; did you mean 'x'?`, or nothing for a word too long to be a slip.
+
+    Of very many words only those with the same beginning are compared, to bound the time.
+    """
+    words = list(known)
+    if len(words) > _COMPARED:
+        words = [one for one in words if one[:2] == word[:2]][:_COMPARED]
+    return nearest(word, words) if len(word) <= _SHOWN else ""
 
 
 def unknown(what: str, word: str, known: Iterable[str], *, of: str = "") -> str:
