@@ -39,6 +39,7 @@ class Assembly(ABC):
     constants: dict[str, Any] = field(default_factory=dict)
     counter: int = 0
     blocks: int = 1
+    metered: bool = False
 
     @abstractmethod
     def visit(self, node: Node) -> Code:
@@ -48,7 +49,7 @@ class Assembly(ABC):
         """Compile what was collected."""
         raised = py.fail(py.call("blame", py.name("error"), py.name("PLACES")))
         body: list[ast.stmt] = [py.attempt(self.body, "FAILURES", "error", [raised])]
-        if any(isinstance(n, ast.Name) and n.id == "meter" for s in self.body for n in ast.walk(s)):
+        if self.metered:
             body.insert(0, py.assign("meter", py.call("Meter")))
         module = ast.Module(body=[py.function("program", ["bindings"], body)], type_ignores=[])
         py.place(module, 0)
@@ -68,6 +69,11 @@ class Assembly(ABC):
         self.counter += 1
         self.constants[f"k{self.counter}"] = value
         return py.name(f"k{self.counter}")
+
+    def meter(self) -> ast.expr:
+        """Return the meter; programs that never ask for one make none."""
+        self.metered = True
+        return py.name("meter")
 
     def mark(self, tree: ast.AST, node: Node) -> None:
         """Say of which node `tree` is, so far as no part of it says otherwise."""

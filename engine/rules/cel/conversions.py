@@ -3,6 +3,7 @@
 import math
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import NoReturn, TypeVar
 
 from engine.rules.cel.errors import CONVERSION, OVERFLOW, EvaluationError
@@ -20,7 +21,6 @@ _HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)(?:p[+-]?[0-9]+)
 _TRUE = frozenset({"true", "t", "1", "True", "TRUE"})
 _FALSE = frozenset({"false", "f", "0", "False", "FALSE"})
 _EXPONENT_FROM = 6
-_DIGITS = 17
 _EXPONENT_BELOW = -4
 
 
@@ -112,14 +112,22 @@ def string_from_double(meter: Meter, value: float) -> str:
     """Write a double with as few digits as name it exactly; an exponent from 1e6 and below 1e-4."""
     if not math.isfinite(value):
         return str(value)
-    meter.spend(_DIGITS)
-    written = (f"{value:.{places}e}" for places in range(_DIGITS))
-    digits, power = next(text for text in written if float(text) == value).split("e")
-    exponent = int(power)
-    if _EXPONENT_BELOW <= exponent < _EXPONENT_FROM:
-        decimals = max(0, len(digits.lstrip("-").replace(".", "")) - 1 - exponent)
-        return f"{value:.{decimals}f}"
-    return f"{digits}e{exponent:+03d}"
+    meter.spend(80)
+    sign, numerals, exponent = Decimal(repr(value)).as_tuple()
+    digits = "".join(map(str, numerals)).rstrip("0") or "0"
+    power = len(numerals) + int(exponent) - 1 if value else 0
+    minus = "-" if sign else ""
+    if power < _EXPONENT_BELOW or power >= _EXPONENT_FROM:
+        return f"{minus}{digits[0]}{'.' if digits[1:] else ''}{digits[1:]}e{power:+03d}"
+    return f"{minus}{_fixed(digits, power)}"
+
+
+def _fixed(digits: str, power: int) -> str:
+    """Write digits whose first one stands for 10^power, without an exponent."""
+    if power < 0:
+        return f"0.{'0' * (-power - 1)}{digits}"
+    whole, decimals = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return f"{whole}.{decimals}" if decimals else whole
 
 
 def string_from_bytes(meter: Meter, value: bytes) -> str:

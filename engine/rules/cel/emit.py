@@ -14,6 +14,7 @@ from engine.rules.cel import relations, strings
 from engine.rules.cel.assembly import WRITABLE, Code, Compiled
 from engine.rules.cel.flow import Flow
 from engine.rules.cel.functions import CALLS, FUNCTIONS
+from engine.rules.cel.guards import path_of
 from engine.rules.cel.numbers import Uint
 from engine.rules.cel.syntax import (
     Call,
@@ -42,7 +43,7 @@ def emit(root: Node) -> Compiled:
     emitter = _Emitter()
     code = emitter.visit(root)
     result = code.expr
-    if code.sure not in _SCALARS:
+    if code.sure not in _SCALARS and path_of(root) is None:  # what came from outside stays as it is
         temp = emitter.temp()
         test = py.compare(py.call("type", py.keep(temp, result)), ast.In(), py.name("SCALARS"))
         result = py.choose(test, py.name(temp), py.call("plain", py.name(temp)))
@@ -79,7 +80,7 @@ class _Emitter(Flow):
             return Code(ast.List(elts=items, ctx=ast.Load()), sure=ListType())
         if isinstance(node, MapOf):
             parts = [self.visit(part).expr for part in children(node)]
-            return Code(py.call("make_map", py.name("meter"), *parts), sure=MapType())
+            return Code(py.call("make_map", self.meter(), *parts), sure=MapType())
         raise AssertionError(f"the parser makes no {type(node).__name__}")
 
     def _ident(self, node: Ident) -> Code:
@@ -94,7 +95,7 @@ class _Emitter(Flow):
         if isinstance(node.key, Literal) and isinstance(node.key.value, str):
             return _subscript(operand, node.key.value)
         key = self.visit(node.key)
-        return Code(py.call("index", py.name("meter"), operand.expr, key.expr))
+        return Code(py.call("index", self.meter(), operand.expr, key.expr))
 
     def _presence(self, node: Select, operand: Code) -> Code:
         temp = self.temp()
@@ -129,7 +130,7 @@ class _Emitter(Flow):
         if len({overload.result for overload in overloads}) == 1:
             sure = overloads[0].result
         function = cast("ast.Name", self.constant(run)).id
-        return Code(py.call(function, py.name("meter"), *(arg.expr for arg in args)), sure=sure)
+        return Code(py.call(function, self.meter(), *(arg.expr for arg in args)), sure=sure)
 
     def _argument(self, node: Node) -> Code:
         """Visit an argument; what the schema calls a double may be written `5` in JSON."""
@@ -141,12 +142,12 @@ class _Emitter(Flow):
     def _pattern(self, node: Call) -> Code:
         """A literal pattern is compiled once; anything but a plain string takes the slow way."""
         text, literal = self.visit(children(node)[0]), cast("Literal", node.args[-1])
-        compiled = self.constant(strings.pattern(literal.value))
+        compiled = self.constant(strings.pattern(literal.value, strings.LITERAL))
         run = cast("ast.Name", self.constant(CALLS["matches", True])).id
         temp = self.temp()
         test = py.is_(py.call("type", py.keep(temp, text.expr)), py.name("str"))
-        fast = py.call("found", py.name("meter"), py.name(temp), compiled)
-        slow = py.call(run, py.name("meter"), py.name(temp), py.const(literal.value))
+        fast = py.call("found", self.meter(), py.name(temp), compiled)
+        slow = py.call(run, self.meter(), py.name(temp), py.const(literal.value))
         return Code(py.choose(test, fast, slow), sure=BOOL)
 
     def _relation(self, sign: str, left: Node, right: Node) -> Code:
@@ -166,7 +167,7 @@ class _Emitter(Flow):
             expr = py.compare(operand.expr, relations.PYTHON[sign](), other.expr)
             return Code(expr, sure=BOOL, safe=operand.safe and other.safe)
         function = relations.FUNCTION[sign]
-        return Code(py.call(function, py.name("meter"), operand.expr, other.expr), sure=BOOL)
+        return Code(py.call(function, self.meter(), operand.expr, other.expr), sure=BOOL)
 
     def _with_literal(self, sign: str, operand: Code, literal: Literal) -> Code | None:
         """Return a comparison with a literal as Python's own, where it has the same meaning."""

@@ -33,7 +33,7 @@ class EvaluationError(DogwatchError):
     """An expression has no value for these bindings.
 
     `code` is a stable word, one of the constants of this module. `missing` is true for an absent
-    variable, field or map key. `line` and `column` (from 1; 0 when unknown) say where in the source.
+    variable, field or map key. `line` and `column` say where in the source, from 1; 0 is unknown.
     """
 
     def __init__(self, code: str, message: str, line: int = 0, column: int = 0) -> None:

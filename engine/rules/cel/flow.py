@@ -14,12 +14,13 @@ from engine.rules.cel.types import BOOL, DYN, STRING, ListType
 
 MAX_BLOCKS: Final = 12
 """Loops and tries in one another within a function; Python allows 20."""
-_ERROR_COST: Final = 20
+_STEP_COST: Final = 2
+_ERROR_COST: Final = 100
 
 
 def weigh(node: Node) -> int:
     """Return what one evaluation of `node`, without the macros in it, costs at most."""
-    own = 1 + (len(node.value) >> 6 if isinstance(node, Literal) and node.type == STRING else 0)
+    own = 1 + (len(node.value) >> 4 if isinstance(node, Literal) and node.type == STRING else 0)
     if isinstance(node, Loop):
         return own + weigh(node.over)
     return own + sum(weigh(below) for below in children(node))
@@ -127,12 +128,12 @@ class Flow(Assembly):
         initial = start.get(node.macro, ast.List(elts=[], ctx=ast.Load()))
         self.add(py.assign(result, initial), node)
         with self.block() as body:
-            cost = weigh(node.each) + (weigh(node.where) if node.where else 0)
-            spend = ast.Attribute(value=py.name("meter"), attr="spend", ctx=ast.Load())
+            cost = _STEP_COST + weigh(node.each) + (weigh(node.where) if node.where else 0)
+            spend = ast.Attribute(value=self.meter(), attr="spend", ctx=ast.Load())
             paid = ast.Call(func=spend, args=[py.const(cost)], keywords=[])
             self.add(ast.Expr(value=paid), node)
             self._step(node, result)
-        elements = py.call("elements", py.name("meter"), over.expr)
+        elements = py.call("elements", self.meter(), over.expr)
         self.add(py.walk(f"v{node.local}", elements, body), node)
         return self._outcome(node, result)
 
@@ -172,8 +173,8 @@ class Flow(Assembly):
             self._guarded(node.each, node, lambda: self.add(one, node))
 
     def _pay_for_error(self) -> ast.stmt:
-        spend = ast.Attribute(value=py.name("meter"), attr="spend", ctx=ast.Load())
-        return ast.Expr(value=ast.Call(func=spend, args=[py.const(20)], keywords=[]))
+        spend = ast.Attribute(value=self.meter(), attr="spend", ctx=ast.Load())
+        return ast.Expr(value=ast.Call(func=spend, args=[py.const(_ERROR_COST)], keywords=[]))
 
     def _guarded(self, test: Node | None, node: Loop, act: Callable[[], None]) -> None:
         if test is None:

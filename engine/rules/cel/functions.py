@@ -70,7 +70,7 @@ def _plain(run: Callable[..., Any]) -> Run:
 
 
 def _join_lists(meter: Meter, left: list[Any], right: list[Any]) -> list[Any]:
-    meter.spend(1 + (len(left) + len(right) >> 2))
+    meter.spend(1 + len(left) + len(right))
     return [*left, *right]
 
 
@@ -252,7 +252,7 @@ def _caller(function: str, overloads: list[Overload]) -> Run:
     }
 
     def call(meter: Meter, *args: Any) -> Any:
-        meter.spend(2)
+        meter.spend(10)
         run = table.get(tuple(map(type, args))) or table.get(tuple(map(kind, args)))
         if run is None:
             raise no_overload(function, *args)

@@ -8,7 +8,7 @@ from engine.rules.cel import types as t
 from engine.rules.cel.errors import CelError, EvaluationError
 from engine.rules.cel.functions import CONSTANT, FUNCTIONS, fold
 from engine.rules.cel.nodes import MACROS
-from engine.rules.cel.strings import pattern
+from engine.rules.cel.strings import LITERAL, pattern
 from engine.rules.cel.syntax import Call, Index, Literal, Loop, Node, Select
 from engine.rules.cel.types import DYN, ListType, MapType, StructType, Type
 from engine.rules.cel.values import TypeName
@@ -52,7 +52,7 @@ def field(node: Select, of: Type) -> Type:
 
 
 def struct_field(node: Node, name: str, of: StructType) -> Type:
-    """Return the type of a field of a struct, refusing an unknown one with the nearest name."""
+    """Return the type of a field of a struct; an unknown one is refused, with the nearest."""
     if name in of.fields:
         return of.fields[name]
     if not of.open:
@@ -142,7 +142,7 @@ def constant(node: Call) -> Node:
             value = fold(node.function, last.value)
             return Literal(line=node.line, column=node.column, type=node.type, value=value)
         if node.function == "matches":
-            pattern(last.value)
+            pattern(last.value, LITERAL)
     except EvaluationError as error:
         refuse(last, error.message)
     return node

@@ -4,8 +4,8 @@ from typing import Final
 
 from engine.rules.cel.errors import COST, EvaluationError
 
-BUDGET: Final = 200_000
-"""Units of one evaluation. A unit stands for one small step of compiled code, 50 to 200 ns."""
+BUDGET: Final = 400_000
+"""Units of one evaluation. A unit stands for one small step of compiled code, 0.05 to 0.2 us."""
 
 
 class Meter:
@@ -27,8 +27,8 @@ class Meter:
             raise EvaluationError(COST, f"the expression costs more than {BUDGET} steps")
 
     def spend_text(self, characters: int) -> None:
-        """Take what it costs to read or write so many characters, 64 a unit."""
-        self.spend(1 + (characters >> 6))
+        """Take what it costs to read or write so many characters, 16 a unit."""
+        self.spend(1 + (characters >> 4))
 
 
 class Unmetered(Meter):

@@ -1,7 +1,8 @@
 """Tokens -> syntax tree, by recursive descent; the macros are recognised here.
 
 The bounds keep every stage, all of which recurse, far from the limits of the interpreter: at
-most MAX_DEPTH brackets in one another, and a tree of at most MAX_HEIGHT levels.
+most MAX_DEPTH brackets in one another, and a tree of at most MAX_HEIGHT levels. MAX_NODES keeps
+the time to compile below a second.
 """
 
 from typing import NoReturn
@@ -25,6 +26,7 @@ from engine.rules.cel.syntax import (
 
 MAX_DEPTH = 40
 MAX_HEIGHT = 100
+MAX_NODES = 3000
 MAX_LOOPS = 6
 
 _LEVEL = {
@@ -47,13 +49,15 @@ def parse(source: str) -> Node:
         CelError: the first place where `source` is no CEL, or a bound that it exceeds.
     """
     root = _Parser(tokens(source)).whole()
-    level, height = [root], 1
+    level, height, count = [root], 1, 1
     while level := [below for node in level for below in children(node)]:
         height += 1
+        count += sum(not isinstance(node, Literal) for node in level)
+        where = level[0].line, level[0].column
         if height > MAX_HEIGHT:
-            raise CelError(
-                level[0].line, level[0].column, f"nested too deep; at most {MAX_HEIGHT} levels"
-            )
+            raise CelError(*where, f"nested too deep; at most {MAX_HEIGHT} levels")
+        if count > MAX_NODES:
+            raise CelError(*where, f"too large; at most {MAX_NODES} operations and names")
     return root
 
 

@@ -1,7 +1,9 @@
 """Small builders of Python syntax trees. Source: the abstract grammar in the docs of `ast`."""
 
 import ast
-from typing import Any
+from typing import Any, Final
+
+_PLACED: Final = (ast.expr, ast.stmt, ast.excepthandler, ast.arg)
 
 
 def name(identifier: str) -> ast.expr:
@@ -105,12 +107,19 @@ def function(identifier: str, params: list[str], body: list[ast.stmt]) -> ast.st
 
 def place(tree: ast.AST, line: int) -> None:
     """Give `line` to every part of `tree` that has no line yet."""
-    for below in ast.iter_child_nodes(tree):
-        if "lineno" not in below.__dict__:
-            place(below, line)
-    if isinstance(tree, ast.expr | ast.stmt | ast.excepthandler | ast.arg):
-        tree.lineno = tree.end_lineno = line
-        tree.col_offset = tree.end_col_offset = 0
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _PLACED):
+            if "lineno" in node.__dict__:
+                continue
+            node.lineno = node.end_lineno = line
+            node.col_offset = node.end_col_offset = 0
+        for part in node.__dict__.values():
+            if isinstance(part, ast.AST):
+                waiting.append(part)
+            elif type(part) is list:
+                waiting.extend(part)
 
 
 def true() -> ast.expr:

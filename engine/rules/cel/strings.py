@@ -17,21 +17,22 @@ _SPACE: Final = (
 )
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_COMPILE_COST: Final = 4_000
-_PROGRAM_BYTES: Final = 1 << 20
+_COMPILE_COST: Final = 6_000
 
 
-def _options() -> Any:
+def _options(memory: int) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = _PROGRAM_BYTES
+    options.max_mem = memory
     return options
 
 
-_OPTIONS: Final = _options()
+LITERAL: Final = _options(1 << 20)
+_COMPUTED: Final = _options(1 << 16)
+"""A pattern that is made during an evaluation must be small: it takes at most 1 ms to compile."""
 
 
-def pattern(text: str) -> Any:
+def pattern(text: str, options: Any) -> Any:
     """Return the compiled RE2 `text`.
 
     Raises:
@@ -40,7 +41,7 @@ def pattern(text: str) -> Any:
     if len(text) > MAX_PATTERN:
         raise EvaluationError(ARGUMENT, f"a pattern has more than {MAX_PATTERN} characters")
     try:
-        return re2.compile(text, _OPTIONS)
+        return re2.compile(text, options)
     except (re2.error, UnicodeEncodeError) as error:
         why = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
         raise EvaluationError(ARGUMENT, f"{text[:60]!r} is no RE2 pattern: {why}") from error
@@ -49,7 +50,7 @@ def pattern(text: str) -> Any:
 def matches(meter: Meter, text: str, expression: str) -> bool:
     """Tell whether `expression` (RE2) matches anywhere in `text`."""
     meter.spend(_COMPILE_COST + len(expression))
-    return found(meter, text, pattern(expression))
+    return found(meter, text, pattern(expression, _COMPUTED))
 
 
 def found(meter: Meter, text: str, compiled: Any) -> bool:
@@ -57,7 +58,7 @@ def found(meter: Meter, text: str, compiled: Any) -> bool:
 
     The price is that of the worst case, every instruction of the pattern at every character.
     """
-    meter.spend(8 + (len(text) * compiled.programsize >> 5))
+    meter.spend(16 + (len(text) * compiled.programsize >> 3))
     try:
         return compiled.search(text) is not None
     except UnicodeEncodeError as error:
@@ -127,7 +128,7 @@ def replace_some(meter: Meter, text: str, old: str, new: str, count: int) -> str
     _search(meter, text, old)
     times = text.count(old)
     times = times if count < 0 else min(times, count)
-    meter.spend_text(8 * times)
+    meter.spend(4 * times)
     meter.spend_text(len(text) + times * len(new))
     return text.replace(old, new, times)
 
@@ -142,7 +143,7 @@ def split_some(meter: Meter, text: str, separator: str, limit: int) -> list[str]
     _search(meter, text, separator)
     if limit == 0:
         return []
-    meter.spend(len(text) if not separator else text.count(separator))
+    meter.spend(4 + 4 * (text.count(separator) if separator else len(text)))
     if separator:
         return text.split(separator, limit - 1 if limit > 0 else -1)
     parts = len(text) if limit < 0 else min(limit, len(text))
@@ -156,7 +157,7 @@ def join(meter: Meter, parts: list[Any]) -> str:
 
 def join_with(meter: Meter, parts: list[Any], separator: str) -> str:
     """Join a list of strings, with `separator` between them."""
-    meter.spend(len(parts))
+    meter.spend(4 + 2 * len(parts))
     if not all(isinstance(part, str) for part in parts):
         raise EvaluationError(NO_OVERLOAD, "join() takes a list of strings only")
     meter.spend_text(sum(map(len, parts)) + len(parts) * len(separator))

@@ -122,7 +122,7 @@ def _equal(meter: Meter, left: Any, right: Any, depth: int) -> bool:
 def _equal_lists(meter: Meter, left: list[Any], right: list[Any], depth: int) -> bool:
     if len(left) != len(right):
         return False
-    meter.spend(4 + 4 * len(left))
+    meter.spend(8 + 12 * len(left))
     return all(_equal(meter, one, other, depth) for one, other in zip(left, right, strict=True))
 
 
@@ -131,7 +131,7 @@ def _equal_maps(
 ) -> bool:
     if len(left) != len(right):
         return False
-    meter.spend(4 + 6 * len(left))
+    meter.spend(8 + 24 * len(left))
     return all(
         has_key(meter, right, key) and _equal(meter, value, right[key], depth)
         for key, value in left.items()
@@ -196,7 +196,7 @@ def has_key(meter: Meter, where: Mapping[Any, Any], key: Any) -> bool:
         return False
     if type(key) is str or (key not in {0, 1}):
         return True
-    meter.spend(1 + (len(where) >> 3))
+    meter.spend(2 + len(where))
     wanted = kind(key) is bool
     return any(found == key and isinstance(found, bool) is wanted for found in where)
 
@@ -205,7 +205,7 @@ def contains(meter: Meter, element: Any, where: Any) -> bool:
     """Return `element in where`, for a list or the keys of a map."""
     found = kind(where)
     if found is list:
-        meter.spend(2 * len(where))
+        meter.spend(4 + 5 * len(where))
         return any(equal(meter, element, each) for each in where)
     if found is not dict or not (kind(element) in _KEYS or kind(element) is float):
         raise no_overload("in", element, where)
@@ -253,14 +253,14 @@ def elements(meter: Meter, over: Any) -> Iterable[Any]:
     found = kind(over)
     if found is not list and found is not dict:
         raise EvaluationError(NO_OVERLOAD, f"a macro walks over a list or map, not a {name(over)}")
-    meter.spend(4)
+    meter.spend(10)
     return over  # type: ignore[no-any-return]
 
 
 def make_map(meter: Meter, *parts: Any) -> dict[Any, Any]:
     """Build a map from alternating keys and values."""
     built: dict[Any, Any] = {}
-    meter.spend(len(parts))
+    meter.spend(10 + 8 * len(parts))
     for key, value in zip(parts[::2], parts[1::2], strict=True):
         if kind(key) not in _KEYS:
             raise EvaluationError(ARGUMENT, f"a {name(key)} can not be the key of a map")
@@ -290,10 +290,10 @@ def _plain(meter: Meter, value: Any, depth: int) -> Any:
         raise EvaluationError(COST, f"a value nested deeper than {MAX_NESTING} is no result")
     found = kind(value)
     if found is list:
-        meter.spend(1 + len(value))
+        meter.spend(4 + 3 * len(value))
         return [_plain(meter, each, depth + 1) for each in value]
     if found is dict:
-        meter.spend(1 + 2 * len(value))
+        meter.spend(4 + 6 * len(value))
         return {
             _plain(meter, key, depth): _plain(meter, each, depth + 1) for key, each in value.items()
         }

@@ -1,5 +1,6 @@
 """Random CEL expressions and JSON-like bindings, mostly well typed, sometimes not."""
 
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -29,10 +30,10 @@ _SPANS = (
     'duration("0")',
 )
 _ZONES = ('"UTC"', '"Europe/Berlin"', '"-08:00"', '"05:30"', '"America/St_Johns"')
-_PARTS = (
-    "getFullYear getMonth getDate getDayOfMonth getDayOfWeek getDayOfYear getHours getMinutes"
-    " getSeconds getMilliseconds"
-).split()
+_PARTS = ("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear")
+_PARTS += ("getHours", "getMinutes", "getSeconds", "getMilliseconds")
+_TESTS = ("contains", "startsWith", "endsWith")
+_CHANGES = ("lowerAscii", "upperAscii", "trim", "reverse")
 TYPES = ("bool", "int", "uint", "double", "string", "bytes", "list", "map", "time", "span", "any")
 
 
@@ -83,31 +84,43 @@ class Expressions:
             path += self.any_of((f".{key}", f'["{key}"]', f".{key}", "[0]", f".{key}"))
         return path
 
+    def pick(self, depth: int, *forms: Callable[[int], str]) -> str:
+        return str(self.any_of(forms)(depth))
+
+    def call(self, target: str, function: str, *args: str, depth: int) -> str:
+        """Write a method call; an argument is the name of a type, or its text after a `=`."""
+        texts = [arg[1:] if arg[0] == "=" else self.expression(arg, depth) for arg in args]
+        return f"{self.bracketed(target, depth)}.{function}({', '.join(texts)})"
+
+    def optional(self, *args: str) -> tuple[str, ...]:
+        """Return `args` or, as often, none."""
+        return args if self.random.random() < 0.5 else ()
+
     def bool_(self, depth: int) -> str:
-        x = self.expression
-        form = self.random.randrange(12)
-        if form < 3:
-            sign = self.any_of(("&&", "||"))
-            return f"({x('bool', depth)} {sign} {x('bool', depth)})"
-        if form < 6:
-            kind = self.any_of(TYPES)
-            other = kind if self.random.random() < 0.6 else self.any_of(("int", "double", "any"))
-            sign = self.any_of(("==", "!=", "<", "<=", ">", ">="))
-            return f"({x(kind, depth)} {sign} {x(other, depth)})"
-        if form == 6:
-            return f"!{self.bracketed('bool', depth)}"
-        if form == 7:
-            return f"({x('any', depth)} in {x(self.any_of(('list', 'map')), depth)})"
-        if form == 8:
-            return f"has({self.any_of(NAMES)}.{self.any_of(KEYS)}.{self.any_of(KEYS)})"
-        if form == 9:
-            return self.loop(self.any_of(("all", "exists", "exists_one")), depth)
-        if form == 10:
-            method = self.any_of(("contains", "startsWith", "endsWith"))
-            return f"{self.bracketed('string', depth)}.{method}({x('string', depth)})"
-        if self.random.random() < 0.5:
-            return f"{self.bracketed('string', depth)}.matches({self.any_of(_PATTERNS)})"
-        return self.choice("bool", depth)
+        return self.pick(
+            depth,
+            lambda d: self.arithmetic("bool", ("&&", "||"), d),
+            lambda d: self.arithmetic("bool", ("&&", "||"), d),
+            self.relation,
+            self.relation,
+            lambda d: f"!{self.bracketed('bool', d)}",
+            self.membership,
+            lambda d: f"has({self.any_of(NAMES)}.{self.any_of(KEYS)}.{self.any_of(KEYS)})",
+            lambda d: self.loop(self.any_of(("all", "exists", "exists_one")), d),
+            lambda d: self.call("string", self.any_of(_TESTS), "string", depth=d),
+            lambda d: self.call("string", "matches", f"={self.any_of(_PATTERNS)}", depth=d),
+            lambda d: self.choice("bool", d),
+        )
+
+    def relation(self, depth: int) -> str:
+        kind = self.any_of(TYPES)
+        other = kind if self.random.random() < 0.6 else self.any_of(("int", "double", "any"))
+        sign = self.any_of(("==", "!=", "<", "<=", ">", ">="))
+        return f"({self.expression(kind, depth)} {sign} {self.expression(other, depth)})"
+
+    def membership(self, depth: int) -> str:
+        where = self.any_of(("list", "map"))
+        return f"({self.expression('any', depth)} in {self.expression(where, depth)})"
 
     def bracketed(self, kind: str, depth: int) -> str:
         return f"({self.expression(kind, depth)})"
@@ -128,31 +141,32 @@ class Expressions:
         x = self.expression
         return f"({x('bool', depth)} ? {x(kind, depth)} : {x(kind, depth)})"
 
-    def arithmetic(self, kind: str, signs: str, depth: int) -> str:
+    def arithmetic(self, kind: str, signs: Sequence[str], depth: int) -> str:
         x = self.expression
         return f"({x(kind, depth)} {self.any_of(signs)} {x(kind, depth)})"
 
     def int_(self, depth: int) -> str:
-        x = self.expression
-        form = self.random.randrange(10)
-        if form < 3:
-            return self.arithmetic("int", "+-*/%", depth)
-        if form == 3:
-            return f"-{self.bracketed('int', depth)}"
-        if form == 4:
-            return f"size({x(self.any_of(('string', 'list', 'map', 'bytes', 'any')), depth)})"
-        if form == 5:
-            kind = self.any_of(("double", "string", "uint", "time", "bool", "int"))
-            return f"int({x(kind, depth)})"
-        if form == 6:
-            method = self.any_of(("indexOf", "lastIndexOf"))
-            start = self.any_of(("", f", {x('int', depth)}"))
-            return f"{self.bracketed('string', depth)}.{method}({x('string', depth)}{start})"
-        if form < 9:
-            zone = self.any_of(("", self.any_of(_ZONES)))
-            of = self.any_of(("time", "time", "span"))
-            return f"{self.bracketed(of, depth)}.{self.any_of(_PARTS)}({zone})"
-        return self.choice("int", depth)
+        return self.pick(
+            depth,
+            lambda d: self.arithmetic("int", "+-*/%", d),
+            lambda d: self.arithmetic("int", "+-*/%", d),
+            lambda d: f"-{self.bracketed('int', d)}",
+            lambda d: self.function("size", ("string", "list", "map", "bytes", "any"), d),
+            lambda d: self.function("int", ("double", "string", "uint", "time", "bool"), d),
+            lambda d: self.call("string", "indexOf", "string", *self.optional("int"), depth=d),
+            lambda d: self.call("string", "lastIndexOf", "string", *self.optional("int"), depth=d),
+            self.part,
+            self.part,
+            lambda d: self.choice("int", d),
+        )
+
+    def function(self, name: str, kinds: Sequence[str], depth: int) -> str:
+        return f"{name}({self.expression(self.any_of(kinds), depth)})"
+
+    def part(self, depth: int) -> str:
+        zone = self.optional(f"={self.any_of(_ZONES)}")
+        of = self.any_of(("time", "time", "span"))
+        return self.call(of, self.any_of(_PARTS), *zone, depth=depth)
 
     def uint_(self, depth: int) -> str:
         if self.random.random() < 0.6:
@@ -170,29 +184,20 @@ class Expressions:
         return f"double({self.expression(kind, depth)})"
 
     def string_(self, depth: int) -> str:
-        x = self.expression
-        text = self.bracketed("string", depth)
-        form = self.random.randrange(10)
-        if form == 0:
-            return self.arithmetic("string", "+", depth)
-        if form == 1:
-            return f"string({x(self.any_of(TYPES), depth)})"
-        if form == 2:
-            return f"{text}.{self.any_of(('lowerAscii', 'upperAscii', 'trim', 'reverse'))}()"
-        if form == 3:
-            count = self.any_of(("", f", {x('int', depth)}"))
-            return f"{text}.replace({x('string', depth)}, {x('string', depth)}{count})"
-        if form == 4:
-            end = self.any_of(("", f", {x('int', depth)}"))
-            return f"{text}.substring({x('int', depth)}{end})"
-        if form == 5:
-            return f"{text}.charAt({x('int', depth)})"
-        if form == 6:
-            separator = self.any_of(("", x("string", depth)))
-            return f"{self.bracketed('list', depth)}.join({separator})"
-        if form == 7:
-            return self.choice("string", depth)
-        return f"string({x(self.any_of(('double', 'int', 'time', 'span', 'bool')), depth)})"
+        return self.pick(
+            depth,
+            lambda d: self.arithmetic("string", "+", d),
+            lambda d: self.function("string", TYPES, d),
+            lambda d: self.function("string", ("double", "int", "time", "span", "bool"), d),
+            lambda d: self.call("string", self.any_of(_CHANGES), depth=d),
+            lambda d: self.call(
+                "string", "replace", "string", "string", *self.optional("int"), depth=d
+            ),
+            lambda d: self.call("string", "substring", "int", *self.optional("int"), depth=d),
+            lambda d: self.call("string", "charAt", "int", depth=d),
+            lambda d: self.call("list", "join", *self.optional("string"), depth=d),
+            lambda d: self.choice("string", d),
+        )
 
     def bytes_(self, depth: int) -> str:
         if self.random.random() < 0.5:
@@ -200,22 +205,21 @@ class Expressions:
         return f"bytes({self.expression('string', depth)})"
 
     def list_(self, depth: int) -> str:
-        x = self.expression
-        form = self.random.randrange(8)
-        if form < 2:
-            kind = self.any_of(TYPES)
-            items = [x(kind, depth) for _ in range(self.random.randrange(4))]
-            return f"[{', '.join(items)}]"
-        if form == 2:
-            return self.arithmetic("list", "+", depth)
-        if form == 3:
-            limit = self.any_of(("", f", {x('int', depth)}"))
-            return f"{self.bracketed('string', depth)}.split({x('string', depth)}{limit})"
-        if form == 4:
-            return self.loop("filter", depth)
-        if form == 5:
-            return self.choice("list", depth)
-        return self.loop("map", depth, self.any_of(TYPES))
+        return self.pick(
+            depth,
+            self.items,
+            self.items,
+            lambda d: self.arithmetic("list", "+", d),
+            lambda d: self.call("string", "split", "string", *self.optional("int"), depth=d),
+            lambda d: self.loop("filter", d),
+            lambda d: self.choice("list", d),
+            lambda d: self.loop("map", d, self.any_of(TYPES)),
+        )
+
+    def items(self, depth: int) -> str:
+        kind = self.any_of(TYPES)
+        items = [self.expression(kind, depth) for _ in range(self.random.randrange(4))]
+        return f"[{', '.join(items)}]"
 
     def map_(self, depth: int) -> str:
         kind = self.any_of(("string", "string", "int", "uint"))

@@ -34,7 +34,7 @@ def reference(source: str, bindings: dict[str, Any], *, checked: bool = True) ->
     """Return the value that the reference gives, FAILED, or REFUSED when it does not compile."""
     try:
         expression = _ENV.compile(source, disable_check=not checked)
-    except Exception:
+    except Exception:  # noqa: BLE001 (its errors have no common class)
         return REFUSED
     try:
         found = expression.eval(data=bindings)
@@ -67,7 +67,12 @@ def agree(source: str, bindings: dict[str, Any]) -> bool:
         return found == UNSUPPORTED or wanted in {REFUSED, FAILED}
     if wanted == REFUSED:
         wanted = reference(source, bindings, checked=False)
-    return bool(found == wanted)
+    return bool(found == wanted) or (wanted == FAILED and _is_known_defect(source))
+
+
+def _is_known_defect(source: str) -> bool:
+    """The reference counts bytes, not characters, for the end of a substring."""
+    return ".substring(" in source and not source.isascii()
 
 
 def _shape(value: Any) -> Any:
