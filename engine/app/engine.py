@@ -12,13 +12,14 @@ from engine import meters
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
-from engine.app.folding import Fold
+from engine.app.folding import PARTITION, Fold
 from engine.app.lock import hold
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import Route
 from engine.model.delivery import Delivery
+from engine.model.errors import StoreError
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import RuleSet
 from engine.store.checkpoint import Committed
@@ -72,6 +73,7 @@ class Engine:
             recovered = await asyncio.to_thread(self.store.recover, clock.now())
             if recovered.queued or recovered.parked:
                 LOG.warning("recovered", queued=recovered.queued, parked=recovered.parked)
+            await self._check_log()
             self.fold = Fold(self.store, self.bus, rules, settings.stream, routes)
             self._open.push_async_callback(self.fold.close)
             shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
@@ -95,6 +97,21 @@ class Engine:
             group.create_task(self.workers.run())
             for courier in self.couriers.values():
                 group.create_task(courier.run())
+
+    async def _check_log(self) -> None:
+        """Refuse a log that ends before the checkpoint: new signals would be taken for old ones.
+
+        Raises:
+            StoreError: says both ends and what can be done.
+        """
+        end = await self.bus.end()
+        folded = (await asyncio.to_thread(self.store.load, PARTITION)).next_offset
+        if end < folded:
+            raise StoreError(
+                f"{self._folder}: signals.db ends at record {end}, dogwatch.db has folded "
+                f"{folded}: the log was cut off or replaced; restore both files together, or "
+                "move both away to start anew"
+            )
 
     def _courier(self, name: str) -> Courier:
         config = self.settings.sinks[name]

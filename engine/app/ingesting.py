@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -21,6 +22,7 @@ from watchers.objects import ObjectsConfig
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
+AHEAD = timedelta(minutes=5)
 OUTSIDE = -1
 """The offset in quarantine of what never came onto the bus."""
 
@@ -83,15 +85,17 @@ async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> 
         StoreError: nothing was taken; the sender may try again.
     """
     decoded = decode(batch)
-    good = [signal for signal in decoded.signals if signal.cluster]
-    bad = [
-        *decoded.bad,
-        *(
-            Bad("cluster", "the extension 'cluster' is missing", encode([signal]))
-            for signal in decoded.signals
-            if not signal.cluster
-        ),
-    ]
+    latest = clock.now() + AHEAD
+    good, bad = [], list(decoded.bad)
+    for signal in decoded.signals:
+        if not signal.cluster:
+            bad.append(Bad("cluster", "the extension 'cluster' is missing", encode([signal])))
+        elif signal.time > latest:
+            # One such signal would carry the time of its cluster away, and all others be late.
+            why = f"time {signal.time.isoformat()} is more than 5 min ahead of this clock"
+            bad.append(Bad("future", why, encode([signal])))
+        else:
+            good.append(signal)
     if bad:
         rows = [Quarantined(OUTSIDE, one.reason, one.detail, one.raw) for one in bad]
         await asyncio.to_thread(store.quarantine, rows, clock.now())

@@ -75,7 +75,7 @@ def main() -> None:
         # The reader of a pipe went away (head, less): nothing is wrong, and nothing more is said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception as error:  # noqa: BLE001 - the last guard: a person gets a line, not a traceback
+    except Exception as error:
         if os.environ.get(DEBUG):
             raise
         typer.echo(

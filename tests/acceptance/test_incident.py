@@ -93,12 +93,12 @@ class Stage:
             for part in mail.message.walk()
             if part.get_content_type() == "text/plain"
         ]
-        return [text for text in texts if all(word in text for word in words)]
+        return [text for text in texts if all(word in text.lower() for word in words)]
 
     def posts(self, *words: str) -> list[str]:
         """Return the Slack messages that hold all `words`."""
         texts = [json.dumps(request.json()) for request in self.slack.requests]
-        return [text for text in texts if all(word in text for word in words)]
+        return [text for text in texts if all(word in text.lower() for word in words)]
 
     def await_result(self, rule: str) -> dict[str, Any]:
         """Wait for the report of `rule` at the webhook, within 10 s of its firing."""
@@ -167,12 +167,12 @@ def test_a_crash_loop_is_reported_to_all_with_its_cause_and_resolved(stage: Stag
     stage.kube.create(a_deployment("web", stage.namespace, replicas=2, trouble=trouble))
     report = stage.await_result("crash-loop")
     assert report["incidents"][0]["root"]["name"] == "web"
-    assert "out-of-memory" in " ".join(likely(report))
-    assert eventually(lambda: stage.mails("web", "Likely cause") or None, 10), "no mail"
-    assert eventually(lambda: stage.posts("web", "Likely cause") or None, 10), "no Slack message"
+    assert likely(report)[0].startswith("memory-"), report["incidents"]
+    assert eventually(lambda: stage.mails("web", "likely cause") or None, 10), "no mail"
+    assert eventually(lambda: stage.posts("web", "likely cause") or None, 10), "no Slack message"
 
-    well = a_deployment("web", stage.namespace, replicas=2)
-    stage.kube.patch("Deployment", "web", stage.namespace, spec=well["spec"])
+    well = {"template": {"metadata": {"labels": {"chaos": None}}}}
+    stage.kube.patch("Deployment", "web", stage.namespace, spec=well)
     ended = eventually(lambda: stage.told("resolve", "crash-loop") or None, 90)
     assert ended, stage.dogwatch.process.tail()
     assert len(stage.told("result", "crash-loop")) == 1
