@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from errno import ENOSPC
+from io import RawIOBase
 from os import strerror
 from pathlib import Path
 
@@ -57,9 +58,13 @@ def _append(path: Path, row: bytes) -> None:
     with path.open("ab", buffering=0) as file:
         end = file.tell()
         try:
-            if file.write(row) != len(row):
-                raise OSError(ENOSPC, strerror(ENOSPC))
+            _write(file, row)
         except OSError:
             with suppress(OSError):  # a device cannot be cut; the first error is the one to tell
                 file.truncate(end)
             raise
+
+
+def _write(file: RawIOBase, row: bytes) -> None:
+    if file.write(row) != len(row):
+        raise OSError(ENOSPC, strerror(ENOSPC))

@@ -173,7 +173,7 @@ async def _transmit(
         return {one.recipient: one.code for one in refused.recipients}
     else:
         with suppress(SMTPException, OSError):
-            await client.quit(timeout=_QUIT_S)
+            await client.execute_command(b"QUIT", timeout=_QUIT_S)
         return {recipient: reply.code for recipient, reply in errors.items()}
     finally:
         await _hang_up(client)

@@ -7,7 +7,6 @@ import pytest
 from pydantic import ValidationError
 
 from engine.model.errors import DogwatchError
-from engine.model.ports import Sink
 from sinks.registry import kinds, make
 from tests.report.sample import a_delivery
 from tests.sinks.outside import CANARY, a_sink, hook_options, slack_options, webhook_options
@@ -16,7 +15,7 @@ from tests.testbeds.receiver import Answer, Receiver
 
 def test_the_types_are_listed_with_what_they_do() -> None:
     assert list(kinds()) == ["console", "email", "slack", "webhook"]
-    assert all(kind.summary.endswith((".", ",")) or kind.summary for kind in kinds().values())
+    assert all(len(kind.summary) > 20 for kind in kinds().values())
 
 
 def test_an_unknown_type_names_the_known_ones_and_the_nearest() -> None:
@@ -33,11 +32,6 @@ def test_all_faults_of_the_options_are_told_at_once() -> None:
     with pytest.raises(ValidationError) as caught:
         make("team", "webhook", options)
     assert {error["loc"][0] for error in caught.value.errors()} == set(options)
-
-
-def test_a_made_sink_fulfils_the_port() -> None:
-    channel: Sink = make("screen", "console", {})
-    assert channel is not None
 
 
 @pytest.mark.parametrize(

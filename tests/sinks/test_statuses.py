@@ -28,7 +28,11 @@ def expected(status: int) -> type[DogwatchError] | None:
 
 @pytest.mark.parametrize("status", range(600))
 def test_each_status_has_one_verdict(status: int) -> None:
-    names = {None: Verdict.DONE, Retryable: Verdict.RETRY, Rejected: Verdict.REJECT}
+    names: dict[type[DogwatchError] | None, Verdict] = {
+        None: Verdict.DONE,
+        Retryable: Verdict.RETRY,
+        Rejected: Verdict.REJECT,
+    }
     assert verdict(status) is names[expected(status)]
 
 
