@@ -213,7 +213,7 @@ async def _refusal(response: httpx.Response, path: str) -> ClusterError:
     wait = response.headers.get("Retry-After", "")
     return ClusterError(
         reason,
-        f"{path}: {code} {_said(body)}",
+        f"{path}: {code} {_said(body).removeprefix(f'{code} ')}",
         retry_after_s=float(wait) if wait.isascii() and wait.isdigit() else None,
     )
 

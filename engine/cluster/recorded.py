@@ -235,7 +235,7 @@ def _save_cluster(cluster: ClusterSnapshot, folder: Path) -> None:
     for (version, kind), objects in kinds.items():
         for number, start in enumerate(range(0, len(objects), _OBJECTS_PER_FILE), 1):
             name = _part(kind) + (f"-{number}" if number > 1 else "") + ".json"
-            file = folder / "objects" / _part(version) / name
+            file = folder.joinpath("objects", *map(_part, version.split("/")), name)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(_list(objects[start : start + _OBJECTS_PER_FILE]))
     for (namespace, pod, container, previous), log in cluster.logs.items():

@@ -200,12 +200,17 @@ def test_scalars_are_what_kubectl_makes_of_them(tmp_path: Path) -> None:
 
 
 def a_cluster(name: str) -> ClusterSnapshot:
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
     return ClusterSnapshot(
         name,
         identity="uid-of-kube-system",
         version="v1.36.3",
         taken_at=datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC),
-        objects=(an_object("Node", "n1"), an_object("Pod", "p", spec={"t": "1e3", "é": "\u2028"})),
+        objects=(
+            web,
+            an_object("Node", "n1"),
+            an_object("Pod", "p", spec={"t": "1e3", "é": "\u2028"}),
+        ),
         logs={("shop", "web", "app", True): "was\n", ("shop", "web", "a.b", False): ""},
         unread={"jobs.batch": "forbidden: no", "1e3": "on"},
         capabilities={"prometheus": False},
@@ -226,7 +231,8 @@ def test_equal_snapshots_give_equal_bytes_whatever_the_order(tmp_path: Path) -> 
     for folder, cluster in (("a", first), ("b", second)):
         save(Snapshot({"one": cluster}), tmp_path / folder)
     files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*.*"))
-    assert len(files) == 5
+    assert len(files) == 6
+    assert Path("objects/apps/v1/Deployment.json") in files
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
