@@ -45,6 +45,7 @@ class ClusterView:
         self.snapshot = snapshot
         self.name = snapshot.name
         self.now = snapshot.taken_at or now
+        self._refs: dict[int, ObjectRef] = {}
 
     @cached_property
     def _kinds(self) -> Mapping[str, list[Object]]:
@@ -90,6 +91,18 @@ class ClusterView:
         """Return the objects of `kind` in order of (namespace, name)."""
         return self._kinds.get(kind, ())
 
+    @cached_property
+    def _by_place(self) -> Mapping[tuple[str, str], list[Object]]:
+        index: dict[tuple[str, str], list[Object]] = defaultdict(list)
+        for kind, found in self._kinds.items():
+            for obj in found:
+                index[kind, namespace_of(obj)].append(obj)
+        return index
+
+    def within(self, kind: str, namespace: str) -> Sequence[Object]:
+        """Return the objects of `kind` in `namespace`, in order of name."""
+        return self._by_place.get((kind, namespace), ())
+
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return one object, None where the snapshot has none such (see `missing`)."""
         place = "" if kind in CLUSTER_WIDE else namespace
@@ -100,7 +113,13 @@ class ClusterView:
         return self.get(ref.kind, ref.namespace, ref.name)
 
     def ref(self, obj: Object) -> ObjectRef:
-        """Return the reference to an object of this cluster."""
+        """Return the reference to an object of this cluster (remembered by identity)."""
+        known = self._refs.get(id(obj))
+        if known is None:
+            known = self._refs[id(obj)] = self._ref(obj)
+        return known
+
+    def _ref(self, obj: Object) -> ObjectRef:
         kind, namespace, name = key_of(obj)
         return ObjectRef(
             cluster=self.name,
@@ -191,12 +210,12 @@ class ClusterView:
         return ref
 
     @cached_property
-    def _tops(self) -> Mapping[Key, ObjectRef]:
-        return {key_of(pod): self.top(pod) for pod in self.of("Pod")}
+    def _tops(self) -> Mapping[int, ObjectRef]:
+        return {id(pod): self.top(pod) for pod in self.of("Pod")}
 
     def workload(self, pod: Object) -> ObjectRef:
         """Return the top controller of a pod of this view (remembered)."""
-        return self._tops.get(key_of(pod)) or self.top(pod)
+        return self._tops.get(id(pod)) or self.top(pod)
 
     # -- pods ---------------------------------------------------------------------------
 

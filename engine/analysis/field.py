@@ -1,5 +1,6 @@
 """Total readers of raw JSON: a wrong type anywhere reads as absent, never as a crash.
 
+JSON objects are plain dicts, and nothing else counts as one.
 Every check reads objects through these: `whole(pod, "spec", "priority")` is None where any
 step of the path is missing or has another type. `engine.analysis.checks.shape` tells which
 objects were malformed, so that nothing is passed over in silence.
@@ -15,7 +16,7 @@ _LONGEST_INSTANT = 40
 def at(value: Any, *path: str) -> Any:
     """Return what lies at `path` (names of mappings), None where a step is missing."""
     for name in path:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             return None
         value = value.get(name)
     return value
@@ -24,7 +25,7 @@ def at(value: Any, *path: str) -> Any:
 def mapping(value: Any, *path: str) -> Mapping[str, Any]:
     """Return the mapping at `path`, an empty one where there is none."""
     found = at(value, *path)
-    return found if isinstance(found, Mapping) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def mappings(value: Any, *path: str) -> list[Mapping[str, Any]]:
@@ -32,7 +33,7 @@ def mappings(value: Any, *path: str) -> list[Mapping[str, Any]]:
     found = at(value, *path)
     if not isinstance(found, list):
         return []
-    return [item for item in found if isinstance(item, Mapping)]
+    return [item for item in found if isinstance(item, dict)]
 
 
 def text(value: Any, *path: str) -> str:

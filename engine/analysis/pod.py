@@ -47,7 +47,7 @@ class Container:
     @property
     def running(self) -> bool:
         """Whether its process runs now."""
-        return isinstance(at(self.status, "state", "running"), Mapping)
+        return isinstance(at(self.status, "state", "running"), dict)
 
     @property
     def ended(self) -> tuple[str, Mapping[str, Any]]:

@@ -158,7 +158,7 @@ def _shown(value: Any) -> str:
 
 def _flat(value: Any) -> str:
     """Write a small structure in one line: `httpGet.path=/live, periodSeconds=10`."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return ", ".join(f"{key}={_flat(item)}" for key, item in sorted(value.items()))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return "[" + "; ".join(_flat(item) for item in value) + "]"

@@ -13,7 +13,7 @@ def canonical(value: Any) -> bytes:
     """Return the one JSON form of `value`: sorted keys, no spaces, UTF-8."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str
-    ).encode()
+    ).encode("utf-8", "surrogatepass")
 
 
 def digest(value: Any) -> str:

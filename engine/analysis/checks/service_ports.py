@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engine.analysis.checks.services import DOCS, TEMPLATED
-from engine.analysis.cluster_view import ClusterView, Object
+from engine.analysis.cluster_view import ClusterView, Object, key_of, key_of_ref
 from engine.analysis.field import labels, mapping, mappings, name_of, namespace_of, text, whole
 from engine.analysis.symptom import Cause, Check, Found, Origin, Symptom, evidence
 from engine.analysis.text import clean
@@ -27,18 +27,14 @@ def _behind(
     view: ClusterView, service: Object, wanted: Mapping[str, str]
 ) -> list[tuple[ObjectRef, Mapping[str, Any]]]:
     """Return (workload, pod spec) of what the Service selects, one a workload."""
-    pods = view.selected(namespace_of(service), wanted)
-    found = {str(view.workload(pod)): (view.workload(pod), mapping(pod, "spec")) for pod in pods}
-    if not found:
-        for kind in TEMPLATED:
-            for obj in view.of(kind):
-                template = labels(obj, "spec", "template", "metadata", "labels")
-                if (
-                    namespace_of(obj) == namespace_of(service)
-                    and wanted.items() <= template.items()
-                ):
-                    ref = view.ref(obj)
-                    found[str(ref)] = (ref, mapping(obj, "spec", "template", "spec"))
+    namespace = namespace_of(service)
+    pods = view.selected(namespace, wanted)
+    found = {key_of_ref(view.workload(p)): (view.workload(p), mapping(p, "spec")) for p in pods}
+    for kind in TEMPLATED if not found else ():
+        for obj in view.within(kind, namespace):
+            carried = labels(obj, "spec", "template", "metadata", "labels")
+            if wanted.items() <= carried.items():
+                found[key_of(obj)] = (view.ref(obj), mapping(obj, "spec", "template", "spec"))
     return list(found.values())
 
 

@@ -150,9 +150,8 @@ def _scaled_away(view: ClusterView, service: Object, workload: ObjectRef) -> Ite
 
 def _templates(view: ClusterView, namespace: str) -> Iterator[tuple[ObjectRef, dict[str, str]]]:
     for kind in TEMPLATED:
-        for obj in view.of(kind):
-            if namespace_of(obj) == namespace:
-                yield view.ref(obj), labels(obj, "spec", "template", "metadata", "labels")
+        for obj in view.within(kind, namespace):
+            yield view.ref(obj), labels(obj, "spec", "template", "metadata", "labels")
 
 
 def _nearest(

@@ -9,7 +9,12 @@ from engine.analysis.field import at
 from engine.analysis.symptom import Check, Found
 from engine.analysis.text import clean
 
-_EVERY: Final[tuple[tuple[str, ...], ...]] = (("metadata", "labels"), ("metadata", "annotations"), ("spec",), ("status",))
+_EVERY: Final[tuple[tuple[str, ...], ...]] = (
+    ("metadata", "labels"),
+    ("metadata", "annotations"),
+    ("spec",),
+    ("status",),
+)
 _LISTS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "Pod": (
         ("spec", "containers"),
@@ -36,8 +41,9 @@ def malformed(view: ClusterView) -> Iterator[Found]:
     """Yield one unknown a kind for the objects with fields of a wrong type."""
     wrong: dict[str, list[str]] = defaultdict(list)
     for kind in view.kinds():
+        paths = (*_EVERY, *_LISTS.get(kind, ()))
         for obj in view.of(kind):
-            fault = _fault(kind, obj)
+            fault = _fault(obj, paths)
             if fault:
                 _, namespace, name = key_of(obj)
                 wrong[kind].append(
@@ -50,20 +56,20 @@ def malformed(view: ClusterView) -> Iterator[Found]:
         )
 
 
-def _fault(kind: str, obj: Object) -> str:
-    for path in _EVERY:
+def _fault(obj: Object, paths: tuple[tuple[str, ...], ...]) -> str:
+    for path in paths:
         found = at(obj, *path)
-        if found is not None and not isinstance(found, Mapping):
+        if found is None or isinstance(found, dict):
+            continue
+        if path in _EVERY:
             return f"{'.'.join(path)} is a {_type(found)}"
-    for path in _LISTS.get(kind, ()):
-        found = at(obj, *path)
-        if found is not None and not _is_list_of_mappings(found):
+        if not _is_list_of_mappings(found):
             return f"{'.'.join(path)} is no list of objects"
     return ""
 
 
 def _is_list_of_mappings(found: Any) -> bool:
-    return isinstance(found, list) and all(isinstance(item, Mapping) for item in found)
+    return isinstance(found, list) and all(isinstance(item, dict) for item in found)
 
 
 def _type(found: Any) -> str:
