@@ -41,25 +41,40 @@ def binaries() -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
+def clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
+    """The clusters that run, by name; they end with the session."""
+    running: dict[str, Kube] = {}
+    shutil.rmtree(LOGS, ignore_errors=True)
+    yield running
+    for name, each in running.items():
+        each.close()
+        if request.session.testsfailed:
+            shutil.copytree(each.plane.logs, LOGS / name, dirs_exist_ok=True)
+
+
+@pytest.fixture(autouse=True)
+def _sweep(clusters: dict[str, Kube]) -> Iterator[None]:
+    """Take away what a test made in the clusters: its troubles must not go on beside the next."""
+    before = {name: len(each.made) for name, each in clusters.items()}
+    yield
+    for name, each in clusters.items():
+        each.sweep(before.get(name, 0))
+
+
+@pytest.fixture(scope="session")
 def kube_factory(
     binaries: dict[str, Path],
+    clusters: dict[str, Kube],
     tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-) -> Iterator[Callable[[str], Kube]]:
-    """Give the cluster of a name, starting it the first time; all end with the session."""
-    clusters: dict[str, Kube] = {}
-    shutil.rmtree(LOGS, ignore_errors=True)
+) -> Callable[[str], Kube]:
+    """Give the cluster of a name, starting it the first time."""
 
     def cluster(name: str) -> Kube:
         if name not in clusters:
             clusters[name] = start_kube(name, tmp_path_factory.mktemp(name), binaries)
         return clusters[name]
 
-    yield cluster
-    for name, each in clusters.items():
-        each.close()
-        if request.session.testsfailed:
-            shutil.copytree(each.plane.logs, LOGS / name, dirs_exist_ok=True)
+    return cluster
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+CLIENTS = SERVERS[2:]  # of the API server
 ADMIN = "admin"
 _STAGES = Path(__file__).with_name("stages.yaml")
 # A node is given up when its lease is this old; kwok renews four times in a lease's duration.

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
-from tests.testbeds.controlplane import ADMIN, ControlPlane, Site, write_kubeconfig
+from tests.testbeds.controlplane import (
+    ADMIN,
+    CLIENTS,
+    SERVERS,
+    ControlPlane,
+    Site,
+    write_kubeconfig,
+)
 from tests.testbeds.manifests import Manifest, a_node, a_pod, an_object, path
 from tests.testbeds.personas import PERSONAS, grants
 from tests.testbeds.process import NotReadyError, eventually
@@ -42,6 +49,7 @@ class Kube:
     def __init__(self, name: str, plane: ControlPlane) -> None:
         self.name = name
         self.plane = plane
+        self.made: list[tuple[str, str]] = []  # kind and name of namespaces and nodes
         self._clients: dict[str, httpx.Client] = {}
 
     @property
@@ -132,15 +140,23 @@ class Kube:
         """Return the name of a new namespace in which pods can be created."""
         name = f"{prefix}-{secrets.token_hex(4)}"
         self.create(an_object("Namespace", name))
-        self.until(lambda: self._exists("ServiceAccount", "default", name), f"namespace {name}")
+        self.made.append(("Namespace", name))
+        self.until(lambda: self.exists("ServiceAccount", "default", name), f"namespace {name}")
         return name
 
     def node(self, prefix: str = "node", **labels: str) -> str:
         """Return the name of a new Ready node that only pods with `on_node(name)` are put on."""
         name = f"{prefix}-{secrets.token_hex(4)}"
         self.create(a_node(name, labels=labels, reserved=True))
+        self.made.append(("Node", name))
         self.await_condition("Node", name, "Ready")
         return name
+
+    def sweep(self, keep: int = 0) -> None:
+        """Delete the namespaces and nodes made here, but for the first so many."""
+        for kind, name in self.made[keep:]:
+            self.api().delete(path(kind, name))
+        del self.made[keep:]
 
     def label(self, kind: str, name: str, namespace: str = "", **labels: str | None) -> Manifest:
         """Set labels, or take those away that are None."""
@@ -164,14 +180,14 @@ class Kube:
         """Wait until a condition of an object has a status.
 
         Raises:
-            NotReadyError: it has not after 30 seconds.
+            NotReadyError: it has not after a minute.
         """
         self.until(
             lambda: self.condition(kind, name, condition, namespace) == status,
             f"{kind} {name}: {condition} {status}",
         )
 
-    def until(self, probe: Callable[[], T | None], what: str, timeout_s: float = 30.0) -> T:
+    def until(self, probe: Callable[[], T | None], what: str, timeout_s: float = 60.0) -> T:
         """Wait until the probe returns something true, and return that.
 
         Raises:
@@ -184,19 +200,32 @@ class Kube:
 
     @contextmanager
     def without(self, *servers: str) -> Iterator[None]:
-        """Run a block while servers are stopped, such as "kube-apiserver"; then start them."""
-        self.plane.stop(servers)
+        """Run a block while servers are stopped, such as "kube-apiserver"; then start them.
+
+        Controllers, scheduler and kwok are stopped along with what they live on: left alone, they
+        would come back at a time of their own, after up to a minute.
+        """
+        lost = set(servers) - set(CLIENTS)
+        stopped = sorted({*servers, *(CLIENTS if lost else ())}, key=SERVERS.index)
+        self.plane.stop(stopped)
         try:
             yield
         finally:
-            self.plane.start(servers)
+            self.plane.start(name for name in stopped if name not in CLIENTS)
+            if "kwok" in stopped:
+                self._end_leases()
+            self.plane.start(name for name in stopped if name in CLIENTS)
+
+    def _end_leases(self) -> None:
+        """Let a new kwok take the nodes at once instead of after the old one's leases."""
+        self.request("DELETE", path("Lease", namespace="kube-node-lease"))
 
     def close(self) -> None:
         for client in self._clients.values():
             client.close()
         self.plane.close()
 
-    def _exists(self, kind: str, name: str, namespace: str = "") -> bool:
+    def exists(self, kind: str, name: str, namespace: str = "") -> bool:
         answer = self.api().get(path(kind, name, namespace))
         return answer.is_success
 
@@ -238,4 +267,4 @@ def _run_a_pod(kube: Kube) -> None:
     namespace = kube.namespace("probe")
     kube.create(a_pod("probe", namespace))
     kube.await_condition("Pod", "probe", "Ready", namespace)
-    kube.delete("Namespace", namespace)
+    kube.sweep()

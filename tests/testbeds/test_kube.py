@@ -148,3 +148,24 @@ def test_two_clusters_are_two(kube: Kube, kube_factory: Callable[[str], Kube]) -
         for each in (kube, kube_factory("beta"), kube_factory("alpha"))
     }
     assert len(uids) == 2
+
+
+def test_a_sweep_takes_away_what_was_made_and_keeps_the_rest(kube: Kube) -> None:
+    kept, before = kube.namespace(), len(kube.made)
+    namespace, node = kube.namespace(), kube.node()
+    kube.sweep(before)
+    kube.until(lambda: not kube.exists("Namespace", namespace), "the namespace to go")
+    assert not kube.exists("Node", node)
+    assert kube.get("Namespace", kept)["status"]["phase"] == "Active"
+
+
+def test_without_kwok_a_pod_is_scheduled_and_does_not_start(
+    kube_factory: Callable[[str], Kube],
+) -> None:
+    kube = kube_factory("beta")
+    namespace = kube.namespace()
+    with kube.without("kwok"):
+        kube.create(a_pod("web", namespace))
+        kube.await_condition("Pod", "web", "PodScheduled", namespace)
+        assert kube.get("Pod", "web", namespace)["status"]["phase"] == "Pending"
+    kube.await_condition("Pod", "web", "Ready", namespace)
