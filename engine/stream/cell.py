@@ -37,7 +37,8 @@ _AT_ONCE = frozenset({State.PENDING, State.FIRING})
 class Entry(msgspec.Struct, array_like=True):
     """One move of the hold: what it led to, and what is told of it (nothing: None).
 
-    `nodes` are those of the members; `prompt`: a signal caused it; `told`: it was given out.
+    `nodes` are those of the members; `prompt`: a signal caused it; `told`: it was given out;
+    `merged`: instant of a later move, told early, that stands for this one as well; -1: none.
     """
 
     at: int
@@ -46,6 +47,11 @@ class Entry(msgspec.Struct, array_like=True):
     nodes: frozenset[str] = frozenset()
     prompt: bool = False
     told: bool = False
+    merged: int = -1
+
+    def waits(self) -> bool:
+        """Whether there is something in it that must still be told."""
+        return self.transition is not None and not self.told and self.merged < 0
 
 
 def ended(opened: Entry, at: int, reason: Reason) -> Transition:
@@ -129,7 +135,7 @@ class Cell:
         """Return the moves that may now be told and were not, in order."""
         found: list[Entry] = []
         for entry in self.trail:
-            if entry.told or entry.transition is None:
+            if entry.transition is None or not entry.waits():
                 continue
             if entry.at >= mark and not (entry.prompt and entry.transition.state in _AT_ONCE):
                 break
@@ -140,7 +146,7 @@ class Cell:
 
     def next_wake(self, mark: int) -> int | None:
         """Return the next instant that must be looked at once stream time has passed it."""
-        untold = next((one.at for one in self.trail if not one.told and one.transition), None)
+        untold = next((one.at for one in self.trail if one.waits()), None)
         cooled = None
         if self.launched_at is not None:
             cooled = self.launched_at + self.rule.cooldown_us
@@ -235,6 +241,9 @@ class Cell:
             if entry.told:
                 self._early.setdefault(entry.at, []).append(entry)
         del self.trail[count:]
+        for entry in self.trail:
+            if entry.merged >= at:
+                entry.merged = -1
         self.held = self.trail[-1].held if self.trail else self.base
         self.settled = self.held
 
@@ -242,7 +251,7 @@ class Cell:
         """Let the base take in the moves that are final and told."""
         count = 0
         for entry in self.trail:
-            if entry.at >= mark or not (entry.told or entry.transition is None):
+            if entry.at >= mark or entry.merged >= mark or entry.waits():
                 break
             self.base = entry.held
             count += 1
@@ -343,7 +352,7 @@ class Cell:
         told: Any = early.transition
         again = self._open_untold(told.state)
         if again is not None:
-            again.transition = None
+            again.merged = early.at
         if told.state is State.FIRING:
             self._reopen(early, told.firing)
         elif self.held.phase is Phase.INACTIVE:
@@ -367,7 +376,7 @@ class Cell:
     def _open_untold(self, state: State) -> Entry | None:
         """Return the untold move that began what is open now, if it led to `state`."""
         for entry in reversed(self.trail):
-            if entry.transition is not None:
+            if entry.transition is not None and entry.merged < 0:
                 same = entry.transition.state is state and not entry.told
                 return entry if same else None
         return None

@@ -120,6 +120,8 @@ class ClusterFold:
         rule, mark = reader.rule, self._mark()
         cell = Cell(reader, self.name, key, storm=old.storm)
         cell.orders = [order for order in old.orders if not order.blocked]
+        for order in cell.orders:
+            order.carried = True
         cell.launched_at = old.launched_at
         cell.spared_until = old.spared_until
         cut = old.opened is not None and bool(old.opened.held.firing)
@@ -333,7 +335,8 @@ class ClusterFold:
         if since is not None and at - since < rule.cooldown_us:
             self._suppress(cell, order, at, Reason.COOLDOWN)
             return
-        if cell.spared_until is not None and order.told.at <= cell.spared_until:
+        spared = cell.spared_until is not None and order.told.at <= cell.spared_until
+        if spared and not order.carried:
             cell.spared_until = None
             self._suppress(cell, order, at, Reason.RULE_CHANGED)
             return

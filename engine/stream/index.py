@@ -59,11 +59,13 @@ class Shape:
     `lacking` counts, for entries with a guard, signals that lack the field it looks at.
     """
 
-    __slots__ = ("_by_selector", "_guard", "_paths", "_table", "lacking")
+    __slots__ = ("_by_selector", "_guard", "_names", "_paths", "_table", "lacking")
 
     def __init__(self, paths: tuple[Path, ...], guard: Path | None) -> None:
         self._paths = (*paths, guard) if guard else paths
         self._guard = guard
+        flat = all(len(path) == 1 and path != ("cluster",) for path in self._paths)
+        self._names = [path[0] for path in self._paths] if flat else None
         self._table: dict[tuple[Any, ...], list[Entry]] = {}
         self._by_selector: dict[tuple[Any, ...], list[Entry]] = {}
         self.lacking: Counter[tuple[Any, ...]] = Counter()
@@ -79,8 +81,15 @@ class Shape:
 
     def find(self, signal: Signal) -> Iterable[Entry]:
         """Return the entries whose paths have the values that `signal` has."""
-        values = tuple([_value(signal, path) for path in self._paths])
-        found = self._table.get(values)
+        if self._names is None:
+            values = tuple([_value(signal, path) for path in self._paths])
+        else:
+            get = signal.data.get
+            values = tuple([get(name, _MISSING) for name in self._names])
+        try:
+            found = self._table.get(values)
+        except TypeError:  # a list or an object is equal to no literal
+            return ()
         if found is None:
             if self._guard and values[-1] is _MISSING and values[:-1] in self._by_selector:
                 self.lacking[values[:-1]] += 1
@@ -101,10 +110,10 @@ class Index:
 
     def __init__(self, readers: Iterable[Reader]) -> None:
         self._shapes: dict[tuple[str, Any], dict[tuple[tuple[Path, ...], Path | None], Shape]] = {}
-        self._merged: dict[tuple[str, Any], tuple[Shape, ...]] = {}
         for reader in readers:
             for selector in reader.rule.on:
                 self._add(_entry(reader, selector), selector.type)
+        self._merged = {place: self._merge(place) for place in self._shapes}
 
     def find(self, signal: Signal) -> list[Reader]:
         """Return the readers of the rules whose `on` takes `signal`, each once."""
@@ -113,7 +122,7 @@ class Index:
         place = (kind, first if isinstance(first, str) else None)
         shapes = self._merged.get(place)
         if shapes is None:
-            shapes = self._merge(place)
+            shapes = self._merged.get((kind, None), ())
         found: list[Reader] = []
         for shape in shapes:
             for entry in shape.find(signal):
@@ -139,13 +148,9 @@ class Index:
             shapes.setdefault((paths, guard), Shape(paths, guard)).add(entry)
 
     def _merge(self, place: tuple[str, Any]) -> tuple[Shape, ...]:
-        """Return the shapes of a type and kind. Unknown kinds are not kept: they may be many."""
-        own = self._shapes.get(place, {})
+        """Return the shapes of a type and kind, those for any kind included."""
         any_kind = self._shapes.get((place[0], None), {}) if place[1] is not None else {}
-        merged = (*own.values(), *any_kind.values())
-        if own:
-            self._merged[place] = merged
-        return merged
+        return (*self._shapes[place].values(), *any_kind.values())
 
 
 def _entry(reader: Reader, selector: Selector) -> Entry:

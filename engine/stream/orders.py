@@ -25,13 +25,15 @@ from engine.rules.template import TemplateError, render
 class Order(msgspec.Struct, array_like=True):
     """A mission to be launched: the firing as it was told, its nodes, and when it is due.
 
-    `blocked`: an inhibitor held it back; it then waits for that one's end.
+    `blocked`: an inhibitor held it back; it then waits for that one's end. `carried`: it is of
+    a firing that an edit of the rule cut off.
     """
 
     told: Transition
     nodes: frozenset[str]
     due: int
     blocked: bool = False
+    carried: bool = False
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Random rules and logs for property tests."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -56,8 +57,6 @@ def rules(draw: st.DrawFn, name: str = "r", *, clear: bool = True) -> Rule:
 @st.composite
 def whole_rules(draw: st.DrawFn, name: str, inhibitor: str) -> Rule:
     """Return a rule with a mission, an inhibitor and limits as well."""
-    from dataclasses import replace
-
     rule = draw(rules(name))
     equal = draw(st.sampled_from([("cluster",), ("cluster", "node")]))
     return replace(

@@ -17,6 +17,13 @@ from tests.stream.reference import moves
 from tests.stream.strategies import logs, rules, whole_rules
 
 LATENESS = 2_000_000
+EPISODE = {
+    (None, State.PENDING),
+    (None, State.FIRING),
+    (State.PENDING, State.INACTIVE),
+    (State.PENDING, State.FIRING),
+    (State.FIRING, State.RESOLVED),
+}
 Found = tuple[list[Transition], list[Launch]]
 
 
@@ -84,6 +91,27 @@ def test_cuts_crashes_and_replays_give_the_same_firings_and_missions(
     assert crashed([one, two], log, end, data) == whole
     lines = list(replay(a_set(one, two), [log], until=end))
     assert sorted(line["firing"] for line in lines) == sorted(move.firing for move in whole[0])
+
+
+@given(rules(), logs(), st.data())
+def test_what_is_told_makes_whole_episodes_in_any_order_of_arrival(
+    rule: Rule, log: list[Signal], data: st.DataObject
+) -> None:
+    evaluator = Evaluator(a_set(rule))
+    steps = [evaluator.step([one]) for one in arrival(log, data)]
+    steps.append(evaluator.advance(us(300)))
+    open_: dict[tuple[str, ...], Transition] = {}
+    for move in (one for step in steps for one in step.transitions):
+        key = tuple(move.key.values())
+        before = open_.pop(key, None)
+        state = None if before is None else before.state
+        assert (state, move.state) in EPISODE
+        if move.state is State.RESOLVED:
+            assert before is not None
+            assert move.firing == before.firing
+            assert move.at >= before.at
+        if move.state in {State.PENDING, State.FIRING}:
+            open_[key] = move
 
 
 def arrival(log: Sequence[Signal], data: st.DataObject, *, late: bool = False) -> list[Signal]:

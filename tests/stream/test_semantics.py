@@ -1,5 +1,7 @@
 """Every row of the semantics table that concerns the fields of this part."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.stream.building import (
@@ -176,17 +178,11 @@ def test_a_deleted_object_begins_anew_as_a_counter() -> None:
 )
 def test_averages_and_extremes_pool_the_samples_of_the_group(fn: str, expected: float) -> None:
     rule = a_rule(on="metric", over="60s", measure=a_measure(fn, "signal.value"), having="m.n > 0")
-    seen = Run(a_rule_of(rule)).see(
+    seen = Run(replace(rule, for_us=3_000_000)).see(
         a_metric(0, 4, pod="a"), a_metric(1, 2, pod="b"), a_metric(2, 6, pod="a")
     )
     seen.to(3)
     assert seen.transitions[-1].value == {"n": expected}
-
-
-def a_rule_of(rule: object) -> object:
-    from dataclasses import replace
-
-    return replace(rule, for_us=3_000_000)  # type: ignore[type-var]
 
 
 def test_distinct_counts_values() -> None:

@@ -1,0 +1,68 @@
+"""Signals that arrive out of order, inside the lateness."""
+
+from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, run
+
+BAD = 'signal.data.phase == "Bad"'
+COUNT = {"over": "60s", "measure": a_measure("count")}
+
+
+def bad(at: float, name: str = "web-1", **data: object) -> object:
+    return a_pod(at, name, phase="Bad", **data)
+
+
+def good(at: float, name: str = "web-1", **data: object) -> object:
+    return a_pod(at, name, phase="Good", **data)
+
+
+def test_an_older_true_after_a_newer_false_gives_the_whole_episode() -> None:
+    assert run(a_rule(when=BAD), [good(11), bad(10)], 30) == [(10, "firing"), (11, "resolved")]
+
+
+def test_an_older_false_after_a_newer_true_changes_nothing() -> None:
+    assert run(a_rule(when=BAD), [bad(11), good(10)], 30) == [(11, "firing")]
+
+
+def test_an_older_true_moves_the_start_of_a_hold() -> None:
+    seen = Run(a_rule(when=BAD, **{"for": "20s"})).see(bad(11), bad(10)).to(99)
+    assert seen.moves == [(11, "pending"), (30, "firing")]
+
+
+def test_a_firing_that_was_told_keeps_its_id_and_instant() -> None:
+    seen = Run(a_rule(when=BAD)).see(bad(11), bad(10), good(15)).to(30)
+    assert seen.moves == [(11, "firing"), (15, "resolved")]
+    assert len({one.firing for one in seen.transitions}) == 1
+
+
+def test_an_episode_before_a_told_firing_is_found_in_full() -> None:
+    seen = Run(a_rule(when=BAD)).see(bad(11), bad(9.5), good(10)).to(30)
+    assert seen.moves == [(9.5, "firing"), (10, "resolved"), (11, "firing")]
+
+
+def test_a_firing_that_the_order_takes_away_stands_and_ends_at_once() -> None:
+    rule = a_rule(over="60s", measure=a_measure("avg", "signal.data.n"), having="m.n > 5.0")
+    seen = Run(rule).see(a_pod(11, n=9), a_pod(10, n=0)).to(30)
+    assert seen.moves == [(11, "firing"), (11, "resolved")]
+
+
+def test_a_counter_out_of_order_counts_each_step_once() -> None:
+    rule = a_rule(over="60s", measure=a_measure("increase", "signal.data.n"), having="m.n == 5")
+    seen = Run(rule).see(a_pod(10, n=1), a_pod(11.5, n=6), a_pod(11, n=2)).to(30)
+    assert seen.moves == [(11.5, "firing")]
+
+
+def test_a_sample_that_left_the_window_before_a_late_one_came_is_counted_again() -> None:
+    rule = a_rule(over="1s", measure=a_measure("count"), having="m.n >= 2")
+    assert run(rule, [bad(10), bad(11.5), bad(10.5)], 30) == [(10.5, "firing"), (11, "resolved")]
+
+
+def test_a_move_between_groups_out_of_order_leaves_the_object_in_the_latest() -> None:
+    rule = a_rule(when=BAD, by=("cluster", "workload"))
+    seen = Run(rule).see(bad(11, workload="b"), bad(10, workload="a")).to(30)
+    found = [(one.key["workload"], one.state) for one in seen.transitions]
+    assert sorted(found) == [("a", "firing"), ("a", "resolved"), ("b", "firing")]
+
+
+def test_an_end_that_is_not_final_is_not_told() -> None:
+    seen = Run(a_rule(when=BAD)).see(bad(0), good(10))
+    assert seen.moves == [(0, "firing")]
+    assert seen.see(bad(9), a_beat(20)).moves == [(0, "firing"), (10, "resolved")]

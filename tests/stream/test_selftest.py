@@ -1,0 +1,153 @@
+"""The `tests` of rules: notation, verdicts, and texts for a person."""
+
+from typing import Any
+
+import pytest
+
+from engine.model.instant import to_us
+from engine.rules.rule import Rule, Selector
+from engine.stream import selftest
+from engine.stream.notation import EPOCH_US, instants, signals
+from engine.stream.selftest import Result
+from tests.stream.building import a_measure, a_rule, a_set
+
+RESTARTS = {
+    "at": "0s..9m/90s",
+    "type": "k8s.object",
+    "data": {"kind": "Pod", "name": "web-1", "owner": "web", "restarts": "0+1"},
+}
+
+
+def storm(**fields: Any) -> Rule:
+    """Return the example of the rule language."""
+    return a_rule(
+        "restart-storm",
+        selectors=(Selector("k8s.object", kinds=("Pod",)),),
+        over="10m",
+        measure=a_measure("increase", "signal.data.restarts"),
+        having="m.n > 5",
+        keep_firing_for="10m",
+        mission={"symptom": "{{ m.n }} restarts in 10 minutes"},
+        **fields,
+    )
+
+
+def verdict(*expect: dict[str, Any], seen: tuple[dict[str, Any], ...] = (RESTARTS,)) -> Result:
+    test = {"name": "t", "signals": list(seen), "expect": list(expect)}
+    (result,) = selftest.run(a_set(storm(tests=(test,))))
+    return result
+
+
+def test_the_example_of_the_language_passes() -> None:
+    result = verdict({"at": "10m", "key": {"workload": "web"}, "state": "firing", "missions": 1})
+    assert result.passed, selftest.to_text([result])
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"at": "10m", "state": "inactive"},
+        {"at": "10m", "state": "pending"},
+        {"at": "10m", "state": "firing", "missions": 0},
+        {"at": "10m", "state": "firing", "key": {"workload": "other"}},
+        {"at": "10m", "state": "firing", "value": {"n": 7}},
+        {"at": "8m", "state": "firing"},
+        {"at": "60m", "state": "firing"},
+    ],
+)
+def test_what_is_not_so_fails(expected: dict[str, Any]) -> None:
+    assert not verdict(expected).passed
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        {"at": "8m", "state": "inactive"},
+        {"at": "9m", "state": "firing", "missions": 0},
+        {"at": "9m30s", "state": "firing", "missions": 1, "value": {"n": 6}},
+        {"at": "60m", "state": "resolved", "missions": 1},
+        {"at": "60m", "state": "inactive"},
+    ],
+)
+def test_what_is_so_passes(expected: dict[str, Any]) -> None:
+    assert verdict(expected).passed
+
+
+def test_to_expect_nothing_is_to_expect_that_nothing_fires() -> None:
+    assert not verdict().passed
+    assert verdict(seen=({**RESTARTS, "at": "0s..7m30s/90s"},)).passed
+
+
+def test_a_rule_is_tested_with_its_inhibitor() -> None:
+    node = {"at": "0s", "type": "k8s.object", "data": {"kind": "Node", "name": "n1", "node": "n1"}}
+    pod = {**RESTARTS, "data": {**RESTARTS["data"], "node": "n1"}}  # type: ignore[dict-item]
+    expect = [{"at": "10m", "state": "suppressed", "missions": 0}]
+    test = {"name": "t", "signals": [node, pod], "expect": expect}
+    inhibitor = a_rule(
+        "down", selectors=(Selector("k8s.object", kinds=("Node",)),), by=("cluster", "node")
+    )
+    rule = storm(tests=(test,), inhibited_by=[("down", ("cluster", "node"))])
+    (result,) = selftest.run(a_set(rule, inhibitor))
+    assert result.passed, selftest.to_text([result])
+
+
+def test_a_failure_shows_both_sides_and_what_happened() -> None:
+    text = selftest.to_text([verdict({"at": "10m", "state": "inactive", "missions": 0})])
+    assert "FAIL restart-storm: t" in text
+    assert "expected inactive, 0 missions  actual firing" in text
+    assert "9m firing" in text
+    assert "1 tests, 1 failed" in text
+
+
+def test_what_cannot_be_read_is_an_error_of_that_test_alone() -> None:
+    bad = {"name": "bad", "signals": [{**RESTARTS, "at": "soon"}], "expect": []}
+    good = {"name": "good", "signals": [], "expect": []}
+    first, second = selftest.run(a_set(storm(tests=(bad, good))))
+    assert "'soon' is no duration" in first.error
+    assert not first.passed
+    assert second.passed
+    assert selftest.to_json(first)["error"] == first.error
+
+
+def test_ranges_include_both_ends() -> None:
+    assert [(at - EPOCH_US) // 1_000_000 for at in instants("0s..9m/90s")] == list(
+        range(0, 541, 90)
+    )
+    assert instants("90s") == [EPOCH_US + 90_000_000]
+
+
+@pytest.mark.parametrize("text", ["0s..9m/0s", "9m..0s/1s", "0s..3650d/1ms", "", "0s..9m"])
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="'"):
+        instants(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("0+1", [0, 1, 2, 3]),
+        ("10-2.5", [10.0, 7.5, 5.0, 2.5]),
+        ("-1+1x2", [-1, 0, 1, 1]),
+        ([5, 6, 7, 8], [5, 6, 7, 8]),
+        (["a"], [["a"]] * 4),
+        ("n-1", ["n-1"] * 4),
+        ({"a": "0+1"}, [{"a": 0}, {"a": 1}, {"a": 2}, {"a": 3}]),
+    ],
+)
+def test_values_run_along_a_range(value: Any, expected: list[Any]) -> None:
+    made = signals([{"at": "0s..3s/1s", "type": "metric", "data": {"value": value}}])
+    assert [one.data["value"] for one in made] == expected
+
+
+def test_what_a_test_leaves_out_is_given() -> None:
+    first, second = signals([{**RESTARTS, "at": "0s..1s/1s"}])
+    assert first.data["workload"] == "web"
+    assert first.data["namespace"] == "default"
+    assert (first.data["change"], second.data["change"]) == ("added", "modified")
+    assert first.id != second.id
+    assert first.cluster == "test"
+
+
+def test_signals_are_in_order_of_time() -> None:
+    made = signals([{"at": "5s", "type": "alert"}, {"at": "0s..9s/3s", "type": "alert"}])
+    assert [(to_us(one.time) - EPOCH_US) // 1_000_000 for one in made] == [0, 3, 5, 6, 9]

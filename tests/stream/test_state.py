@@ -1,0 +1,69 @@
+"""State as bytes: small, only what was touched, refused when it is not ours."""
+
+import pytest
+
+from engine.model.errors import StoreError
+from engine.stream.evaluator import Evaluator
+from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
+
+BAD = 'signal.data.phase == "Bad"'
+
+
+def bad(at: float, name: str = "web-1", **data: object) -> object:
+    return a_pod(at, name, phase="Bad", **data)
+
+
+def cells(changes: dict[str, bytes | None]) -> list[str]:
+    return [name for name in changes if name.startswith('["cell"')]
+
+
+def test_only_what_was_touched_is_given() -> None:
+    seen = Run(a_rule(when=BAD)).see(bad(0, workload="a"), bad(1, "b", workload="b"), a_beat(30))
+    assert len(cells(seen.evaluator.changes())) == 2
+    assert seen.evaluator.changes() == {}
+    seen.see(bad(31, "b", workload="b"))
+    assert cells(seen.evaluator.changes()) == ['["cell","r","c1",["c1","shop","b"]]']
+
+
+def test_a_healthy_object_leaves_no_cell() -> None:
+    seen = Run(a_rule(when=BAD)).see(a_pod(0, phase="Good"))
+    assert cells(seen.evaluator.changes()) == []
+
+
+def test_ids_are_let_go_of() -> None:
+    seen = Run(a_rule(when=BAD)).see(a_pod(0, phase="Good"), a_beat(1))
+    (name,) = [one for one in seen.evaluator.changes() if "recent" in one]
+    seen.see(a_beat(60))
+    assert seen.evaluator.changes()[name] is None
+
+
+def test_a_member_that_left_for_good_leaves_nothing() -> None:
+    seen = Run(a_rule(when=BAD, by=("cluster",)))
+    seen.see(bad(0, "stays"), *[bad(1 + at, f"p{at}") for at in range(9)])
+    seen.see(*[a_pod(20 + at, f"p{at}", change="deleted") for at in range(9)], a_beat(60))
+    fold = seen.evaluator._folds["c1"]
+    assert set(fold._holders) == {"uid-stays"}
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "message"),
+    [
+        ('["cluster","c1"]', b"\x63\x93", "version 99; this engine reads 1"),
+        ('["cluster","c1"]', b"", "version nothing"),
+        ('["cluster","c1"]', b"\x01\xc1", "damaged"),
+        ("nonsense", b"\x01", "foreign key 'nonsense'"),
+    ],
+)
+def test_foreign_or_damaged_state_is_refused(name: str, raw: bytes, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        Evaluator(a_set(a_rule()), {name: raw})
+
+
+def test_open_keys_are_told_as_they_stand() -> None:
+    hold = a_rule("hold", when=BAD, **{"for": "1h"})
+    seen = Run(a_rule("now", when=BAD), hold).see(bad(0))
+    hold_key, now_key = seen.evaluator.open()
+    assert (hold_key.rule, hold_key.state, hold_key.since) == ("hold", "pending", us(0))
+    assert (now_key.rule, now_key.state, now_key.members) == ("now", "firing", ("web-1",))
+    assert now_key.firing == seen.transitions[-1].firing or now_key.firing
+    assert seen.see(a_pod(5, phase="Good"), a_beat(60)).evaluator.open() == []

@@ -1,0 +1,100 @@
+"""Stream time comes from the log alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.stream.stream_time import StreamTime
+from tests.stream.building import Run, a_beat, a_metric, a_pod, a_rule, a_signal, seconds
+
+LATE = 2
+
+
+def at(*signals: object) -> float:
+    """Return the stream time of c1 in seconds after `signals`."""
+    found = Run(a_rule()).see(*signals).evaluator.stream_time("c1")
+    assert found is not None
+    return seconds(found)
+
+
+def beat(when: float, source: str) -> object:
+    return a_beat(when, source=source)
+
+
+def pod(when: float, source: str = "api") -> object:
+    return a_signal(when, "k8s.object", {"kind": "Pod", "uid": "u"}, source=source)
+
+
+def test_there_is_none_before_the_first_signal() -> None:
+    assert Run(a_rule()).evaluator.stream_time("c1") is None
+
+
+def test_it_is_the_slowest_live_watcher_less_the_lateness() -> None:
+    assert at(beat(100, "a"), beat(101, "b"), beat(110, "a")) == 101 - LATE
+
+
+def test_a_watchers_signals_move_its_time_too() -> None:
+    assert at(beat(100, "a"), beat(100, "b"), pod(107, "a"), pod(105, "b")) == 105 - LATE
+
+
+def test_a_watcher_that_is_silent_for_thirty_seconds_of_the_others_time_is_left_out() -> None:
+    assert at(beat(100, "a"), beat(100, "b"), beat(130, "a")) == 100 - LATE
+    assert at(beat(100, "a"), beat(100, "b"), beat(130.1, "a")) == 130.1 - LATE
+
+
+def test_a_watcher_that_comes_back_counts_again() -> None:
+    start = [beat(100, "a"), beat(100, "b"), beat(140, "a"), beat(150, "b"), beat(155, "a")]
+    assert at(*start) == 150 - LATE
+
+
+def test_a_log_without_heartbeats_moves_time_by_its_signals() -> None:
+    assert at(pod(100, "x"), pod(160, "y")) == 160 - LATE
+
+
+def test_a_source_without_heartbeats_does_not_hold_time_back_nor_push_it() -> None:
+    assert at(beat(100, "a"), pod(101, "x"), beat(120, "a")) == 120 - LATE
+    assert at(beat(100, "a"), pod(115, "x")) == 100 - LATE
+
+
+def test_where_every_watcher_is_silent_signals_move_time() -> None:
+    assert at(beat(100, "a"), pod(115, "x"), pod(140, "x")) == 140 - LATE
+
+
+def test_clusters_have_their_own_time() -> None:
+    seen = Run(a_rule()).see(a_beat(100), a_beat(500, cluster="c2"))
+    assert seconds(seen.evaluator.stream_time("c1") or 0) == 100 - LATE
+    assert seconds(seen.evaluator.stream_time("c2") or 0) == 500 - LATE
+
+
+def test_advance_takes_timers_at_its_instant_and_never_goes_back() -> None:
+    rule = a_rule(when="signal.data.ready == false", **{"for": "10s"})
+    seen = Run(rule).see(a_pod(0, ready=False)).to(10)
+    assert seen.moves[-1] == (10, "firing")
+    before = seen.evaluator.stream_time("c1")
+    assert seen.to(5).evaluator.stream_time("c1") == before
+
+
+def test_a_timer_waits_until_stream_time_has_passed_it() -> None:
+    rule = a_rule(when="signal.data.ready == false", **{"for": "10s"})
+    seen = Run(rule).see(a_pod(0, ready=False), a_beat(12))
+    assert seen.moves == [(0, "pending")]
+    assert seen.see(a_beat(12.1)).moves[-1] == (10, "firing")
+
+
+def test_a_metric_of_the_future_moves_no_time_while_a_watcher_lives() -> None:
+    assert at(a_beat(100), a_metric(100, 1), a_beat(105)) == 105 - LATE
+
+
+MOVES = st.lists(
+    st.tuples(st.sampled_from("abc"), st.integers(0, 10**8), st.booleans()), min_size=1
+)
+
+
+@given(MOVES)
+def test_it_never_goes_back(moves: list[tuple[str, int, bool]]) -> None:
+    time = StreamTime(2_000_000)
+    last = None
+    for source, when, beats in moves:
+        moved = time.see(source, when, beat=beats)
+        assert time.mark is not None
+        assert moved == (last is None or time.mark > last)
+        last = time.mark
