@@ -17,7 +17,7 @@ _KEY = (
     r"private[_-]?key|credential|client[_-]?key|auth[_-]?key|session[_-]?id|cookie|dsn)[\w.-]*)"
 )
 _NAMED = re.compile(
-    rf"(?i)(\b{_KEY}[\"']?(?:\s*=\s*|:\s*))(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"
+    rf"(?i)(\b{_KEY}[\"']?(?:\s*=\s*|:\s*))(?!\[redacted\])(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"
 )
 _SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
@@ -32,7 +32,7 @@ _SHAPES = (
     re.compile(r"https://hooks\.slack\.com/\S+"),
 )
 _BEARER = re.compile(
-    r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+|basic\s+(?=[\w+/]{8}))[\w+/=._~-]{4,}"
+    r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+|basic\s+(?=[\w+/]{8}))(?!\w+ \[redacted\])[\w+/=._~-]{4,}"
 )
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}):[^\s@]+@")
 _TOKEN = re.compile(r"[A-Za-z0-9_+-]{20,}={0,2}")
@@ -42,7 +42,7 @@ _MIN_BITS = 3.6
 # A line without any of these holds no secret that the patterns above would find.
 _HINT = re.compile(
     r"(?i)[a-z0-9_+-]{16,}|passw|pwd|secret|token|key|credential|session|cookie|dsn"
-    r"|authorization|bearer|basic|://|xox|gh[pousr]_|glpat|npm_|pypi-|hf_|dop_|[spr]k[-_]|SG\."
+    r"|authorization|bearer|basic|://|eyJ|xox|gh[pousr]_|glpat|npm_|pypi-|hf_|dop_|[spr]k[-_]|SG\."
 )
 
 
@@ -96,11 +96,15 @@ def _window(text: str) -> str:
 
 
 def _visible(text: str) -> str:
-    spaced = _SPACES.sub(" ", text)
-    if spaced.isascii() and spaced.isprintable():
-        return spaced.strip()
-    kept = "".join(c for c in spaced if unicodedata.category(c) not in _HIDDEN)
-    return kept.strip()
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(map(_shown, text))
+    return _SPACES.sub(" ", text).strip()
+
+
+def _shown(char: str) -> str:
+    if char.isspace():
+        return " "
+    return "" if unicodedata.category(char) in _HIDDEN else char
 
 
 def _random_token(found: re.Match[str]) -> str:

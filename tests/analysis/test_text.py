@@ -27,6 +27,7 @@ from engine.analysis.text import REDACTED, clean, printable
 def test_a_secret_is_redacted(secret: str, line: str) -> None:
     assert REDACTED in clean(line)
     assert secret not in clean(line)
+    assert clean(clean(line)) == clean(line)
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,11 @@ _DOCS = ("https://kubernetes.io/docs/concepts/workloads/controllers/job/",)
 def _failed(view: ClusterView) -> Iterator[Found]:
     for job in view.of("Job"):
         entry = condition(job, "Failed")
-        if text(entry, "status") == "True" and not _superseded(view, job):
+        if text(entry, "status") == "True" and not superseded(view, job):
             yield _failed_job(view, job)
 
 
-def _superseded(view: ClusterView, job: Object) -> bool:
+def superseded(view: ClusterView, job: Object) -> bool:
     """Whether a later Job of the same CronJob succeeded: the failure is history."""
     owner = view.controller(job)
     parent = view.find(owner) if owner else None

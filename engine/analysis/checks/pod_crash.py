@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from engine.analysis.checks.jobs import superseded
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.event import Event
 from engine.analysis.exit_code import Ending, ending
-from engine.analysis.field import instant, name_of, namespace_of, text, whole
+from engine.analysis.field import condition, instant, name_of, namespace_of, text, whole
 from engine.analysis.log_pattern import LogMatch, last_line, read_log
-from engine.analysis.pod import Container, age, containers, is_done, restarts_always
+from engine.analysis.pod import Container, age, containers, is_done, phase, restarts_always
 from engine.analysis.start_error import StartError, read_start_error
 from engine.analysis.symptom import Cause, Check, Found, Origin, Symptom, evidence
 from engine.analysis.text import clean
@@ -61,22 +62,38 @@ class _Crash:
 
 
 def crashes(view: ClusterView) -> Iterator[Found]:
-    """Yield each container that ends again and again, and whose end was no lack of memory.
+    """Yield each container that ends again and again, and whose end was no lack of memory."""
+    for pod, container in crashing(view):
+        path, ended = container.ended
+        if ended.get("reason") != "OOMKilled":
+            yield _symptom(_Crash(view, pod, container, path, ended))
+
+
+def crashing(view: ClusterView) -> Iterator[tuple[Mapping[str, Any], Container]]:
+    """Yield each container that ends again and again, with its pod, in order of name.
 
     A container counts that waits in CrashLoopBackOff, that ended with an error and is to be
     started again, or that runs but was restarted at least twice, last within ten minutes.
+    Pods that are over do not count, but those of a Job that failed for good.
     """
     for pod in view.of("Pod"):
-        if is_done(pod):
-            continue
-        for container in containers(pod):
-            path, ended = container.ended
-            if is_crashing(view, pod, container) and ended.get("reason") != "OOMKilled":
-                yield _symptom(_Crash(view, pod, container, path, ended))
+        if not is_done(pod) or _failed_its_job(view, pod):
+            for container in containers(pod):
+                if is_crashing(view, pod, container):
+                    yield pod, container
+
+
+def _failed_its_job(view: ClusterView, pod: Mapping[str, Any]) -> bool:
+    """Whether the pod failed and its Job with it, and no later run of its CronJob did well."""
+    owner = view.controller(pod) if phase(pod) == "Failed" else None
+    job = view.find(owner) if owner is not None and owner.kind == "Job" else None
+    if job is None or condition(job, "Failed").get("status") != "True":
+        return False
+    return not superseded(view, job)
 
 
 def is_crashing(view: ClusterView, pod: Mapping[str, Any], container: Container) -> bool:
-    """Whether a container ends again and again; see `crashes`."""
+    """Whether a container ends again and again; see `crashing`."""
     if container.waiting == "CrashLoopBackOff":
         return True
     path, ended = container.ended
@@ -273,11 +290,8 @@ def logs_missing(view: ClusterView) -> Iterator[Found]:
     """Yield one unknown for all crashing containers whose log was not read."""
     unread = [
         clean(f"{namespace_of(pod)}/{name_of(pod)}/{container.name}")
-        for pod in view.of("Pod")
-        if not is_done(pod)
-        for container in containers(pod)
-        if is_crashing(view, pod, container)
-        and all(view.log(pod, container.name, previous=p) is None for p in (True, False))
+        for pod, container in crashing(view)
+        if all(view.log(pod, container.name, previous=p) is None for p in (True, False))
     ]
     if unread:
         shown = ", ".join(unread[:_SHOWN]) + (" ..." if len(unread) > _SHOWN else "")

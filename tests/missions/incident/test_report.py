@@ -1,6 +1,7 @@
 """The report as a whole: coverage, focus, order, unknowns, folders of manifests, logs."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -202,3 +203,44 @@ def test_the_report_does_not_depend_on_the_clock_beyond_the_snapshot() -> None:
     first = incident_response(snapshot, IncidentParams(), NOON)
     later = incident_response(snapshot, IncidentParams(), NOON.replace(year=2027))
     assert first.findings == later.findings
+
+
+def test_logs_that_could_not_be_read_are_one_unknown_a_reason() -> None:
+    unread = {f"previous log of shop/web-{n}/app": "forbidden: no pods/log" for n in range(9)}
+    report = assessed(a_node(), unread=unread)
+    said = [(u.what, u.reason) for u in report.coverage.unknowns]
+    assert said == [("9 logs of containers", "forbidden: no pods/log")]
+
+
+class Counted(dict[str, Any]):
+    """A JSON object that counts how often it is read."""
+
+    reads = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        Counted.reads += 1
+        return super().get(key, default)
+
+
+def counted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return Counted({key: counted(item) for key, item in value.items()})
+    return [counted(item) for item in value] if isinstance(value, list) else value
+
+
+def reads_for(size: int) -> int:
+    owners = [a_deployment(f"w{n}") for n in range(size)]
+    pods = [
+        a_pod(f"w{n}-1", crashed(1), owner=owner, meta={"labels": {"app": f"w{n}"}})
+        for n, owner in enumerate(owners)
+    ]
+    events = [an_event(p, "BackOff", "Back-off restarting", container="app") for p in pods]
+    services = [a_service(f"w{n}", spec={"selector": {"app": f"w{n}"}}) for n in range(size)]
+    Counted.reads = 0
+    assessed(*(counted(o) for o in (a_node(), *owners, *pods, *events, *services)))
+    return Counted.reads
+
+
+def test_work_grows_with_the_objects_and_not_faster() -> None:
+    small, large = reads_for(40), reads_for(160)
+    assert large < 4.4 * small

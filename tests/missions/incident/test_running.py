@@ -1,5 +1,7 @@
 """Pods that start, serve or end badly, and the workloads above them."""
 
+from typing import Any
+
 import pytest
 
 from engine.model.report import Report
@@ -23,7 +25,7 @@ from tests.missions.incident.world import (
 )
 
 
-def creating(minutes: float = 10, **spec: object) -> Raw:
+def creating(minutes: float = 10, **spec: Any) -> Raw:
     pod = a_pod("web-1", waiting("ContainerCreating"), phase="Pending", spec=spec)
     pod["status"]["conditions"][0]["lastTransitionTime"] = ago(minutes)
     return pod
@@ -104,9 +106,7 @@ def test_an_init_container_that_does_not_end_is_named() -> None:
     assert "waiting for db:5432" in the_incident(report).title
 
 
-def probed(
-    message: str, *, ready: bool = False, started: float = 60, **container: object
-) -> Report:
+def probed(message: str, *, ready: bool = False, started: float = 60, **container: Any) -> Report:
     status = running(ready=ready)
     status["state"]["running"]["startedAt"] = ago(started)
     probe = {"httpGet": {"path": "/ready", "port": 8080}}
@@ -140,9 +140,7 @@ NAMED_PORT = {"httpGet": {"path": "/ready", "port": "admin"}}
         ("Readiness probe failed: exited with 3", {}, "probe-fails"),
     ],
 )
-def test_a_failing_probe_is_explained(
-    message: str, container: dict[str, object], word: str
-) -> None:
+def test_a_failing_probe_is_explained(message: str, container: dict[str, Any], word: str) -> None:
     assert causes(probed(message, **container)) == [word]
 
 
@@ -299,3 +297,36 @@ def test_a_pod_of_a_job_belongs_to_the_job() -> None:
     pod = a_pod("import-x", crashed(1), meta=owned_by(job))
     report = assessed(a_node(), job, pod)
     assert [f.object.kind for f in report.findings] == ["Job"]
+
+
+def a_failed_job(**more: Any) -> Raw:
+    entry = condition("Failed", "True", "BackoffLimitExceeded")
+    return an("Job", "import", "batch/v1", spec={}, status={"conditions": [entry]}, **more)
+
+
+def failed_pod(job: Raw) -> Raw:
+    ended = {"exitCode": 1, "reason": "Error", "startedAt": ago(30), "finishedAt": ago(29)}
+    status = {"name": "app", "ready": False, "restartCount": 0, "state": {"terminated": ended}}
+    return a_pod("import-x", status, owner=job, phase="Failed")
+
+
+def test_the_log_of_a_failed_pod_explains_its_job() -> None:
+    job = a_failed_job()
+    pod = failed_pod(job)
+    logs = {("shop", "import-x", "app", False): "FATAL: password authentication failed"}
+    report = assessed(a_node(), job, pod, logs=logs)
+    assert causes(report) == ["auth-failed"]
+    assert {f.check for f in report.findings} == {"job-failed", "pod-crash"}
+
+
+def test_a_failed_run_before_a_good_one_of_a_cron_job_is_history() -> None:
+    cron = an("CronJob", "nightly", "batch/v1", status={"lastSuccessfulTime": ago(5)})
+    job = a_failed_job(meta={"creationTimestamp": ago(60), **owned_by(cron)})
+    assert assessed(a_node(), cron, job, failed_pod(job)).findings == []
+    cron["status"]["lastSuccessfulTime"] = ago(600)
+    assert len(assessed(a_node(), cron, job, failed_pod(job)).findings) == 2
+
+
+def test_a_failed_pod_of_a_job_that_goes_on_is_not_reported() -> None:
+    job = an("Job", "import", "batch/v1", spec={}, status={"active": 1, "failed": 1})
+    assert assessed(a_node(), job, failed_pod(job)).findings == []

@@ -1,5 +1,6 @@
 """Run every check over one cluster: symptoms, unknowns, and how many checks gave an answer."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from engine.analysis.cluster_view import ClusterView
@@ -62,7 +63,14 @@ def _unable(view: ClusterView, check: Check) -> str:
 
 def _unread(view: ClusterView) -> list[Unknown]:
     """What was to be read and was not, and what was read and is no object."""
-    found = [view.unknown(what, why) for what, why in sorted(view.snapshot.unread.items())]
+    logs: Counter[str] = Counter()
+    found: list[Unknown] = []
+    for what, why in sorted(view.snapshot.unread.items()):
+        if what.startswith(("log of ", "previous log of ")):
+            logs[why] += 1
+        else:
+            found.append(view.unknown(what, why))
+    found += [view.unknown(f"{count} logs of containers", why) for why, count in logs.items()]
     if view.nameless:
         count = view.nameless
         found.append(view.unknown(f"{count} entries of the snapshot", "without a kind or a name"))

@@ -1,11 +1,9 @@
 """Which log tails are worth reading: those of the containers that fail, the worst first."""
 
-from collections.abc import Iterator
-
-from engine.analysis.checks.pod_crash import is_crashing
-from engine.analysis.cluster_view import ClusterView, Key, Object, key_of_ref
+from engine.analysis.checks.pod_crash import crashing
+from engine.analysis.cluster_view import ClusterView, Key, Object, key_of, key_of_ref
 from engine.analysis.field import mapping, name_of, namespace_of
-from engine.analysis.pod import Container, containers, is_ready, phase
+from engine.analysis.pod import Container, containers, is_done, is_ready
 from engine.missions.kinds.incident_response.params import IncidentParams
 from engine.model.instant import from_us
 from engine.model.snapshot import ClusterSnapshot
@@ -23,8 +21,7 @@ def choose_logs(
     workload at most two pods are read, since its pods fail alike.
     """
     view = ClusterView(cluster, cluster.taken_at or from_us(0))
-    failing = [(pod, list(_failing(view, pod))) for pod in view.of("Pod")]
-    worth = [(pod, found) for pod, found in failing if found]
+    worth = list(_failing(view).values())
     worth.sort(key=lambda item: _order(view, params, *item))
     taken: dict[Key, int] = {}
     keys: list[tuple[str, str, str, bool]] = []
@@ -42,13 +39,18 @@ def choose_logs(
     return keys
 
 
-def _failing(view: ClusterView, pod: Object) -> Iterator[Container]:
-    if phase(pod) == "Succeeded":
-        return
-    for container in containers(pod):
-        sick = container.running and not container.status.get("ready") and not is_ready(pod)
-        if is_crashing(view, pod, container) or sick or (phase(pod) == "Failed"):
-            yield container
+def _failing(view: ClusterView) -> dict[Key, tuple[Object, list[Container]]]:
+    """Return the pods with containers that crash, or run while the pod is not ready."""
+    found: dict[Key, tuple[Object, list[Container]]] = {}
+    for pod, container in crashing(view):
+        found.setdefault(key_of(pod), (pod, []))[1].append(container)
+    for pod in view.of("Pod"):
+        if is_done(pod) or is_ready(pod) or key_of(pod) in found:
+            continue
+        sick = [c for c in containers(pod) if c.running and not c.status.get("ready")]
+        if sick:
+            found[key_of(pod)] = (pod, sick)
+    return found
 
 
 def _ran_before(container: Container) -> bool:
