@@ -97,7 +97,10 @@ def _narrow(number: int) -> Rule:
     match number % 5:
         case 0:
             selectors = (Selector("k8s.object", kinds=("Pod",), namespaces=(f"team-{number}",)),)
-            window = {"over": "10m", "measure": a_measure("increase", "signal.data.restarts")}
+            window: dict[str, Any] = {
+                "over": "10m",
+                "measure": a_measure("increase", "signal.data.restarts"),
+            }
             return a_rule(name, selectors=selectors, hash=name, having="m.n > 5", **window)
         case 1:
             when = f'signal.data.reason == "Reason{number}"'

@@ -4,7 +4,7 @@ It knows signals in order with distinct times, one cluster, one source; and of t
 rules when, by, over, measure, having, clear, for, keep_firing_for and stale_after.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine.model.instant import to_us
@@ -12,6 +12,14 @@ from engine.model.signal import LEVEL_TYPES, Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
 
+_PLAIN: dict[str, Callable[[list[int]], Any]] = {
+    "distinct": lambda values: len(set(values)),
+    "avg": lambda values: sum(values) / len(values),
+    "last": lambda values: values[-1],
+    "sum": sum,
+    "min": min,
+    "max": max,
+}
 Move = tuple[int, tuple[str, ...], str]
 
 
@@ -28,41 +36,53 @@ def key_of(rule: Rule, signal: Signal) -> tuple[str, ...] | None:
 
 
 def _of_key(rule: Rule, key: tuple[str, ...], log: Sequence[Signal], end: int) -> Iterator[Move]:
-    instants = {
-        to_us(one.time) + gap for one in log for gap in (0, rule.over_us, rule.stale_after_us)
-    }
-    state, since, fell = "inactive", 0, -1
-    held: set[str] = set()
+    gaps = (0, rule.over_us, rule.stale_after_us)
+    instants = {to_us(one.time) + gap for one in log for gap in gaps}
+    hold, held = Hold(rule), set[str]()
     while True:
-        due = _due(rule, state, since, fell)
-        after = [one for one in instants if one >= 0] + ([due] if due is not None else [])
+        due = hold.due()
+        after = [*instants, *([] if due is None else [due])]
         if not after or min(after) > end:
             return
         at = min(after)
         instants = {one for one in instants if one > at}
         seen = [one for one in log if to_us(one.time) <= at]
-        true, held = _true(rule, key, seen, at, (state == "firing", held))
-        if true and state == "inactive":
-            state, since = "pending", at
-            if rule.for_us:
-                yield at, key, "pending"
-        elif not true and state == "pending":
-            state = "inactive"
-            yield at, key, "inactive"
-        elif state == "firing":
-            fell = -1 if true else at if fell < 0 else fell
-        if state == "pending" and at >= since + rule.for_us:
-            state, fell = "firing", -1
-            yield at, key, "firing"
-        elif state == "firing" and fell >= 0 and at >= fell + rule.keep_firing_for_us:
-            state, fell = "inactive", -1
-            yield at, key, "resolved"
+        true, held = _true(rule, key, seen, at, (hold.state == "firing", held))
+        yield from (
+            (at, key, state) for state in (hold.turn(at, true=true), hold.time_out(at)) if state
+        )
 
 
-def _due(rule: Rule, state: str, since: int, fell: int) -> int | None:
-    if state == "pending":
-        return since + rule.for_us
-    return fell + rule.keep_firing_for_us if state == "firing" and fell >= 0 else None
+class Hold:
+    """Prometheus' `for` and `keep_firing_for`, with a clock that stops at every instant."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule, self.state, self.since, self.fell = rule, "inactive", 0, -1
+
+    def due(self) -> int | None:
+        if self.state == "pending":
+            return self.since + self.rule.for_us
+        falls = self.state == "firing" and self.fell >= 0
+        return self.fell + self.rule.keep_firing_for_us if falls else None
+
+    def turn(self, at: int, *, true: bool) -> str:
+        if true and self.state == "inactive":
+            self.state, self.since = "pending", at
+            return "pending" if self.rule.for_us else ""
+        if not true and self.state == "pending":
+            self.state = "inactive"
+            return "inactive"
+        if self.state == "firing":
+            self.fell = -1 if true else at if self.fell < 0 else self.fell
+        return ""
+
+    def time_out(self, at: int) -> str:
+        due = self.due()
+        if due is None or at < due:
+            return ""
+        self.fell = -1
+        self.state = "firing" if self.state == "pending" else "inactive"
+        return "firing" if self.state == "firing" else "resolved"
 
 
 def _true(
@@ -110,14 +130,8 @@ def _value(measure: Measure, passed: Sequence[Signal], inside: Sequence[Signal])
             return sum(_occurrences(one, passed) for one in inside)
         case "increase":
             return sum(_growth(one, passed) for one in inside)
-        case "distinct":
-            return len(set(values))
-        case "avg":
-            return sum(values) / len(values)
-        case "last":
-            return values[-1]
-        case _:
-            return {"sum": sum, "min": min, "max": max}[measure.fn](values)
+        case fn:
+            return _PLAIN[fn](values)
 
 
 def _before(signal: Signal, passed: Sequence[Signal]) -> Signal | None:

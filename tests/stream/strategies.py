@@ -32,7 +32,16 @@ def rules(draw: st.DrawFn, name: str = "r", *, clear: bool = True) -> Rule:
     windowed = draw(st.booleans())
     lasting = clear and draw(st.booleans())
     if windowed:
-        functions = ("count", "distinct", "sum", "avg", "min", "max", "last", "increase")
+        functions: tuple[str, ...] = (
+            "count",
+            "distinct",
+            "sum",
+            "avg",
+            "min",
+            "max",
+            "last",
+            "increase",
+        )
         if kind != "k8s.object":
             functions = functions[:-1]
         fn = draw(st.sampled_from(functions))

@@ -1,18 +1,25 @@
 """Settle, inhibition, cooldown: which missions a firing launches, and when."""
 
+from typing import Any
+
 from engine.model.ids import mission_id
+from engine.model.signal import Signal
 from engine.rules.rule import Rule
 from tests.stream.building import Run, a_pod, a_rule, seconds
 
 BAD = 'signal.data.phase == "Bad"'
-CRASH = {"when": BAD, "by": ("cluster", "workload"), "mission": {"text": "{{ key.workload }}"}}
+CRASH: dict[str, Any] = {
+    "when": BAD,
+    "by": ("cluster", "workload"),
+    "mission": {"text": "{{ key.workload }}"},
+}
 
 
-def pod(at: float, phase: str = "Bad", name: str = "web-1", **data: object) -> object:
+def pod(at: float, phase: str = "Bad", name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase=phase, **data)
 
 
-def node(at: float, ready: bool, name: str = "n1") -> object:
+def node(at: float, ready: bool, name: str = "n1") -> Signal:
     return a_pod(at, name, kind="Node", node=name, ready=ready, workload=name)
 
 
@@ -20,7 +27,7 @@ def node_rule() -> Rule:
     return a_rule("node-not-ready", when="!signal.data.ready", by=("cluster", "node"))
 
 
-def held(name: str = "crash", **fields: object) -> Rule:
+def held(name: str = "crash", **fields: Any) -> Rule:
     return a_rule(name, inhibited_by=[("node-not-ready", ("cluster", "node"))], **CRASH, **fields)
 
 

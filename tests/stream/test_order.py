@@ -1,16 +1,19 @@
 """Signals that arrive out of order, inside the lateness."""
 
+from typing import Any
+
+from engine.model.signal import Signal
 from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, run
 
 BAD = 'signal.data.phase == "Bad"'
-COUNT = {"over": "60s", "measure": a_measure("count")}
+COUNT: dict[str, Any] = {"over": "60s", "measure": a_measure("count")}
 
 
-def bad(at: float, name: str = "web-1", **data: object) -> object:
+def bad(at: float, name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase="Bad", **data)
 
 
-def good(at: float, name: str = "web-1", **data: object) -> object:
+def good(at: float, name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase="Good", **data)
 
 

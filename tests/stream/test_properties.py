@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.model.firing import Launch, State, Transition
+from engine.model.firing import Launch, State, Step, Transition
 from engine.model.instant import to_us
 from engine.model.signal import Signal
 from engine.rules.rule import Rule
@@ -33,9 +33,9 @@ def folded(rule_set: Sequence[Rule], log: Sequence[Signal], end: int) -> Found:
     return told(steps)
 
 
-def told(steps: Sequence[object]) -> Found:
-    transitions = [one for step in steps for one in step.transitions]  # type: ignore[attr-defined]
-    launches = [one for step in steps for one in step.launches]  # type: ignore[attr-defined]
+def told(steps: Sequence[Step]) -> Found:
+    transitions = [one for step in steps for one in step.transitions]
+    launches = [one for step in steps for one in step.launches]
     transitions.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items()), one.state))
     launches.sort(key=lambda one: (one.at, one.rule, one.mission))
     return transitions, launches

@@ -1,13 +1,16 @@
 """Replay gives the engine's own transitions as lines; diff tells two replays apart."""
 
+from typing import Any
+
 from engine.model.ids import firing_id, mission_id
+from engine.model.signal import Signal
 from engine.stream.replay import diff, replay
 from tests.stream.building import a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
 
 
-def bad(at: float, **data: object) -> object:
+def bad(at: float, **data: Any) -> Signal:
     return a_pod(at, phase="Bad", **data)
 
 

@@ -1,9 +1,11 @@
 """Every row of the semantics table that concerns the fields of this part."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from engine.model.signal import Signal
 from tests.stream.building import (
     Run,
     a_beat,
@@ -20,11 +22,11 @@ from tests.stream.building import (
 BAD = 'signal.data.phase == "Bad"'
 
 
-def bad(at: float, name: str = "web-1", **data: object) -> object:
+def bad(at: float, name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase="Bad", **data)
 
 
-def good(at: float, name: str = "web-1", **data: object) -> object:
+def good(at: float, name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase="Good", **data)
 
 
@@ -136,7 +138,7 @@ def test_a_forgotten_key_leaves_the_state() -> None:
 # counters and series
 
 
-def growing(*values: tuple[float, int], name: str = "web-1", **data: object) -> list[object]:
+def growing(*values: tuple[float, int], name: str = "web-1", **data: Any) -> list[Signal]:
     return [a_pod(at, name, restarts=restarts, **data) for at, restarts in values]
 
 

@@ -1,15 +1,18 @@
 """State as bytes: small, only what was touched, refused when it is not ours."""
 
+from typing import Any
+
 import pytest
 
 from engine.model.errors import StoreError
+from engine.model.signal import Signal
 from engine.stream.evaluator import Evaluator
 from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
 
 
-def bad(at: float, name: str = "web-1", **data: object) -> object:
+def bad(at: float, name: str = "web-1", **data: Any) -> Signal:
     return a_pod(at, name, phase="Bad", **data)
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
+from engine.model.signal import Signal
 from engine.stream.evaluator import Evaluator
 from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, seconds
 
 BAD = 'signal.data.phase == "Bad"'
 
 
-def bad(at: float) -> object:
+def bad(at: float) -> Signal:
     return a_pod(at, phase="Bad")
 
 
