@@ -1,5 +1,8 @@
 """What dogwatch counts about itself; the only home of prometheus_client."""
 
+import re
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 REGISTRY = CollectorRegistry()
@@ -20,7 +23,9 @@ def _seconds(name: str, text: str, *labels: str) -> Histogram:
 
 
 SIGNALS = _counter("signals", "Signals folded.", "type")
-STREAM = _counter("stream_events", "What the evaluator counted aside.", "what")
+LATE = _gauge("signals_late", "Signals later than the lateness allows, since the start.")
+DUPLICATE = _gauge("signals_duplicate", "Signals seen before, since the start.")
+RULE_FAULTS = _gauge("rule_faults", "What kept a rule from judging a signal.", "rule", "what")
 QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
 RULES_LOADED = _gauge("rules_loaded", "Rules in force.")
 RELOAD_OK = _gauge("config_last_reload_successful", "1 when the last rule files were good.")
@@ -39,6 +44,23 @@ STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
 BUS_LAG = _gauge("consumer_lag_records", "Records on the bus not folded yet.")
 BUILD = _gauge("build_info", "1, labelled with the version.", "version")
+
+
+_COUNTED = re.compile(r'(\w+)(?:\{rule="([^"]*)"\})?')
+
+
+def stream(counters: Mapping[str, int]) -> None:
+    """Take over what the evaluator counted: `late`, `duplicate`, `errors{rule="..."}` ..."""
+    for name, count in counters.items():
+        found = _COUNTED.fullmatch(name)
+        if found is None:
+            continue
+        if found[2] is not None:
+            RULE_FAULTS.labels(found[2], found[1]).set(count)
+        elif found[1] == "late":
+            LATE.set(count)
+        elif found[1] == "duplicate":
+            DUPLICATE.set(count)
 
 
 def exposition() -> bytes:

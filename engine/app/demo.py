@@ -8,6 +8,7 @@ import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,7 @@ from engine.store.firings import FiringRow
 RECORDING = Path(__file__).parent / "recording"
 RULES = Path(engine.__file__).parent.parent / "rules"
 WITHIN_S = 60.0
+LATENESS = timedelta(seconds=10)
 LOOK_S = 0.05
 WEBHOOK = "webhook"
 T = TypeVar("T")
@@ -95,7 +97,7 @@ class _Demo:
         )
         self._console.print(
             f"   {len(objects)} changes of objects and {len(signals) - len(objects)} heartbeats, "
-            f"written to the bus; {rules} rules watch them. The last changes of a crashing pod:"
+            f"written to the bus; {rules} rules watch them.\n   The last changes of crashing pods:"
         )
         crashing = [s for s in objects if s.data.get("waiting") and s.data["change"] != "deleted"]
         for signal in crashing[-3:]:
@@ -108,15 +110,22 @@ class _Demo:
             )
 
     async def _tell(self, running: Engine, batches: Sequence[list[Signal]]) -> MissionRow:
-        """Put the log onto the bus; return the mission once all was delivered."""
-        await running.bus.append([signal for batch in batches for signal in batch])
-        end = await running.bus.end()
-        await _until(lambda: running.fold.next_offset >= end, "the log to be folded")
+        """Put the log onto the bus; return the mission once all was delivered.
+
+        The part after the snapshot was taken follows once the mission has ended, as in life.
+        """
+        taken = max(one.taken_at for one in self._snapshot.clusters.values() if one.taken_at)
+        signals = [signal for batch in batches for signal in batch]
+        before = [signal for signal in signals if signal.time <= taken + LATENESS]
 
         def ended() -> list[MissionRow]:
             return running.store.missions(states=[MissionState.DONE, MissionState.FAILED])
 
+        await running.bus.append(before)
         await _until(ended, "the mission to end")
+        await running.bus.append(signals[len(before) :])
+        end = await running.bus.end()
+        await _until(lambda: running.fold.next_offset >= end, "the log to be folded")
         await _until(lambda: running.store.pending(WEBHOOK).waiting == 0, "the deliveries")
         return ended()[-1]
 
@@ -127,8 +136,8 @@ class _Demo:
         self._show_firing(firing)
         self._head(3, "Mission", f"{mission.kind}, started by that firing")
         self._console.print(
-            f"   {mission.id}\n   It read the cluster once and judged the snapshot; "
-            f"`dogwatch mission run {mission.kind} --snapshot ...` gives the same again.",
+            f"   {mission.id}\n   It read the cluster once, kept what it read as evidence, and "
+            "judged that.",
             markup=False,
         )
         self._head(4, "Report", "what it found, and what it rests on\n")

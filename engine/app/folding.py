@@ -11,7 +11,7 @@ from engine import meters
 from engine.app.config import StreamConfig
 from engine.bus.codec import decode, encode
 from engine.bus.embedded import EmbeddedBus
-from engine.missions.notices import Route, tell_transition
+from engine.missions.notices import Route, Told, tell_transition
 from engine.model.delivery import Delivery
 from engine.model.errors import Fenced, StoreError
 from engine.model.firing import Launch, State, Step, Transition
@@ -87,6 +87,10 @@ class Fold:
         """The offset of the next record to fold."""
         return self._pending.next_offset
 
+    def counters(self) -> Mapping[str, int]:
+        """Return what the evaluator counted aside since the start, by name with labels."""
+        return self._evaluator.counters()
+
     @property
     def committed_offset(self) -> int:
         """The offset that a restart would go on from; records below it can go."""
@@ -151,16 +155,16 @@ class Fold:
         pending = self._pending
         pending.launches.extend(step.launches)
         pending.transitions.extend(step.transitions)
-        causes = {found.cause for found in step.transitions if found.cause}
-        if causes:
-            pending.causes.update({s.id: encode([s]) for s in signals if s.id in causes})
+        wanted = {found.cause for found in step.transitions if found.cause}
+        causes = {signal.id: signal for signal in signals if signal.id in wanted} if wanted else {}
+        pending.causes.update({name: encode([signal]) for name, signal in causes.items()})
         for found in step.transitions:
             _count(found)
             rule = rules.get(found.rule)
             if rule is not None:
                 pending.labels[rule.name] = rule.labels
-                since = self._since(found)
-                pending.deliveries.extend(tell_transition(rule, found, self._routes, since))
+                told = Told(found, self._since(found), causes.get(found.cause))
+                pending.deliveries.extend(tell_transition(rule, told, self._routes))
 
     def _since(self, found: Transition) -> int | None:
         """Return when the episode of `found` began to fire; forget it when it ends."""

@@ -1,6 +1,7 @@
 """Signals onto the bus: those of the watchers, and those that come by HTTP."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -46,9 +47,9 @@ class Watching:
         """Watch for ever."""
         resources = self.config.resources
         configs = {"objects": ObjectsConfig(resources=tuple(resources))} if resources else None
-        async for signals in watch(self.reader, self.clock, configs, self.status):
-            await self._append(signals)
-            self._measure()
+        async with aclosing(watch(self.reader, self.clock, configs, self.status)) as batches:
+            async for signals in batches:
+                await self._append(signals)
 
     async def _append(self, signals: list[Signal]) -> None:
         while True:
@@ -63,7 +64,8 @@ class Watching:
                 self.problem = ""
                 return
 
-    def _measure(self) -> None:
+    def measure(self) -> None:
+        """Set the gauges of this cluster; a scrape asks for it, so that silence shows."""
         name = self.config.name
         staleness = self.status.staleness_s(self.clock.now())
         if staleness is not None:

@@ -101,7 +101,7 @@ class _Process:
             Ports(
                 live=lambda: time.monotonic() - self._turned < ALIVE_S,
                 checks=self._checks,
-                metrics=lambda: (meters.exposition(), meters.TEXT_TYPE),
+                metrics=self._metrics,
                 accept=self._accept,
                 reload=self._rule_files.reload,
                 token=self._token,
@@ -110,6 +110,12 @@ class _Process:
         return Server(
             uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
         )
+
+    def _metrics(self) -> tuple[bytes, str]:
+        for watching in self._watchings:
+            watching.measure()
+        meters.stream(self._engine.fold.counters())
+        return meters.exposition(), meters.TEXT_TYPE
 
     async def _accept(self, batch: bytes) -> Accepted:
         return await accept(batch, self._engine.bus, self._engine.store, self._clock)

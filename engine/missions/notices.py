@@ -10,6 +10,7 @@ from engine.model.firing import State, Transition
 from engine.model.ids import delivery_key
 from engine.model.instant import from_us
 from engine.model.report import Report
+from engine.model.signal import Signal, view
 from engine.rules.rule import Notice, Rule
 from engine.rules.template import TemplateError, render
 
@@ -38,6 +39,21 @@ class Route:
         )
 
 
+@dataclass(frozen=True)
+class Told:
+    """A transition with what is known around it.
+
+    Attributes:
+        transition: the move.
+        since_us: stream time at which the episode began to fire, None where unknown.
+        cause: the signal that decided, None for a timer.
+    """
+
+    transition: Transition
+    since_us: int | None = None
+    cause: Signal | None = None
+
+
 def notices(rule: Rule, routes: Sequence[Route]) -> tuple[Notice, ...]:
     """Return whom `rule` tells: its own `notify`, or every route that takes its labels."""
     if rule.notify:
@@ -50,16 +66,13 @@ def notices(rule: Rule, routes: Sequence[Route]) -> tuple[Notice, ...]:
     return tuple(Notice(sink, tuple(on)) for sink, on in merged.items())
 
 
-def tell_transition(
-    rule: Rule, transition: Transition, routes: Sequence[Route], since_us: int | None
-) -> Iterator[Delivery]:
-    """Yield one delivery for each sink that wants to hear of this opening or end.
-
-    `since_us` is stream time at which the episode began to fire, None where unknown.
-    """
+def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator[Delivery]:
+    """Yield one delivery for each sink that wants to hear of this opening or end."""
+    transition, since_us = told.transition, told.since_us
     change = _TOLD.get(transition.state)
     if change is None or not transition.firing:
         return
+    annotations = _annotations(rule, told)
     for sink in _wanting(notices(rule, routes), change):
         yield Delivery(
             key=delivery_key(transition.firing, change, sink),
@@ -71,9 +84,9 @@ def tell_transition(
             at=from_us(transition.at),
             title=_title(rule, transition),
             severity=rule.labels.get("severity", "info"),
-            text=_text(rule, transition),
+            text=_text(annotations, transition),
             labels=dict(rule.labels),
-            annotations=_annotations(rule, transition),
+            annotations=annotations,
             since=from_us(since_us) if since_us is not None else None,
             value=dict(transition.value),
             reason=transition.reason,
@@ -120,7 +133,8 @@ def _title(rule: Rule, transition: Transition) -> str:
     return f"{rule.name}: {where}" if where else rule.name
 
 
-def _variables(rule: Rule, transition: Transition) -> dict[str, Any]:
+def _variables(rule: Rule, told: Told) -> dict[str, Any]:
+    transition = told.transition
     return {
         "m": transition.value,
         "value": transition.value,
@@ -134,13 +148,13 @@ def _variables(rule: Rule, transition: Transition) -> dict[str, Any]:
         "member_count": transition.member_count,
         "state": transition.state.value,
         "reason": transition.reason,
-        "signal": {},
+        "signal": view(told.cause) if told.cause else {},
     }
 
 
-def _annotations(rule: Rule, transition: Transition) -> dict[str, str]:
+def _annotations(rule: Rule, told: Told) -> dict[str, str]:
     """Render each annotation; one that cannot be rendered stands as it was written."""
-    variables = _variables(rule, transition)
+    variables = _variables(rule, told)
     rendered = {}
     for name, text in rule.annotations.items():
         try:
@@ -150,7 +164,7 @@ def _annotations(rule: Rule, transition: Transition) -> dict[str, str]:
     return rendered
 
 
-def _text(rule: Rule, transition: Transition) -> str:
-    summary = _annotations(rule, transition).get("summary", "")
+def _text(annotations: Mapping[str, str], transition: Transition) -> str:
+    summary = annotations.get("summary", "")
     shown = ", ".join(f"{name} = {value}" for name, value in transition.value.items())
     return " ".join(part for part in (summary, f"Measured: {shown}." if shown else "") if part)

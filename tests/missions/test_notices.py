@@ -1,0 +1,106 @@
+"""Who is told of what: a rule's own sinks, else the routes that take its labels."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.missions.notices import Route, Told, notices, tell_result, tell_transition
+from engine.model.delivery import Change, Delivery
+from engine.model.firing import State, Transition
+from engine.model.report import Coverage, Outcome, Report
+from engine.model.signal import Signal
+from engine.rules.rule import Notice, Rule
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOON_US = 1_772_366_400_000_000
+ALL = Route(("out",), {})
+
+
+def a_rule(**fields: Any) -> Rule:
+    values = {"labels": {"severity": "critical", "team": "shop"}, **fields}
+    return Rule("storm", (), ("cluster",), "h", **values)
+
+
+def a_move(state: State = State.FIRING, **fields: Any) -> Transition:
+    values: dict[str, Any] = {"value": {"m": 6}, "firing": "f-1", **fields}
+    return Transition(NOON_US, "storm", {"cluster": "prod"}, state, **values)
+
+
+def told(rule: Rule, move: Transition, *routes: Route, **around: Any) -> list[Delivery]:
+    return list(tell_transition(rule, Told(move, **around), routes))
+
+
+def test_a_rule_with_its_own_sinks_ignores_the_routes() -> None:
+    rule = a_rule(notify=(Notice("own"),))
+    assert [one.sink for one in told(rule, a_move(), ALL)] == ["own"]
+
+
+def test_routes_match_labels_by_globs() -> None:
+    routes = (
+        Route(("a",), {"severity": ("crit*",), "team": ("shop",)}),
+        Route(("b",), {"severity": ("low",)}),
+        Route(("c",), {"nothing": ("x",)}),
+        Route(("d",), {"rule": ("storm",)}),
+    )
+    assert [notice.sink for notice in notices(a_rule(), routes)] == ["a", "d"]
+
+
+def test_a_sink_of_two_routes_is_told_once_of_all_that_either_wants() -> None:
+    routes = (Route(("a",), {}, ("fire",)), Route(("a",), {}, ("result", "fire")))
+    assert notices(a_rule(), routes) == (Notice("a", ("fire", "result")),)
+
+
+def test_only_what_a_sink_wants_is_told() -> None:
+    route = Route(("a",), {}, ("resolve",))
+    assert told(a_rule(), a_move(State.FIRING), route) == []
+    assert [one.change for one in told(a_rule(), a_move(State.RESOLVED), route)] == [Change.RESOLVE]
+
+
+def test_pending_inactive_and_suppressed_are_nobodys_news() -> None:
+    for state in (State.PENDING, State.INACTIVE, State.SUPPRESSED):
+        assert told(a_rule(), a_move(state), ALL) == []
+
+
+def test_the_key_is_that_of_firing_change_and_sink() -> None:
+    first, again = told(a_rule(), a_move(), ALL), told(a_rule(), a_move(), ALL)
+    assert first[0].key == again[0].key
+    assert first[0].key != told(a_rule(), a_move(State.RESOLVED), ALL)[0].key
+
+
+def test_annotations_are_filled_from_the_firing_and_its_signal() -> None:
+    signal = Signal(id="s", source="x", type="k8s.event", time=NOON, data={"reason": "OOM"})
+    rule = a_rule(
+        annotations={"summary": "{{ m.m }} of {{ key.cluster }}: {{ signal.data.reason }}"}
+    )
+    one = told(rule, a_move(), ALL, cause=signal)[0]
+    assert one.annotations["summary"] == "6 of prod: OOM"
+    assert one.text == "6 of prod: OOM Measured: m = 6."
+
+
+def test_an_annotation_that_cannot_be_filled_stands_as_written() -> None:
+    rule = a_rule(annotations={"summary": "{{ m.other }}"})
+    assert told(rule, a_move(), ALL)[0].annotations == {"summary": "{{ m.other }}"}
+
+
+def test_a_delivery_carries_when_it_began_and_whom_it_concerns() -> None:
+    move = a_move(State.RESOLVED, members=("a", "b"), member_count=9, reason="cleared")
+    one = told(a_rule(), move, ALL, since_us=NOON_US - 60_000_000)[0]
+    assert one.since is not None
+    assert (one.at - one.since).total_seconds() == 60
+    assert (one.members, one.member_count, one.reason) == (["a", "b"], 9, "cleared")
+
+
+def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
+    report = Report(
+        kind="incident-response",
+        run_id="m-1",
+        started=NOON,
+        finished=NOON,
+        outcome=Outcome.OK,
+        summary="Nothing found.",
+        coverage=Coverage(answered=1, possible=1),
+    )
+    routes = (Route(("a",), {}, ("result",)), Route(("b",), {}, ("fire",)))
+    found = list(tell_result(a_rule(), report, "f-1", {"cluster": "prod"}, routes))
+    assert [(one.sink, one.incident, one.mission) for one in found] == [("a", "f-1", "m-1")]
+    assert found[0].report == report
+    assert list(tell_result(None, report, "f-1", {}, routes)) == []
