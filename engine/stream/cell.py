@@ -1,22 +1,14 @@
 """Cell: one rule and group key. Its condition, its hold, and what was told of it.
 
 Everything from the cluster's mark (see engine.stream.stream_time) on is tentative, as a signal
-may still arrive out of order. The cell folds each signal at once up to the newest instant and
-keeps the moves since the mark in `trail`; a signal that arrives between them takes the cell
-back to its instant and folds on from there. What is told can not be taken back:
-
-- a pending or firing that a signal caused is told at once,
-- everything else when stream time has passed it,
-- and nothing before what came before it.
-
-A move told early stands when a refold finds it again, or finds the same episode from another
-instant on; when the refold finds nothing of it, it stands too and ends in the same instant.
+may still arrive out of order. The cell folds each signal at once up to the newest instant; the
+moves since the mark stand in its trail. A signal that arrives between them takes the cell back
+to its instant, and it folds on from there. A move told early (see engine.stream.trail) stands
+when a refold finds it again, or finds the same episode from another instant on; when the refold
+finds nothing of it, it stands too and ends in the same instant.
 """
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from engine.model.firing import State, Transition
 from engine.model.ids import firing_id
@@ -26,50 +18,17 @@ from engine.stream.members import Members
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.sample import Sample
+from engine.stream.trail import Entry, Trail, opens
 
 if TYPE_CHECKING:
     from engine.stream.orders import Order
     from engine.stream.window import Window
-
-_AT_ONCE = frozenset({State.PENDING, State.FIRING})
-
-
-class Entry(msgspec.Struct, array_like=True):
-    """One move of the hold: what it led to, and what is told of it (nothing: None).
-
-    `nodes` are those of the members; `prompt`: a signal caused it; `told`: it was given out;
-    `merged`: instant of a later move, told early, that stands for this one as well; -1: none.
-    """
-
-    at: int
-    held: Held
-    transition: Transition | None
-    nodes: frozenset[str] = frozenset()
-    prompt: bool = False
-    told: bool = False
-    merged: int = -1
-
-    def waits(self) -> bool:
-        """Whether there is something in it that must still be told."""
-        return self.transition is not None and not self.told and self.merged < 0
-
-
-def ended(opened: Entry, at: int, reason: Reason) -> Transition:
-    """Return the end of what was told as open, as its rule ends at `at` for `reason`."""
-    phase = move(opened.held.phase, Event.ENDS)
-    told = opened.transition
-    if told is None:
-        raise ValueError("nothing was told of this move")
-    state = State.RESOLVED if told.state is State.FIRING else State(phase.value)
-    return replace(told, at=max(at, told.at), state=state, reason=reason.value, cause="")
 
 
 class Cell:
     """The state of one key; see the module. `wake` is when it wants to be looked at."""
 
     __slots__ = (
-        "_early",
-        "base",
         "cluster",
         "condition",
         "head",
@@ -93,17 +52,15 @@ class Cell:
         self.key = key
         self.storm = storm
         self.condition: Window | Members = reader.condition()
-        self.base = REST
         self.held = REST
         self.head = -1
-        self.trail: list[Entry] = []
+        self.trail = Trail()
         self.wake: int | None = None
         self.orders: list[Order] = []
         self.launched_at: int | None = None
         self.spared_until: int | None = None
         self.opened: Entry | None = None
         self.settled = REST
-        self._early: dict[int, list[Entry]] = {}
 
     @property
     def rule(self) -> Rule:
@@ -113,8 +70,8 @@ class Cell:
     def fold(self, sample: Sample, mark: int) -> None:
         """Fold one signal in, whatever its place among those from `mark` on."""
         at = sample.at
-        if self.trail:
-            self._forget(mark)
+        if self.trail.entries:
+            self.trail.forget(mark)
         if at > self.head:
             self._run(at)
             self._take([sample])
@@ -131,28 +88,21 @@ class Cell:
         """Run the timers up to and including `at`."""
         self._run(at + 1)
 
-    def tell(self, mark: int) -> list[Entry]:
-        """Return the moves that may now be told and were not, in order."""
-        found: list[Entry] = []
-        for entry in self.trail:
-            if entry.transition is None or not entry.waits():
-                continue
-            if entry.at >= mark and not (entry.prompt and entry.transition.state in _AT_ONCE):
-                break
-            entry.told = True
-            self.opened = entry if entry.transition.state in _AT_ONCE else None
-            found.append(entry)
+    def tell(self, limit: int) -> list[Entry]:
+        """Return the moves that may be told once stream time is `limit`, and were not."""
+        found = self.trail.tell(limit)
+        if found:
+            self.opened = found[-1] if opens(found[-1]) else None
         return found
 
     def next_wake(self, mark: int) -> int | None:
         """Return the next instant that must be looked at once stream time has passed it."""
-        untold = next((one.at for one in self.trail if one.waits()), None)
         cooled = None
         if self.launched_at is not None:
             cooled = self.launched_at + self.rule.cooldown_us
         wishes = (
             self._next_timer(),
-            untold,
+            self.trail.next_untold(),
             self.condition.rest(mark),
             cooled,
             self.spared_until,
@@ -161,7 +111,7 @@ class Cell:
 
     def trim(self, mark: int) -> set[str]:
         """Drop what is final; return the series of which nothing is remembered any more."""
-        self._forget(mark)
+        self.trail.forget(mark)
         if self.launched_at is not None and self.launched_at + self.rule.cooldown_us < mark:
             self.launched_at = None
         if self.spared_until is not None and self.spared_until < mark:
@@ -170,7 +120,7 @@ class Cell:
 
     def idle(self, mark: int) -> bool:
         """Whether the cell can be forgotten: nothing open, nothing remembered."""
-        if self.held.phase is not Phase.INACTIVE or self.orders or self.trail:
+        if self.held.phase is not Phase.INACTIVE or self.orders or self.trail.entries:
             return False
         if self.launched_at is not None or self.spared_until is not None:
             return False
@@ -183,9 +133,9 @@ class Cell:
             self.condition.rebind(reader.rule.stale_after_us, lasting=reader.lasting)
         due = self._due()
         if due is not None and due < mark:
-            count = len(self.trail)
+            count = len(self.trail.entries)
             self._time_out(mark)
-            for entry in self.trail[count:]:
+            for entry in self.trail.entries[count:]:
                 entry.prompt = True
 
     def _run(self, limit: int) -> None:
@@ -219,7 +169,7 @@ class Cell:
         for sample in samples:
             self.condition.add(sample, firing=firing)
         self._decide(at, samples[-1])
-        for entry in self._early.pop(at, ()):
+        for entry in self.trail.early.pop(at, ()):
             self._reconcile(entry)
 
     def _refold(self, samples: list[Sample]) -> None:
@@ -235,28 +185,8 @@ class Cell:
             start = end
 
     def _restore(self, at: int) -> None:
-        """Set the hold back to just before `at`; moves told early wait in `_early`."""
-        count = next((i for i, one in enumerate(self.trail) if one.at >= at), len(self.trail))
-        for entry in self.trail[count:]:
-            if entry.told:
-                self._early.setdefault(entry.at, []).append(entry)
-        del self.trail[count:]
-        for entry in self.trail:
-            if entry.merged >= at:
-                entry.merged = -1
-        self.held = self.trail[-1].held if self.trail else self.base
-        self.settled = self.held
-
-    def _forget(self, mark: int) -> None:
-        """Let the base take in the moves that are final and told."""
-        count = 0
-        for entry in self.trail:
-            if entry.at >= mark or entry.merged >= mark or entry.waits():
-                break
-            self.base = entry.held
-            count += 1
-        if count:
-            del self.trail[:count]
+        """Set the hold back to just before `at`; moves told early wait in the trail."""
+        self.held = self.settled = self.trail.restore(at)
 
     def _decide(self, at: int, sample: Sample | None) -> None:
         """Move the hold by the condition at `at`; `sample`: the signal that decided."""
@@ -323,11 +253,11 @@ class Cell:
     ) -> None:
         self.held = after
         if told is None:
-            self.trail.append(Entry(at, after, None))
+            self.trail.entries.append(Entry(at, after, None))
             return
         entry = self._entry(at, after, told, sample.cause if sample else "")
         entry.prompt = sample is not None
-        self.trail.append(entry)
+        self.trail.entries.append(entry)
 
     def _entry(self, at: int, after: Held, told: tuple[State, Reason, str], cause: str) -> Entry:
         shown = self.condition.show()
@@ -349,34 +279,12 @@ class Cell:
 
     def _reconcile(self, early: Entry) -> None:
         """Let a move that was told early stand beside what the refold has found so far."""
-        told: Any = early.transition
-        again = self._open_untold(told.state)
-        if again is not None:
-            again.merged = early.at
-        if told.state is State.FIRING:
-            self._reopen(early, told.firing)
-        elif self.held.phase is Phase.INACTIVE:
-            after = Held(Phase.PENDING, early.at)
-            self.trail.append(msgspec.structs.replace(early, held=after))
-            self.held = after
-            self._fall(early.at, None)
+        self.trail.merge(early)
+        quiet = self.held.phase is Phase.INACTIVE
+        if early.held.phase is Phase.FIRING:
+            after = Held(Phase.FIRING, early.at, self.held.fell, early.held.firing)
         else:
-            self.trail.append(msgspec.structs.replace(early, held=self.held))
-
-    def _reopen(self, early: Entry, firing: str) -> None:
-        """Go on with the episode `firing`, which was told to begin at `early.at`."""
-        fell = self.held.fell
-        open_ = self.held.phase is not Phase.INACTIVE
-        after = Held(Phase.FIRING, early.at, fell, firing)
-        self.trail.append(msgspec.structs.replace(early, held=after))
-        self.held = after
-        if not open_:
+            after = Held(Phase.PENDING, early.at) if quiet else self.held
+        self.held = self.trail.keep(early, after)
+        if quiet:
             self._fall(early.at, None)
-
-    def _open_untold(self, state: State) -> Entry | None:
-        """Return the untold move that began what is open now, if it led to `state`."""
-        for entry in reversed(self.trail):
-            if entry.transition is not None and entry.merged < 0:
-                same = entry.transition.state is state and not entry.told
-                return entry if same else None
-        return None

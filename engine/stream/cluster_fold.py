@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from engine.model.firing import Launch, State, Transition
 from engine.model.instant import to_us
 from engine.model.signal import HEARTBEAT, Signal
-from engine.stream.cell import Cell, Entry, ended
+from engine.stream.cell import Cell
 from engine.stream.index import Index
 from engine.stream.members import Members
 from engine.stream.orders import Order, Standing, inhibited, launch, names_inhibitor
@@ -17,6 +17,7 @@ from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
 from engine.stream.sample import Sample
 from engine.stream.stream_time import StreamTime, StreamTimeState
+from engine.stream.trail import Entry, ended
 
 CellId = tuple[str, tuple[str, ...]]
 _CELL, _ORDER = 0, 1

@@ -9,7 +9,7 @@ from typing import Any
 from engine.model.firing import State, Step
 from engine.model.signal import Signal
 from engine.rules.rule import RuleSet
-from engine.stream.cell import Cell, ended
+from engine.stream.cell import Cell
 from engine.stream.cluster_fold import ClusterFold, Shared
 from engine.stream.index import Index
 from engine.stream.reader import Reader
@@ -26,6 +26,7 @@ from engine.stream.state import (
     restore_cell,
 )
 from engine.stream.stream_time import StreamTimeState
+from engine.stream.trail import ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from engine.model.errors import StoreError
-from engine.stream.cell import Cell, Entry
+from engine.stream.cell import Cell
 from engine.stream.hold import Held
 from engine.stream.members import Members, MembersState
 from engine.stream.orders import Order
 from engine.stream.reader import Reader
+from engine.stream.trail import Entry, Trail
 from engine.stream.window import WindowState
 
 VERSION: Final = 1
@@ -81,11 +82,11 @@ def dump_cell(cell: Cell) -> bytes:
     return dump(
         CellState(
             hash=cell.rule.hash,
-            base=cell.base,
+            base=cell.trail.base,
             held=cell.held,
             head=cell.head,
             settled=cell.settled,
-            trail=cell.trail,
+            trail=cell.trail.entries,
             opened=cell.opened,
             orders=cell.orders,
             launched_at=cell.launched_at,
@@ -105,8 +106,8 @@ def load_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ..
             cell.condition.load(state.members)
     elif state.window is not None:
         cell.condition.load(state.window)
-    cell.base, cell.held, cell.head = state.base, state.held, state.head
-    cell.settled, cell.trail = state.settled, state.trail
+    cell.held, cell.head, cell.settled = state.held, state.head, state.settled
+    cell.trail = Trail(state.base, state.trail)
     return cell
 
 
