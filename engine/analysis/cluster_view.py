@@ -177,8 +177,15 @@ class ClusterView:
     # -- owners -------------------------------------------------------------------------
 
     def controller(self, obj: Object) -> ObjectRef | None:
-        """Return the direct controller of `obj`, None for a bare object."""
-        owners = mappings(obj, "metadata", "ownerReferences")
+        """Return the direct controller of `obj`, None for a bare object.
+
+        A node is no controller: it is named by the mirror of a static pod, which is bare.
+        """
+        owners = [
+            owner
+            for owner in mappings(obj, "metadata", "ownerReferences")
+            if text(owner, "kind") != "Node"
+        ]
         chosen = [o for o in owners if flag(o, "controller")] or owners[:1]
         if not chosen or not (text(chosen[0], "kind") and text(chosen[0], "name")):
             return None

@@ -32,7 +32,8 @@ _SHAPES = (
     re.compile(r"https://hooks\.slack\.com/\S+"),
 )
 _BEARER = re.compile(
-    r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+|basic\s+(?=[\w+/]{8}))(?!\w+ \[redacted\])[\w+/=._~-]{4,}"
+    r"(?i)\b(authorization\s*[:=]\s*(?:\w+\s+)?|bearer\s+|basic\s+(?=[\w+/]{8}))"
+    r"(?!\w+ \[redacted\])[\w+/=._~-]{4,}"
 )
 _USERINFO = re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@]{0,100}):[^\s@]+@")
 _TOKEN = re.compile(r"[A-Za-z0-9_+-]{20,}={0,2}")

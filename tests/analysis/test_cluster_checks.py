@@ -318,7 +318,7 @@ def test_no_wrong_type_anywhere_makes_a_check_raise(word: str, data: st.DataObje
         try:
             for step in path[:-1]:
                 target = target[step]
-            target[path[-1]] = data.draw(JUNK)
+            target[path[-1]] = copy.deepcopy(data.draw(JUNK))
         except (KeyError, IndexError, TypeError):
             continue
     found(*objects)

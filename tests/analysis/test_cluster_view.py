@@ -43,6 +43,12 @@ def test_a_replica_set_that_was_not_read_still_leads_to_its_deployment() -> None
     assert str(view.workload(view.of("Pod")[0])) == "Deployment shop/web"
 
 
+def test_a_static_pod_is_bare_although_its_mirror_names_a_node() -> None:
+    node = an("Node", "n1")
+    pod = an("Pod", "etcd-n1", owner=node)
+    assert str(a_view(node, pod).workload(pod)) == "Pod shop/etcd-n1"
+
+
 def test_owners_in_a_circle_end() -> None:
     one, two = an("ReplicaSet", "a", "apps/v1"), an("ReplicaSet", "b", "apps/v1")
     one, two = (

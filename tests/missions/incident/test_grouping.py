@@ -4,6 +4,7 @@ import pytest
 
 from engine.model.report import Incident, Severity
 from tests.missions.incident.world import (
+    ALL,
     Raw,
     a_cluster,
     a_deployment,
@@ -113,6 +114,27 @@ def test_a_service_and_its_ingress_are_explained_by_the_pods_behind_them() -> No
     assert {f.check for f in report.findings} == {"service-endpoints", "pod-crash"}
     assert "Ingress shop/front" in incident.impact
     assert "1 of 1 pods" in incident.impact
+
+
+def test_whether_users_reach_it_is_not_claimed_where_it_was_not_read() -> None:
+    pod = a_pod("web-1", crashed(139))
+    assert "no Ingress" in the_incident(assessed(a_node(), pod)).impact
+    unread = assessed(a_node(), pod, read=ALL - {"services"})
+    assert "not known" in the_incident(unread).impact
+
+
+def test_pods_that_wait_for_the_room_of_a_lost_node_are_blamed_on_it() -> None:
+    waits = a_pod("web-2", phase="Pending", node="", ready=False)
+    told = "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)"
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    waits["status"]["conditions"] = [{**scheduled, "message": told}]
+    waits["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "64"}}
+    unrelated = assessed(a_node(), a_node("dead", "Unknown"), waits)
+    assert len(unrelated.incidents) == 2
+    taint = "{node.kubernetes.io/unreachable: }"
+    waits["status"]["conditions"][0]["message"] = told.replace("taint(s)", f"taint {taint}")
+    report = assessed(a_node(), a_node("dead", "Unknown"), waits)
+    assert the_incident(report).root.name == "dead"
 
 
 def test_a_missing_config_map_joins_all_workloads_that_need_it() -> None:

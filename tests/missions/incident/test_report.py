@@ -30,6 +30,7 @@ from tests.missions.incident.world import (
     causes,
     crashed,
     mission_on,
+    owned_by,
     running,
     shuffled,
 )
@@ -133,6 +134,62 @@ def test_the_summary_is_two_sentences_about_the_first_incident() -> None:
     summary = assessed(*a_sick_cluster()).summary
     assert summary.count(". ") == 1
     assert summary.endswith(".")
+
+
+def a_fresh_cluster() -> list[Raw]:
+    """What a new cluster holds: a control plane in static pods, DNS, a proxy on each node."""
+    system: dict[str, Any] = {"namespace": "kube-system"}
+    nodes = [a_node("cp"), a_node("w1")]
+    static = [
+        a_pod(f"{name}-cp", running(restarts=1), node="cp", meta=owned_by(nodes[0]), **system)
+        for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    ]
+    dns = a_deployment("coredns", replicas=2, ready=2, **system)
+    replicas = an(
+        "ReplicaSet", "coredns-5d8f", "apps/v1", spec={"replicas": 2}, meta=owned_by(dns), **system
+    )
+    resolvers = [
+        a_pod(f"coredns-5d8f-{n}", owner=replicas, meta={"labels": {"k8s-app": "dns"}}, **system)
+        for n in "ab"
+    ]
+    counts = {"desiredNumberScheduled": 2, "numberReady": 2}
+    proxy = an("DaemonSet", "kube-proxy", "apps/v1", status=counts, **system)
+    proxies = [a_pod(f"kube-proxy-{n}", owner=proxy, node=n, **system) for n in ("cp", "w1")]
+    names = a_service(
+        "kube-dns",
+        spec={
+            "selector": {"k8s-app": "dns"},
+            "ports": [{"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"}],
+        },
+        **system,
+    )
+    for pod in resolvers:
+        pod["spec"]["containers"][0]["ports"] = [{"containerPort": 53, "protocol": "UDP"}]
+    api = an("Service", "kubernetes", namespace="default", spec={"ports": [{"port": 443}]})
+    root = an("ConfigMap", "kube-root-ca.crt", data={"ca.crt": "x"})
+    told = an_event(static[1], "Pulled", "image already present", 30)
+    return [*nodes, *static, dns, replicas, *resolvers, proxy, *proxies, names, api, root, told]
+
+
+def test_a_fresh_cluster_with_its_system_pods_is_quiet() -> None:
+    report = assessed(*a_fresh_cluster())
+    assert (report.outcome, report.findings) == (Outcome.OK, [])
+    assert report.summary == "No incident was found. 28 of 28 checks gave an answer."
+
+
+def test_a_static_pod_that_crashes_is_named_itself() -> None:
+    objects = a_fresh_cluster()
+    objects[2] = a_pod("etcd-cp", crashed(1), node="cp", meta=owned_by(objects[0]))
+    assert [i.root.kind for i in assessed(*objects).incidents] == ["Pod"]
+
+
+def test_a_namespace_leads_to_the_node_that_all_its_pods_are_on() -> None:
+    lost = [a_pod(f"a-{n:03}", node="dead", ready=False) for n in range(60)]
+    lost += [a_pod("z", node="dead", ready=False, namespace="quiet")]
+    report = assessed(
+        a_node("dead", "Unknown"), a_pod("x", crashed(1)), *lost, params={"namespace": "quiet"}
+    )
+    assert report.incidents[0].root.name == "dead"
 
 
 def folder(*objects: Raw) -> Report:

@@ -36,13 +36,13 @@ class Diagnosed:
     incident: Incident
     findings: tuple[Finding, ...]
     changes: tuple[ProposedChange, ...]
-    user_facing: bool
+    impact: Impact
 
     @property
     def places(self) -> list[ObjectRef]:
         """The objects by which a person may ask for it."""
         own = [finding.object for finding in self.findings]
-        return [self.incident.root, *own, *self.incident.objects]
+        return [self.incident.root, *own, *self.impact.objects]
 
 
 def diagnose(
@@ -134,7 +134,7 @@ def _diagnosed(view: ClusterView, case: Case, struck: Impact) -> Diagnosed:
         hypotheses=[one.hypothesis for one in ranked],
     )
     proposed = tuple(options(view, ranked))
-    return Diagnosed(incident, tuple(findings), proposed, struck.user_facing)
+    return Diagnosed(incident, tuple(findings), proposed, struck)
 
 
 def _cited(case: Case, ranked: Sequence[Ranked]) -> list[Finding]:
@@ -161,4 +161,4 @@ def _with(finding: Finding, more: Mapping[str, Evidence]) -> Finding:
 
 def _order(one: Diagnosed) -> tuple[int, bool, int, str]:
     incident = one.incident
-    return incident.severity.rank, not one.user_facing, -incident.object_count, incident.id
+    return incident.severity.rank, not one.impact.user_facing, -incident.object_count, incident.id

@@ -27,6 +27,8 @@ class Doors:
     """By which Services and Ingresses users reach the workloads of one cluster."""
 
     def __init__(self, view: ClusterView) -> None:
+        unread = ("services", "ingresses.networking.k8s.io")
+        self.why_unknown = next(filter(None, map(view.why_unread, unread)), "")
         self._of_workload: dict[tuple[str, str, str], list[str]] = defaultdict(list)
         self._of_service: dict[tuple[str, str], list[str]] = defaultdict(list)
         for service in view.of("Service"):
@@ -67,6 +69,8 @@ def impact(view: ClusterView, doors: Doors, blamed: Sequence[Blamed]) -> Impact:
     if entrances:
         more = f" and {len(entrances) - _DOORS} more" if len(entrances) > _DOORS else ""
         parts.append(f"users reach it by {', '.join(entrances[:_DOORS])}{more}")
+    elif doors.why_unknown:
+        parts.append("whether users reach it is not known")
     else:
         parts.append("no Ingress or outward Service leads to it")
     return Impact("; ".join(parts), tuple(pods or struck), bool(entrances))

@@ -92,7 +92,7 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
         findings=findings,
         coverage=coverage,
         changes=list({change.id: change for one in incidents for change in one.changes}.values()),
-        next=_next(incidents),
+        next=_next(incidents, params),
     )
     return _inert(report)
 
@@ -134,12 +134,13 @@ def _outcome(
     return Outcome.OK if coverage.answered == coverage.possible else Outcome.PARTIAL
 
 
-def _next(incidents: Sequence[Diagnosed]) -> list[NextMission]:
+def _next(incidents: Sequence[Diagnosed], params: IncidentParams) -> list[NextMission]:
     grave = [one for one in incidents if one.incident.severity.rank <= Severity.HIGH.rank]
     if not grave:
         return []
     root = grave[0].incident.root
-    params = {
+    prefilled = {
+        "symptom": params.symptom,
         "cluster": root.cluster,
         "namespace": root.namespace,
         "kind": root.kind,
@@ -147,4 +148,4 @@ def _next(incidents: Sequence[Diagnosed]) -> list[NextMission]:
         "incidents": [one.incident.id for one in grave[:20]],
     }
     reason = "write down what happened once it is resolved, while the evidence is fresh"
-    return [NextMission(kind="post-mortem", reason=reason, params=params)]
+    return [NextMission(kind="post-mortem", reason=reason, params=prefilled)]
