@@ -3,6 +3,9 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help demo test testbeds check bench lock has-python environment environment-runtime
 
+# Tests that run beside one another; most of them wait for servers.
+WORKERS ?= 3
+
 # The first Python that runs and is supported; say `make PYTHON=/path/to/python3.12` for another.
 ifndef PYTHON
 PYTHON := $(shell for python in python3 python3.12 python3.11; do \
@@ -17,7 +20,7 @@ demo: environment-runtime ## see the whole path at work on a recorded cluster; n
 	@.venv/bin/dogwatch demo
 
 test: environment testbeds ## run all tests; ARGS="-k name" for some of them
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 testbeds: environment ## build the servers that tests start, once, into a cache outside the tree
 	@if command -v go >/dev/null 2>&1; then .venv/bin/python -m tests.testbeds build; \

@@ -32,6 +32,8 @@ RELOAD_OK = _gauge("config_last_reload_successful", "1 when the last rule files 
 FIRINGS = _counter("firings", "Episodes opened.", "rule")
 FIRINGS_ACTIVE = _gauge("firings_active", "Episodes open now.")
 SUPPRESSED = _counter("firings_suppressed", "Firings held back.", "reason")
+SIGNAL_TO_FIRING = _seconds("signal_to_firing_seconds", "From what decided to its firing stored.")
+SIGNAL_TO_MISSION = _seconds("signal_to_mission_seconds", "From a firing's start to its mission's.")
 MISSIONS_STARTED = _counter("missions_started", "Missions begun.", "kind")
 MISSIONS_FINISHED = _counter("missions_finished", "Missions ended.", "kind", "outcome")
 MISSION_SECONDS = _seconds("mission_duration_seconds", "Wall time of a mission.", "kind")
@@ -42,6 +44,7 @@ STALENESS = _gauge("watch_staleness_seconds", "Since a cluster was last seen fre
 RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
+HEARTBEAT = _gauge("heartbeat_timestamp_seconds", "When the event loop turned last.")
 BUS_LAG = _gauge("consumer_lag_records", "Records on the bus not folded yet.")
 BUILD = _gauge("build_info", "1, labelled with the version.", "version")
 

@@ -119,6 +119,13 @@ def chromium() -> Path:
     return Path(found)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep all tests of the control plane in one worker: it is started once, and is heavy."""
+    for item in items:
+        if "kube_factory" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("kube"))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was missing, how many tests did not run for it, and where logs were kept."""
     stats = terminalreporter.stats

@@ -51,7 +51,9 @@ def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def _demo() -> str:
     """Return the demo's output without the report, whose times are those of the run."""
-    shown = run("demo").stdout
+    done = run("demo")
+    assert done.returncode == 0, done.stderr
+    shown = done.stdout
     before, _, rest = shown.partition("\n4. Report")
     _, _, after = rest.partition("\n5. Deliveries")
     return f"```\n{before.strip()}\n\n5. Deliveries{after.rstrip()}\n```"

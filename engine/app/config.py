@@ -79,12 +79,16 @@ class StreamConfig(Config):
 
 
 class MissionsConfig(Config):
-    """How missions run: `workers` at once, `collect_s` for one cluster, `run_s` for thinking."""
+    """How missions run: `workers` at once, `collect_s` for one cluster, `run_s` for thinking.
+
+    `keep_snapshots` missions keep their evidence; what ended is forgotten after `retain_s`.
+    """
 
     workers: PositiveInt = 2
     collect_s: PositiveFloat = 60.0
     run_s: PositiveFloat = 120.0
     keep_snapshots: PositiveInt = 200
+    retain_s: PositiveFloat = 90 * 86400.0
 
 
 class AppConfig(Config):

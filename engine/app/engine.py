@@ -1,7 +1,7 @@
 """Everything that one process runs, wired together."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,8 @@ from engine.app.lock import hold
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
-from engine.missions.notices import Route
+from engine.missions.notices import tell_result
+from engine.missions.run import failed
 from engine.model.delivery import Delivery
 from engine.model.errors import StoreError
 from engine.model.ports import Clock, Cluster
@@ -62,23 +63,16 @@ class Engine:
             self.bus = EmbeddedBus(self._folder / "signals.db", clock=clock)
             self._open.push_async_callback(self.bus.aclose)
             self.couriers = {name: self._courier(name) for name in settings.sinks}
-            routes = tuple(
-                Route(
-                    tuple(one.sinks),
-                    {name: tuple(globs) for name, globs in one.match.items()},
-                    tuple(one.on),
-                )
-                for one in settings.routes
-            )
             recovered = await asyncio.to_thread(self.store.recover, clock.now())
             if recovered.queued or recovered.parked:
                 LOG.warning("recovered", queued=recovered.queued, parked=recovered.parked)
             await self._check_log()
-            self.fold = Fold(self.store, self.bus, rules, settings.stream, routes)
+            self.fold = Fold(self.store, self.bus, rules, settings, clock)
             self._open.push_async_callback(self.fold.close)
+            self._tell_of_parked(recovered.parked)
             shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
             self.workers = Workers(self.store, self._clusters, shelf, settings.missions, clock)
-            self.workers.rule, self.workers.routes = self.fold.rule, routes
+            self.workers.rule, self.workers.routes = self.fold.rule, self.fold.routes
             self.workers.told = self._call_couriers
             self.fold.committed = self._committed
         except BaseException:
@@ -120,6 +114,15 @@ class Engine:
         courier = Courier(name, sink, self.store, self.clock)
         courier.gave_up = self._gave_up
         return courier
+
+    def _tell_of_parked(self, parked: Sequence[str]) -> None:
+        """Tell those who wait for a result of the missions that crashed too often."""
+        for mission in parked:
+            row = self.store.mission(mission)
+            if row is not None:
+                report = failed(row, row.reason, self.clock.now())
+                rule = self.fold.rule(row.rule)
+                self.store.enqueue(tell_result(rule, report, row.firing, row.key, self.fold.routes))
 
     def _committed(self, done: Committed) -> None:
         if done.new_missions:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from engine import meters
-from engine.app.config import StreamConfig
+from engine.app.config import AppConfig
 from engine.bus.codec import decode, encode
 from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import Route, Told, tell_transition
 from engine.model.delivery import Delivery
 from engine.model.errors import Fenced, StoreError
 from engine.model.firing import Launch, State, Step, Transition
-from engine.model.instant import to_us
-from engine.model.signal import Signal
+from engine.model.instant import MICROS, to_us
+from engine.model.ports import Clock
+from engine.model.signal import HEARTBEAT, SIGNAL_TYPES, Signal
 from engine.rules.rule import Rule, RuleSet
 from engine.store.checkpoint import Commit, Committed
 from engine.store.quarantine import Quarantined
@@ -27,6 +28,8 @@ LOG = structlog.get_logger()
 PARTITION = 0
 OPEN_LIMIT = 100_000
 RETRY_S = 1.0
+_TYPES = frozenset({*SIGNAL_TYPES, HEARTBEAT})
+"""Types counted by their name; a sender's own ones share a label, so that labels stay few."""
 
 
 @dataclass
@@ -59,18 +62,19 @@ class Fold:
         store: Store,
         bus: EmbeddedBus,
         rules: RuleSet,
-        settings: StreamConfig,
-        routes: Sequence[Route],
+        settings: AppConfig,
+        clock: Clock,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._bus = bus
-        self._settings = settings
-        self._routes = routes
+        self._settings = settings.stream
+        self.routes = routes_of(settings)
         self._lock = asyncio.Lock()
         self._epoch = store.claim(PARTITION)
         start = store.load(PARTITION)
         self._evaluator = Evaluator(
-            rules, start.state, lateness_us=round(settings.lateness_s * 1_000_000)
+            rules, start.state, lateness_us=round(settings.stream.lateness_s * MICROS)
         )
         self._rules = rules
         self._by_name = {rule.name: rule for rule in rules.rules}
@@ -79,6 +83,7 @@ class Fold:
         held = store.firings(states=[State.FIRING], limit=OPEN_LIMIT)
         self._opened = {row.id: to_us(row.opened) for row in held}
         meters.FIRINGS_ACTIVE.set(len(held))
+        self._unwritten: Commit | None = None
         self.committed: Callable[[Committed], None] = lambda _: None
         self.problem = ""
 
@@ -118,11 +123,30 @@ class Fold:
         meters.RULES_LOADED.set(len(rules.rules))
 
     async def close(self) -> None:
-        """Commit what is pending."""
+        """Commit what is pending, or leave it to the next start, which folds the log again."""
         async with self._lock:
-            await self._commit()
+            if commit := self._next():
+                try:
+                    await self._write(commit)
+                except StoreError as error:
+                    LOG.warning("store refuses", error=str(error))
 
     async def _read(self) -> None:
+        """Fold what is on the bus and what comes, however often it cannot be read."""
+        while True:
+            try:
+                await self._follow()
+            except Fenced:
+                raise
+            except StoreError as error:
+                self._refused(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _follow(self) -> None:
+        await self._bus.end()
+        self.problem = ""
         async for offset, record in self._bus.read(self._pending.next_offset):
             async with self._lock:
                 self._fold(offset, record)
@@ -147,7 +171,7 @@ class Fold:
         signals = decoded.signals
         self._pending.signals += len(signals)
         for kind, count in Counter(signal.type for signal in signals).items():
-            meters.SIGNALS.labels(kind).inc(count)
+            meters.SIGNALS.labels(kind if kind in _TYPES else "other").inc(count)
         self._take(self._evaluator.step(signals), self._by_name, signals)
 
     def _take(self, step: Step, rules: Mapping[str, Rule], signals: Sequence[Signal]) -> None:
@@ -164,7 +188,7 @@ class Fold:
             if rule is not None:
                 pending.labels[rule.name] = rule.labels
                 told = Told(found, self._since(found), causes.get(found.cause))
-                pending.deliveries.extend(tell_transition(rule, told, self._routes))
+                pending.deliveries.extend(tell_transition(rule, told, self.routes))
 
     def _since(self, found: Transition) -> int | None:
         """Return when the episode of `found` began to fire; forget it when it ends."""
@@ -176,6 +200,38 @@ class Fold:
 
     async def _commit(self) -> None:
         """Write what is pending in one transaction, however long the store refuses."""
+        while commit := self._next():
+            try:
+                await self._write(commit)
+            except Fenced:
+                raise
+            except StoreError as error:
+                self._refused(error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.problem = ""
+                return
+
+    async def _write(self, commit: Commit) -> None:
+        with meters.STORE_SECONDS.time():
+            done = await asyncio.to_thread(self._store.commit, PARTITION, self._epoch, commit)
+        self._unwritten = None
+        self._committed_offset = commit.next_offset
+        self._pending = Pending(commit.next_offset)
+        now = to_us(self._clock.now())
+        for found in commit.transitions:
+            if found.state is State.FIRING:
+                meters.SIGNAL_TO_FIRING.observe(max(0, now - found.at) / MICROS)
+        self.committed(done)
+
+    def _next(self) -> Commit | None:
+        """Return the commit to write now, None where nothing is pending.
+
+        The evaluator tells its changes once: a commit that was refused, or whose writing was
+        cut off, stays the next one.
+        """
+        if self._unwritten is not None:
+            return self._unwritten
         pending = self._pending
         commit = Commit(
             next_offset=pending.next_offset,
@@ -189,25 +245,26 @@ class Fold:
             labels=pending.labels,
         )
         if not commit.state and not pending.urgent() and not pending.signals:
-            return
-        done: Committed | None = None
-        while done is None:
-            try:
-                with meters.STORE_SECONDS.time():
-                    done = await asyncio.to_thread(
-                        self._store.commit, PARTITION, self._epoch, commit
-                    )
-            except Fenced:
-                raise
-            except StoreError as error:
-                if not self.problem:
-                    LOG.warning("store refuses", error=str(error))
-                self.problem = str(error)
-                await asyncio.sleep(RETRY_S)
-        self.problem = ""
-        self._committed_offset = pending.next_offset
-        self._pending = Pending(pending.next_offset)
-        self.committed(done)
+            return None
+        self._unwritten = commit
+        return commit
+
+    def _refused(self, error: StoreError) -> None:
+        if not self.problem:
+            LOG.warning("store refuses", error=str(error))
+        self.problem = str(error)
+
+
+def routes_of(settings: AppConfig) -> tuple[Route, ...]:
+    """Return the routes of the configuration as the notices take them."""
+    return tuple(
+        Route(
+            tuple(one.sinks),
+            {name: tuple(globs) for name, globs in one.match.items()},
+            tuple(one.on),
+        )
+        for one in settings.routes
+    )
 
 
 def _count(found: Transition) -> None:

@@ -30,18 +30,13 @@ OUTSIDE = -1
 
 @dataclass
 class Watching:
-    """Keeps one cluster's signals flowing onto the bus.
-
-    `problem` says why nothing flows, empty while all is well; a batch is kept until the bus
-    takes it.
-    """
+    """Keeps one cluster's signals flowing onto the bus; a batch is kept until that takes it."""
 
     config: ClusterConfig
     reader: Reader
     bus: EmbeddedBus
     clock: Clock
     status: WatchStatus = field(default_factory=WatchStatus)
-    problem: str = ""
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -52,16 +47,16 @@ class Watching:
                 await self._append(signals)
 
     async def _append(self, signals: list[Signal]) -> None:
+        told = False
         while True:
             try:
                 await self.bus.append(signals)
             except StoreError as error:
-                if not self.problem:
+                if not told:
                     LOG.warning("bus refuses", cluster=self.config.name, error=str(error))
-                self.problem = str(error)
+                told = True
                 await asyncio.sleep(RETRY_S)
             else:
-                self.problem = ""
                 return
 
     def measure(self) -> None:

@@ -17,15 +17,17 @@ def read_rule_files(paths: Iterable[Path | str]) -> dict[str, bytes]:
     Hidden files and folders are passed over (so a mounted ConfigMap is read once).
 
     Raises:
-        DogwatchError: a path is not there or cannot be read.
+        DogwatchError: a path is not there, cannot be read, or is a folder without any.
     """
     texts: dict[str, bytes] = {}
     for path in map(Path, paths):
         try:
-            for file in [path] if path.is_file() else sorted(_below(path)):
-                texts[str(file)] = file.read_bytes()
+            files = [path] if path.is_file() else sorted(_below(path))
+            texts.update((str(file), file.read_bytes()) for file in files)
         except OSError as error:
             raise DogwatchError(f"rules {path}: {error.strerror or error}") from error
+        if not files:
+            raise DogwatchError(f"rules {path}: no rule file in it ({', '.join(ENDINGS)})")
     return texts
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from engine.app.ingesting import Watching, accept
 from engine.app.reaching import reach
 from engine.app.reloading import RuleFiles, Texts
 from engine.app.web_server import Server
-from engine.model.errors import ConfigError
+from engine.model.errors import ConfigError, StoreError
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.web.app import Accepted, Health, Ports, build
@@ -30,7 +31,7 @@ from engine.web.app import Accepted, Health, Ports, build
 LOG = structlog.get_logger()
 ALIVE_S = 10.0
 TICK_S = 1.0
-TRIM_S = 60.0
+FORGET_S = 60.0
 
 
 def serve(path: str) -> None:
@@ -66,6 +67,7 @@ class _Process:
             self._rule_files = RuleFiles(
                 [Path(path) for path in settings.rules], set(settings.sinks), self._swap
             )
+            loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
             engine = Engine(settings, self._rule_files.first, readers, self._clock)
             self._engine = await stack.enter_async_context(engine)
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
@@ -83,7 +85,7 @@ class _Process:
                 self._engine.run(),
                 self._rule_files.run(),
                 self._turn(),
-                self._trim(),
+                self._forget(),
                 web.serve(sockets=[self._listener]),
                 *(watching.run() for watching in self._watchings),
             ]
@@ -121,13 +123,13 @@ class _Process:
         return await accept(batch, self._engine.bus, self._engine.store, self._clock)
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
-        await self._engine.fold.swap(rules)
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)
+        await self._engine.fold.swap(rules)
 
     def _checks(self) -> list[Health]:
         return [
             Health("store", self._engine.fold.problem),
-            Health("bus", next((w.problem for w in self._watchings if w.problem), "")),
+            Health("bus", self._engine.bus.problem),
         ]
 
     def _token(self) -> str | None:
@@ -147,19 +149,28 @@ class _Process:
             due = time.monotonic() + TICK_S
             await asyncio.sleep(TICK_S)
             self._turned = time.monotonic()
+            meters.HEARTBEAT.set(self._clock.now().timestamp())
             meters.LAG.set(self._turned - due)
-            end = await self._engine.bus.end()
-            meters.BUS_LAG.set(max(0, end - self._engine.fold.next_offset))
+            with contextlib.suppress(StoreError):  # the bus itself says why, see `_checks`
+                await self._engine.bus.check()
+                end = await self._engine.bus.end()
+                meters.BUS_LAG.set(max(0, end - self._engine.fold.next_offset))
 
-    async def _trim(self) -> None:
-        stream = self._settings.stream
+    async def _forget(self) -> None:
+        """Let go of old records of the bus and old rows of the store, some each minute."""
+        stream, missions = self._settings.stream, self._settings.missions
         while True:
-            await asyncio.sleep(TRIM_S)
-            await self._engine.bus.trim(
-                self._engine.fold.committed_offset,
-                keep_s=stream.retain_s,
-                keep_bytes=stream.retain_bytes,
-            )
+            await asyncio.sleep(FORGET_S)
+            try:
+                await self._engine.bus.trim(
+                    self._engine.fold.committed_offset,
+                    keep_s=stream.retain_s,
+                    keep_bytes=stream.retain_bytes,
+                )
+                old = self._clock.now() - timedelta(seconds=missions.retain_s)
+                await asyncio.to_thread(self._engine.store.prune, old)
+            except StoreError as error:
+                LOG.warning("store refuses", of="retention", error=str(error))
 
 
 @contextlib.contextmanager

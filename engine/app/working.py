@@ -80,6 +80,10 @@ class Workers:
 
     async def _run(self, row: MissionRow) -> None:
         meters.MISSIONS_STARTED.labels(row.kind).inc()
+        firing = await asyncio.to_thread(self._store.firing, row.firing) if row.firing else None
+        if firing is not None:
+            waited = self._clock.now() - firing.opened
+            meters.SIGNAL_TO_MISSION.observe(max(0.0, waited.total_seconds()))
         LOG.info("mission starts", mission=row.id, kind=row.kind, firing=row.firing)
         order = Order(
             id=row.id,

@@ -12,6 +12,7 @@ from engine.missions.collect import collect
 from engine.missions.registry import MissionKind, kinds
 from engine.model.errors import DogwatchError, SnapshotError, nearest
 from engine.model.instant import from_us, parse_rfc3339, rfc3339, to_us
+from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.model.report import Coverage, Outcome, Report, Unknown
 from engine.model.snapshot import ClusterSnapshot, Snapshot
@@ -79,9 +80,9 @@ async def run(order: Order, means: Means) -> Report:
             asyncio.to_thread(kind.run, snapshot, params, now), means.run_s
         )
     except TimeoutError:
-        return _failed(order, started, means, f"no result within {means.run_s:g} s")
+        return failed(order, f"no result within {means.run_s:g} s", means.clock.now())
     except DogwatchError as error:
-        return _failed(order, started, means, str(error))
+        return failed(order, str(error), means.clock.now())
     return found.model_copy(
         update={
             **_identity(order),
@@ -139,17 +140,18 @@ async def _collected(
     return snapshot, now
 
 
-def _identity(order: Order) -> dict[str, str]:
+def _identity(order: Order | MissionRow) -> dict[str, str]:
     return {"run_id": order.id, "rule": order.rule, "cause": order.firing}
 
 
-def _failed(order: Order, started: datetime, means: Means, why: str) -> Report:
+def failed(order: Order | MissionRow, why: str, now: datetime) -> Report:
+    """Return the report of a mission that came to nothing: it says why, and claims nothing."""
     return Report(
         kind=order.kind,
         **_identity(order),
         clusters=dict.fromkeys(order.clusters, ""),
-        started=started,
-        finished=means.clock.now(),
+        started=now,
+        finished=now,
         outcome=Outcome.FAILED,
         summary=f"The mission failed: {why}.",
         coverage=Coverage(answered=0, possible=1, unknowns=[Unknown(what=order.kind, reason=why)]),
