@@ -2,24 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from engine.model.firing import Launch, State, Transition
 from engine.model.instant import to_us
 from engine.model.signal import HEARTBEAT, Signal
 from engine.stream.cell import Cell
+from engine.stream.dispatch import CellId, Dispatch, Found
 from engine.stream.index import Index
 from engine.stream.members import Members
-from engine.stream.orders import Order, Standing, inhibited, launch, names_inhibitor
 from engine.stream.reader import Reader, Sight
 from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
 from engine.stream.sample import Sample
 from engine.stream.stream_time import StreamTime, StreamTimeState
-from engine.stream.trail import Entry, ended
 
-CellId = tuple[str, tuple[str, ...]]
 _CELL, _ORDER = 0, 1
 
 
@@ -28,11 +25,9 @@ class Shared:
     """What the folds of all clusters share: rules, counters, and what was found."""
 
     lateness_us: int
-    counters: Counter[str]
+    found: Found = field(default_factory=Found)
     readers: Mapping[str, Reader] = field(default_factory=dict)
     index: Index = field(default_factory=lambda: Index(()))
-    transitions: list[Transition] = field(default_factory=list)
-    launches: list[Launch] = field(default_factory=list)
 
 
 class ClusterFold:
@@ -49,8 +44,7 @@ class ClusterFold:
         self._shared = shared
         self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
         self._holders: dict[str, dict[CellId, Cell]] = {}
-        self._standing: dict[str, dict[CellId, Standing]] = {}
-        self._blocked: set[CellId] = set()
+        self._dispatch = Dispatch(name, shared.found, self._due, self.touched)
         self._sizes: Counter[str] = Counter()
 
     def fold(self, signal: Signal) -> None:
@@ -60,10 +54,10 @@ class ClusterFold:
             self._pass_time(signal.source, at, beat=True)
             return
         if self.recent.knows(signal.id):
-            self._shared.counters["duplicate"] += 1
+            self._shared.found.counters["duplicate"] += 1
             return
         if self.time.mark is not None and at < self.time.mark:
-            self._shared.counters["late"] += 1
+            self._shared.found.counters["late"] += 1
             return
         self._pass_time(signal.source, at, beat=False)
         sight = Sight(signal, at)
@@ -89,14 +83,7 @@ class ClusterFold:
         if not cell.reader.windowed or cell.reader.tracks:
             for series in cell.condition.series():
                 self._holders.setdefault(series, {})[where] = cell
-        opened = cell.opened
-        if opened is not None and opened.transition is not None:
-            self._stand(where, cell, opened)
-        for order in cell.orders:
-            if order.blocked:
-                self._blocked.add(where)
-            else:
-                heappush(self._timers, (order.due, _ORDER, *where))
+        self._dispatch.take_in(where, cell)
         self._schedule(where, cell)
 
     def swap(self) -> None:
@@ -109,7 +96,10 @@ class ClusterFold:
                 self._end(where, cell, Reason.RULE_CHANGED)
                 self.renew(reader, cell.key, cell)
             else:
+                edited = reader.rule.inhibited_by != cell.rule.inhibited_by
                 cell.rebind(reader, self._mark())
+                if edited:
+                    self._dispatch.release(where, cell, self._mark())
                 self._after(where, cell, self._mark())
 
     def renew(self, reader: Reader, key: tuple[str, ...], old: Cell) -> None:
@@ -227,13 +217,18 @@ class ClusterFold:
         return where, cell
 
     def _put(self, where: CellId, cell: Cell, sample: Sample) -> None:
-        cell.fold(sample, self._mark())
-        self._after(where, cell, self._mark())
+        mark = self._mark()
+        cell.fold(sample, mark)
+        self._after(where, cell, mark)
+        if cell.orders and not cell.rule.settle_us:
+            due = max((one.due for one in cell.orders if not one.blocked), default=0)
+            if due >= mark:
+                self._settle(where, cell, due)
 
     def _after(self, where: CellId, cell: Cell, limit: int) -> None:
         """Tell what may be told of before `limit`, let go of what is final, set the timer."""
         for entry in cell.tell(limit):
-            self._tell(where, cell, entry)
+            self._dispatch.tell(where, cell, entry)
         mark = self._mark()
         for series in cell.trim(mark):
             self._let_go(series, where)
@@ -252,7 +247,6 @@ class ClusterFold:
     def _drop(self, where: CellId, cell: Cell) -> None:
         if self.cells.pop(where, None) is not None:
             self._sizes[where[0]] -= not cell.storm
-        self._blocked.discard(where)
         for series in cell.condition.series():
             self._let_go(series, where)
 
@@ -263,107 +257,17 @@ class ClusterFold:
             if not holders:
                 del self._holders[series]
 
-    def _tell(self, where: CellId, cell: Cell, entry: Entry) -> None:
-        told = entry.transition
-        if told is None:
-            return
-        self._shared.transitions.append(told)
-        if told.state is State.FIRING:
-            self._stand(where, cell, entry)
-            self._order(where, cell, entry)
-        elif told.state is State.RESOLVED:
-            self._fall(where, cell, told)
-
-    def _stand(self, where: CellId, cell: Cell, entry: Entry) -> None:
-        told = entry.transition
-        if told is not None and told.state is State.FIRING:
-            standing = Standing(cell.rule, self.name, told.key, told.at, entry.nodes)
-            self._standing.setdefault(where[0], {})[where] = standing
-
-    def _fall(self, where: CellId, cell: Cell, told: Transition) -> None:
-        """A firing ended: what it held back settles anew, what was held back of it is dropped."""
-        self._standing.get(where[0], {}).pop(where, None)
-        kept = [one for one in cell.orders if not (one.blocked and one.told.firing == told.firing)]
-        if len(kept) < len(cell.orders):
-            cell.orders = kept
-            self._blocked.discard(where)
-        for other in sorted(self._blocked):
-            held_back = self.cells[other]
-            if not names_inhibitor(held_back.rule, where[0]):
-                continue
-            self._blocked.discard(other)
-            self.touched.add(other)
-            for order in held_back.orders:
-                if order.blocked:
-                    order.blocked = False
-                    order.due = told.at + held_back.rule.settle_us
-                    heappush(self._timers, (order.due, _ORDER, *other))
-
-    def _order(self, where: CellId, cell: Cell, entry: Entry) -> None:
-        rule, told = cell.rule, entry.transition
-        if told is None or (rule.mission is None and not rule.inhibited_by):
-            return
-        order = Order(told, entry.nodes, told.at + rule.settle_us)
-        cell.orders.append(order)
-        if rule.settle_us or told.at < self._mark():
-            heappush(self._timers, (order.due, _ORDER, *where))
-        else:
-            self._settle(where, cell, told.at)
+    def _due(self, at: int, where: CellId) -> None:
+        heappush(self._timers, (at, _ORDER, *where))
 
     def _settle(self, where: CellId, cell: Cell, at: int) -> None:
-        """Decide on the missions of `cell` that are due by `at`."""
-        due = [order for order in cell.orders if not order.blocked and order.due <= at]
-        for order in due:
-            held = Standing(cell.rule, self.name, order.told.key, order.told.at, order.nodes)
-            standing = {name: found.values() for name, found in self._standing.items()}
-            opened = cell.opened
-            if inhibited(held, standing, at):
-                self._suppress(cell, order, at, Reason.INHIBITED)
-                order.blocked = opened is not None and opened.held.firing == order.told.firing
-            else:
-                self._launch(cell, order, at)
-            if order.blocked:
-                self._blocked.add(where)
-            else:
-                cell.orders.remove(order)
-        if due:
-            self._after(where, cell, min(at + 1, self._mark()))
-
-    def _launch(self, cell: Cell, order: Order, at: int) -> None:
-        rule, since = cell.rule, cell.launched_at
-        if rule.mission is None:
-            return
-        if since is not None and at - since < rule.cooldown_us:
-            self._suppress(cell, order, at, Reason.COOLDOWN)
-            return
-        spared = cell.spared_until is not None and order.told.at <= cell.spared_until
-        if spared and not order.carried:
-            cell.spared_until = None
-            self._suppress(cell, order, at, Reason.RULE_CHANGED)
-            return
-        found, faults = launch(rule, self.name, order, at)
-        self._shared.launches.append(found)
-        for _ in range(faults):
-            cell.reader.count("bad_params")
-        cell.launched_at = at if rule.cooldown_us else None
-
-    def _suppress(self, cell: Cell, order: Order, at: int, reason: Reason) -> None:
-        """Tell that a mission was held back, and why."""
-        told = order.told
-        self._shared.transitions.append(
-            replace(told, at=at, state=State.SUPPRESSED, reason=reason.value, cause="")
-        )
-        name = f'suppressed{{rule="{cell.rule.name}",reason="{reason}"}}'
-        self._shared.counters[name] += 1
+        self._dispatch.settle(where, cell, at)
+        self._after(where, cell, min(at + 1, self._mark()))
 
     def _end(self, where: CellId, cell: Cell, reason: Reason) -> None:
         self._drop(where, cell)
         self.touched.add(where)
-        if cell.opened is not None:
-            told = ended(cell.opened, self._mark(), reason)
-            self._shared.transitions.append(told)
-            if told.state is State.RESOLVED:
-                self._fall(where, cell, told)
+        self._dispatch.end(where, cell, self._mark(), reason)
 
     def open_cells(self) -> Iterator[Cell]:
         """Yield the cells that were told as pending or firing, in order of rule and key."""

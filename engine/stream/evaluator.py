@@ -1,12 +1,11 @@
 """The evaluator: a pure, deterministic fold of the log. All time comes from the signals."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from engine.model.firing import State, Step
+from engine.model.firing import Launch, State, Step, Transition
 from engine.model.signal import Signal
 from engine.rules.rule import RuleSet
 from engine.stream.cell import Cell
@@ -75,8 +74,8 @@ class Evaluator:
         Raises:
             StoreError: the state is damaged or of another version.
         """
-        self._counters: Counter[str] = Counter()
-        self._shared = Shared(lateness_us, self._counters)
+        self._shared = Shared(lateness_us)
+        self._counters = self._shared.found.counters
         self._folds: dict[str, ClusterFold] = {}
         self._gone: set[str] = set()
         self._set_rules(rules)
@@ -165,17 +164,13 @@ class Evaluator:
         self._shared.index = Index(readers.values())
 
     def _found(self) -> Step:
-        shared = self._shared
-        if not shared.transitions and not shared.launches:
+        found = self._shared.found
+        if not found.transitions and not found.launches:
             return _NOTHING
-        transitions = sorted(
-            shared.transitions, key=lambda one: (one.at, one.rule, sorted(one.key.items()))
-        )
-        launches = sorted(
-            shared.launches, key=lambda one: (one.at, one.rule, sorted(one.key.items()))
-        )
-        shared.transitions.clear()
-        shared.launches.clear()
+        transitions = sorted(found.transitions, key=_place)
+        launches = sorted(found.launches, key=_place)
+        found.transitions.clear()
+        found.launches.clear()
         return Step(tuple(transitions), tuple(launches))
 
     def _load(self, state: Mapping[str, bytes]) -> None:
@@ -201,11 +196,15 @@ class Evaluator:
             if state.opened is not None:
                 reason = Reason.RULE_CHANGED if reader else Reason.RULE_REMOVED
                 at = fold.time.mark or 0
-                self._shared.transitions.append(ended(state.opened, at, reason))
+                self._shared.found.transitions.append(ended(state.opened, at, reason))
             self._gone.add(name_of("cell", rule, cluster, key))
             if reader is not None:
                 fold.renew(reader, place, restore_cell(state, reader, cluster, place))
                 fold.touched.add((rule, place))
+
+
+def _place(one: Transition | Launch) -> tuple[int, str, list[tuple[str, str]]]:
+    return one.at, one.rule, sorted(one.key.items())
 
 
 def _open_key(cell: Cell) -> OpenKey:

@@ -316,6 +316,12 @@ def test_clear_keeps_a_level_firing_until_it_is_true() -> None:
     assert run(rule, [a_metric(0, 80)], 9) == []
 
 
+def test_clear_is_asked_where_the_comparison_of_when_is_false() -> None:
+    rule = a_rule(when=BAD, clear='signal.data.phase == "Good"')
+    signals = [bad(0), a_pod(1, phase="Unknown"), good(2)]
+    assert run(rule, signals, 9) == [(0, "firing"), (2, "resolved")]
+
+
 def test_clear_does_not_hold_a_pending() -> None:
     rule = a_rule(
         on="metric", when="signal.value > 9.0", clear="signal.value < 7.0", **{"for": "5s"}
