@@ -157,10 +157,8 @@ async def _transmit(
         hostname=options.host,
         port=options.port or _PORTS[options.security],
         use_tls=options.security == "tls",
-        start_tls=options.security == "starttls",
+        start_tls=False,
         tls_context=trust(options.ca_file),
-        username=options.username,
-        password=password,
         local_hostname=options.domain,
         timeout=options.timeout_s,
     )
@@ -168,6 +166,10 @@ async def _transmit(
     try:
         async with asyncio.timeout(options.timeout_s):
             await client.connect()
+            if options.security == "starttls":
+                await client.starttls()
+            if options.username is not None:
+                await client.login(options.username, password or "")
             errors, _ = await client.send_message(message, sender=sender, recipients=to)
     except SMTPRecipientsRefused as refused:
         return {one.recipient: one.code for one in refused.recipients}

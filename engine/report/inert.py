@@ -2,6 +2,8 @@
 
 import re
 
+from engine.report.clean import clean
+
 _TOP = (
     "academy ai app arpa art biz blog bot cc chat ci club cloud co com company design dev digital "
     "edu email finance fun gov group help info ink int io jobs life link live local ltd me media "
@@ -28,3 +30,14 @@ def defanged(text: str) -> str:
     by a person, nothing for a program to link.
     """
     return ADDRESS_MARK.sub(r"[\g<0>]", text)
+
+
+def brief(text: str, limit: int) -> str:
+    """Return `text` on one line, defanged, in at most `limit` characters.
+
+    It is cut before it is defanged: a cut could make an address of what was none.
+    """
+    kept = limit
+    while len(said := defanged(clean(text, kept))) > limit:
+        kept -= len(said) - limit
+    return said

@@ -1,6 +1,6 @@
 """A delivery as parts: an opening is short, an end says what proves it, a result leads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from engine.model.delivery import Change, Delivery
 from engine.model.report import Report
@@ -14,7 +14,7 @@ from engine.report.content import (
     unknown_parts,
     verdict,
 )
-from engine.report.inert import defanged
+from engine.report.inert import brief
 from engine.report.outline import (
     Banner,
     Facts,
@@ -33,6 +33,7 @@ from engine.report.outline import (
 )
 from engine.report.words import (
     ENDED_BY,
+    FIRED_BY,
     counted,
     instant,
     lasted,
@@ -44,6 +45,7 @@ from engine.report.words import (
 MAIL = Depth(5, 3, 4, 5, 8, 0, 3, 6)
 CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3)
 _SUBJECT = 140
+_HEADLINE = 300
 
 
 def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
@@ -64,23 +66,23 @@ def subject(delivery: Delivery) -> str:
         word = delivery.report.outcome.value
     else:
         word = clean(delivery.severity)
-    return clean(defanged(clean(f"[{word}] {delivery.title or delivery.rule}")), _SUBJECT)
+    return brief(f"[{word}] {delivery.title or delivery.rule}", _SUBJECT)
 
 
 def headline(delivery: Delivery) -> str:
     """Return the sentence that a person reads first, in a notification or a preview."""
     if delivery.change is Change.RESOLVE:
         length = f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
-        return defanged(clean(f"Resolved{length}: {delivery.title}", 300))
+        return brief(f"Resolved{length}: {delivery.title}", _HEADLINE)
     if delivery.report is not None:
-        return defanged(clean(_lead(delivery.report) or delivery.title, 300))
-    return defanged(clean(f"{delivery.title}. {_said(delivery)}", 300))
+        return brief(_lead(delivery.report) or delivery.title, _HEADLINE)
+    return brief(f"{delivery.title}. {_said(delivery)}", _HEADLINE)
 
 
 def _lead(report: Report) -> str:
     causes = (incident.hypotheses[0] for incident in report.incidents if incident.hypotheses)
     cause = next(causes, None)
-    return f"{cause.verdict} cause: {cause.title}".capitalize() if cause else report.summary
+    return f"{cause.verdict.capitalize()} cause: {cause.title}" if cause else report.summary
 
 
 def _fire(delivery: Delivery) -> Iterator[Part]:
@@ -95,7 +97,7 @@ def _fire(delivery: Delivery) -> Iterator[Part]:
         ("Where", _where(delivery)),
         ("Measured", measured(delivery.value)),
         ("Concerns", _members(delivery)),
-        ("Fired by", (plain(delivery.reason),) if delivery.reason else ()),
+        ("Fired by", _why(delivery, FIRED_BY)),
         *_runbook(delivery),
         ("Incident", (code(delivery.incident),)),
     )
@@ -108,15 +110,12 @@ def _resolve(delivery: Delivery) -> Iterator[Part]:
     yield Banner(Tone.GOOD, kicker, (plain(delivery.title),), note)
     if not delivery.reason and delivery.text:
         yield Paragraph((plain(delivery.text),))
-    proof: Line = ()
-    if delivery.reason:
-        proof = (plain(ENDED_BY.get(delivery.reason, delivery.reason)),)
     yield _facts(
         ("Rule", (code(delivery.rule),)),
         ("Where", _where(delivery)),
         ("Began", (plain(instant(delivery.since)),) if delivery.since else ()),
         ("Lasted", (plain(lasted(delivery.since, delivery.at)),) if delivery.since else ()),
-        ("Ended by", proof),
+        ("Ended by", _why(delivery, ENDED_BY)),
         ("Measured", measured(delivery.value)),
         ("Incident", (code(delivery.incident),)),
     )
@@ -203,6 +202,11 @@ def _runbook(delivery: Delivery) -> Iterator[tuple[str, Line]]:
     for name in ("runbook_url", "runbook"):
         if text := delivery.annotations.get(name):
             yield "Runbook", (code(text),)
+
+
+def _why(delivery: Delivery, words: Mapping[str, str]) -> Line:
+    """Return the reason in `words`, or as it is where there are none for it."""
+    return (plain(words.get(delivery.reason, delivery.reason)),) if delivery.reason else ()
 
 
 def _facts(*rows: tuple[str, Line]) -> Facts:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.model.delivery import Delivery
-from engine.report.clean import clean
-from engine.report.inert import ADDRESS_MARK, defanged
+from engine.report.inert import ADDRESS_MARK, brief
 from engine.report.notice import CHAT, delivery_parts, headline
 from engine.report.outline import (
     Banner,
@@ -18,7 +17,6 @@ from engine.report.outline import (
     Face,
     Facts,
     Heading,
-    Item,
     Items,
     Line,
     Paragraph,
@@ -47,10 +45,14 @@ MARKS = {
     Tone.UNKNOWN: "🟣",
 }
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_LONGEST_ENTITY = len("&amp;")
+_ANGLES = str.maketrans("<>", "\u2039\u203a")
+"""For plain text, which knows no entities: angles that open nothing."""
 _MARKUP = re.compile(r"[*~]|(?<!\w)_|_(?!\w)")
 _FENCE = re.compile(r"`{3,}")
-_MAX_LINE = 1200
-_MAX_WORD = 200
+_MAX_COMMAND = 2500
+_MAX_LINE = 600
+_MAX_WORD = 120
 _REST = "Shortened: the whole report is in dogwatch."
 
 
@@ -66,7 +68,7 @@ def to_blocks(delivery: Delivery) -> list[Block]:
 
 def fallback(delivery: Delivery) -> str:
     """Return the text of the notification, where blocks are not shown."""
-    return headline(delivery).translate(_ENTITIES)
+    return headline(delivery).replace("`", "'").translate(_ENTITIES)
 
 
 def _blocks(parts: Iterable[Part]) -> Iterator[Block]:
@@ -83,22 +85,22 @@ def _blocks(parts: Iterable[Part]) -> Iterator[Block]:
 
 def _banner(banner: Banner) -> Iterator[Block]:
     title = "".join(span.text for span in banner.title)
-    text = clean(f"{MARKS[banner.tone]} {defanged(title)}", MAX_HEADER)
+    text = brief(f"{MARKS[banner.tone]} {title}", MAX_HEADER).translate(_ANGLES)
     yield {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": False}}
     kicker = tuple(strong(span.text) for span in banner.kicker)
-    note = (plain("  "), *banner.note) if banner.note else ()
+    note = (plain(" · "), *banner.note) if banner.note else ()
     yield _context(_set_line((*kicker, *note)))
 
 
 def _set_part(part: Part) -> Iterator[str]:
     match part:
         case Heading():
-            note = (plain("  "), *part.note) if part.note else ()
+            note = (plain(" · "), *part.note) if part.note else ()
             yield _set_line((*(strong(span.text) for span in part.title), *note))
         case Paragraph():
             yield _set_line(part.line)
         case Facts():
-            yield from (_set_line((strong(label), plain("  "), *line)) for label, line in part.rows)
+            yield from (_set_line((strong(label), plain(" "), *line)) for label, line in part.rows)
         case Items():
             yield from _set_items(part)
         case Command():
@@ -110,26 +112,25 @@ def _set_part(part: Part) -> Iterator[str]:
 
 
 def _set_command(command: Command) -> str:
-    text = _FENCE.sub("'", command.text[:_MAX_LINE]).translate(_ENTITIES)
-    return f"```{text}```"
+    text = _FENCE.sub("'", command.text)
+    kept = _MAX_COMMAND
+    while len(escaped := _cut(text, kept).translate(_ENTITIES)) > _MAX_COMMAND:
+        kept -= 1 + (len(escaped) - _MAX_COMMAND) // _LONGEST_ENTITY
+    return f"```\n{escaped}\n```"
 
 
 def _set_card(card: Card) -> Iterator[str]:
-    yield _set_line((plain(f"{MARKS[card.tone]} "), *card.title, plain(f"  {card.badge}")))
+    yield _set_line((plain(f"{MARKS[card.tone]} {card.badge}: "), *card.title))
     for part in card.parts:
         yield from _set_part(part)
 
 
 def _set_items(items: Items) -> Iterator[str]:
     if items.caption:
-        yield _set_line((plain(items.caption),))
+        yield f"_{items.caption}_"
     for item in items.items:
-        yield from _set_item(item)
-
-
-def _set_item(item: Item) -> Iterator[str]:
-    yield "• " + _set_line((item.mark, plain("  "), *item.line))
-    yield from ("      " + _set_line(note) for note in item.notes)
+        yield _set_line((item.mark, plain(" "), *item.line))
+        yield from ("      " + _set_line(note) for note in item.notes)
 
 
 def _sections(lines: Iterable[str]) -> Iterator[Block]:
@@ -157,7 +158,7 @@ def _mrkdwn(text: str) -> Block:
 
 
 def _set_line(line: Line) -> str:
-    """Return `line` as mrkdwn of at most some 1200 characters."""
+    """Return `line` as mrkdwn, far below the 3000 characters of a text."""
     text = ""
     for span in line:
         if len(text) > _MAX_LINE:
@@ -169,7 +170,7 @@ def _set_line(line: Line) -> str:
 def _set_span(span: Span) -> str:
     text = span.text.strip(" ")
     if span.face is Face.CODE:
-        core = _coded(text, _MAX_LINE // 3)
+        core = _coded(_cut(text, _MAX_LINE // 3))
     else:
         core = _words(text)
         core = f"*{core}*" if core and span.face in {Face.STRONG, Face.TONE} else core
@@ -184,18 +185,19 @@ def _words(text: str) -> str:
     for word in text.split(" "):
         if sum(map(len, words)) > _MAX_LINE:
             return " ".join([*words, "…"])
-        special = ADDRESS_MARK.search(word) or _MARKUP.search(word) or "`" in word
-        words.append(_coded(word, _MAX_WORD) if special else _cut(word, _MAX_WORD))
+        kept = _cut(word, _MAX_WORD)
+        special = ADDRESS_MARK.search(kept) or _MARKUP.search(kept) or "`" in kept
+        words.append(_coded(kept) if special else kept.translate(_ENTITIES))
     return " ".join(words)
 
 
-def _coded(text: str, limit: int) -> str:
-    text = _cut(text.replace("`", "'"), limit)
+def _coded(text: str) -> str:
+    text = text.replace("`", "'").translate(_ENTITIES)
     return f"`{text}`" if text else ""
 
 
 def _cut(text: str, limit: int) -> str:
-    return (text if len(text) <= limit else text[: limit - 1] + "…").translate(_ENTITIES)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _size(blocks: Iterable[Block]) -> int:

@@ -24,6 +24,11 @@ HOLDS = {
     False: Span("✗", tone=Tone.CRITICAL),
     None: Span("?", tone=Tone.UNKNOWN),
 }
+FIRED_BY = {
+    "threshold": "the condition was met",
+    "hold": "the condition held for as long as the rule asks",
+    "storm": "more keys than the rule may have, told as one",
+}
 ENDED_BY = {
     "cleared": "the condition no longer holds",
     "no data": "no data came any more: the end is assumed, not measured",

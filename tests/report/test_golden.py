@@ -1,0 +1,65 @@
+"""Renderings are checked byte for byte; look at a changed file before keeping it.
+
+To keep what is rendered now: `python -m tests.report.test_golden`.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.model.delivery import Change, Delivery
+from engine.report import (
+    fallback,
+    headline,
+    subject,
+    to_blocks,
+    to_html,
+    to_markdown,
+    to_notice,
+    to_plain,
+    to_text,
+)
+from tests.report.sample import a_delivery, a_report
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def slack(delivery: Delivery) -> str:
+    message = {"text": fallback(delivery), "blocks": to_blocks(delivery)}
+    return json.dumps(message, indent=1, ensure_ascii=False) + "\n"
+
+
+def mail(delivery: Delivery) -> str:
+    return f"{subject(delivery)}\n{headline(delivery)}\n\n{to_plain(delivery)}"
+
+
+def rendered(change: Change, render: Callable[[Delivery], str]) -> Callable[[], str]:
+    return lambda: render(a_delivery(change))
+
+
+RENDERINGS: dict[str, Callable[[], str]] = {
+    "report.txt": lambda: to_text(a_report()),
+    "report.narrow.txt": lambda: to_text(a_report(), width=60),
+    "report.ansi": lambda: to_text(a_report(), colour=True),
+    "report.md": lambda: to_markdown(a_report()),
+    **{f"{change}.notice.txt": rendered(change, to_notice) for change in Change},
+    **{f"{change}.mail.txt": rendered(change, mail) for change in Change},
+    **{f"{change}.mail.html": rendered(change, to_html) for change in Change},
+    **{f"{change}.slack.json": rendered(change, slack) for change in Change},
+}
+
+
+@pytest.mark.parametrize("name", RENDERINGS)
+def test_a_rendering_is_what_was_agreed(name: str) -> None:
+    assert RENDERINGS[name]().encode() == (GOLDEN / name).read_bytes()
+
+
+def test_every_agreed_rendering_is_still_made() -> None:
+    assert {path.name for path in GOLDEN.iterdir()} == set(RENDERINGS)
+
+
+if __name__ == "__main__":
+    for name, render in RENDERINGS.items():
+        (GOLDEN / name).write_bytes(render().encode())

@@ -1,0 +1,286 @@
+"""Whatever a cluster says, nothing in a rendering is live but what dogwatch put there."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from slack_sdk.models.blocks import Block
+
+from engine.model.delivery import Change, Delivery
+from engine.model.report import Report
+from engine.report import (
+    fallback,
+    headline,
+    subject,
+    to_blocks,
+    to_html,
+    to_markdown,
+    to_notice,
+    to_plain,
+    to_text,
+)
+from engine.report.slack import MAX_BLOCKS, MAX_HEADER, MAX_TEXT, MAX_TOTAL
+from tests.report.sample import a_delivery, a_report
+
+FIXED = ("outcome", "verdict", "risk", "reversible", "status", "change")
+LIVE = re.compile(
+    r"https?://|ftp://|\bwww\.\w|mailto:|javascript:|[\w.+-]@\w"
+    r"|\w\.(?:com|net|org|io|dev|app|info|biz|xyz|ru|cn|de|uk|zip|рф|中国)(?![\w-])",
+    re.IGNORECASE,
+)
+"""What mail and chat programs make links of, in a run of text."""
+MENTION = re.compile(r"(?<![\w`])@\w")
+CONTROL = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+OURS = re.compile(r"\x1b\[(?:0|1|2|1;31|3[1-6])m")
+
+FRAGMENTS = (Path(__file__).parent / "hostile.fragments").read_text().split()
+CONTROLS = (
+    "\x00",
+    "\x07",
+    "\x08",
+    "\x0b",
+    "\x0c",
+    "\x1b",
+    "\x1b[31m",
+    "\x1b[2J",
+    "\x1b]0;t\x07",
+    "\x1b]8;;http://evil.com\x1b\\",
+    "\x1bP",
+    "\x1b_x\x1b\\",
+    "\x1b(0",
+    "\x7f",
+    "\x80",
+    "\x9b31m",
+    "\x9d0;x\x9c",
+    "\r",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\t",
+    " ",
+    "    ",
+    "\u00a0",
+    "\u00ad",
+    "\u0085",
+    "\u200b",
+    "\u200d",
+    "\u200e",
+    "\u2028",
+    "\u2029",
+    "\u202e",
+    "\u2066",
+    "\ufeff",
+    "\U000e0041",
+    "\ud800",
+    "\udfff",
+)
+hostile = st.lists(
+    st.one_of(
+        st.sampled_from(FRAGMENTS),
+        st.sampled_from(CONTROLS),
+        st.text(max_size=12),
+        st.sampled_from(FRAGMENTS).map(lambda text: text * 30),
+    ),
+    min_size=1,
+    max_size=10,
+).map("".join)
+modest = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def poisoned(value: Any, text: str, key: str = "") -> Any:
+    """`value` with `text` for every string that a cluster could have said."""
+    if isinstance(value, dict):
+        return {name: poisoned(item, text, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [poisoned(item, text, key) for item in value]
+    return text if isinstance(value, str) and key not in FIXED else value
+
+
+def a_poisoned_report(text: str) -> Report:
+    value = a_report(narrative="x").model_dump()
+    return Report.model_validate(_kept_severities(value, poisoned(value, text)))
+
+
+def a_poisoned_delivery(change: Change, text: str) -> Delivery:
+    value = a_delivery(change).model_dump()
+    return Delivery.model_validate(
+        _kept_severities(value, poisoned(value, text)) | {"group": {text: text}, "severity": text}
+    )
+
+
+def _kept_severities(value: Any, changed: Any) -> Any:
+    """Give findings and incidents their severity back: it is a word of ours."""
+    if isinstance(value, dict):
+        kept = {name: _kept_severities(item, changed[name]) for name, item in value.items()}
+        return kept | ({"severity": value["severity"]} if "severity" in value else {})
+    if isinstance(value, list):
+        return [_kept_severities(*pair) for pair in zip(value, changed, strict=True)]
+    return changed
+
+
+class Visible(HTMLParser):
+    """The tags, the attributes and the runs of text of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.runs: list[str] = []
+        self._styled = False
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._styled = tag == "style"
+        assert all("url(" not in (value or "") for _, value in attrs)
+
+    def handle_endtag(self, _tag: str) -> None:
+        self._styled = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._styled:
+            self.runs.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        raise AssertionError(f"a comment: {data}")
+
+
+PLAIN_PAGE = Visible(to_html(a_delivery(Change.RESULT)))
+
+
+@pytest.mark.parametrize("change", Change)
+@modest
+@given(text=hostile)
+def test_a_mail_has_no_tag_no_attribute_and_no_link_of_the_cluster(
+    change: Change, text: str
+) -> None:
+    page = Visible(to_html(a_poisoned_delivery(change, text)))
+    assert page.tags <= PLAIN_PAGE.tags
+    assert page.attributes <= PLAIN_PAGE.attributes
+    assert not {"a", "img", "script", "link", "iframe", "form"} & page.tags
+    assert not {"href", "src", "action", "background"} & page.attributes
+    for run in page.runs:
+        assert not LIVE.search(run), run
+        assert not CONTROL.search(run), run
+
+
+@pytest.mark.parametrize("change", Change)
+@modest
+@given(text=hostile)
+def test_the_plain_mail_and_its_subject_hold_no_link_and_no_control(
+    change: Change, text: str
+) -> None:
+    delivery = a_poisoned_delivery(change, text)
+    for said in (to_plain(delivery), subject(delivery), headline(delivery), fallback(delivery)):
+        assert not LIVE.search(said), said
+        assert not CONTROL.search(said), said
+        said.encode()
+    assert "\n" not in subject(delivery)
+    assert len(subject(delivery)) <= 140
+
+
+@pytest.mark.parametrize("change", Change)
+@modest
+@given(text=hostile)
+@example(text="&" * 3000)
+@example(text="<&> " * 700)
+@example(text="`<" * 1500)
+@example(text="a.com " * 400)
+def test_slack_gets_no_link_no_mention_and_nothing_over_its_limits(
+    change: Change, text: str
+) -> None:
+    delivery = a_poisoned_delivery(change, text)
+    blocks = to_blocks(delivery)
+    assert len(blocks) <= MAX_BLOCKS
+    for block in Block.parse_all(blocks):
+        block.validate_json()
+    texts = [text for block in blocks for text in texts_of(block)]
+    assert sum(len(text["text"]) for text in texts) <= MAX_TOTAL + 100
+    for each in texts:
+        assert 0 < len(each["text"]) <= (MAX_HEADER if each["type"] == "plain_text" else MAX_TEXT)
+        assert_inert(each["text"]) if each["type"] == "mrkdwn" else assert_bare(each["text"])
+        assert each.get("verbatim", True) is True
+        assert each.get("emoji", False) is False
+    assert_inert(fallback(delivery))
+
+
+def texts_of(block: dict[str, Any]) -> list[dict[str, str]]:
+    own = [block["text"]] if "text" in block else []
+    return [*own, *block.get("elements", [])]
+
+
+def assert_bare(text: str) -> None:
+    """Plain text: Slack parses none of it, so it need only hold no link and no control."""
+    assert not CONTROL.search(text)
+    assert not re.search(r"[<>]", text)
+    assert not LIVE.search(text), text
+
+
+def assert_inert(mrkdwn: str) -> None:
+    """Nothing outside code may be parsed; inside code only entities are."""
+    assert not CONTROL.search(mrkdwn)
+    assert "<" not in mrkdwn
+    assert ">" not in mrkdwn
+    assert not re.search(r"&(?!amp;|lt;|gt;)", mrkdwn)
+    bare = re.sub(r"```.*?```|`[^`\n]+`", " ", mrkdwn, flags=re.DOTALL)
+    assert "`" not in bare, mrkdwn
+    assert not LIVE.search(bare), bare
+    assert not MENTION.search(bare), bare
+
+
+PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+STRUCTURE = ("heading_open", "bullet_list_open", "fence", "paragraph_open")
+
+
+def tokens(text: str) -> list[Token]:
+    found = []
+    for token in PARSER.parse(text):
+        found += [token, *(token.children or [])]
+    return found
+
+
+@modest
+@given(text=hostile)
+def test_markdown_holds_no_markup_of_the_cluster(text: str) -> None:
+    found = tokens(to_markdown(a_poisoned_report(text)))
+    kinds = {token.type for token in found}
+    assert not {"link_open", "image", "html_block", "html_inline", "table_open"} & kinds
+    assert not {"blockquote_open", "ordered_list_open", "hr", "code_block", "s_open"} & kinds
+    expected = [token.type for token in tokens(to_markdown(a_poisoned_report("x")))]
+    for kind in STRUCTURE:
+        assert [token.type for token in found].count(kind) <= expected.count(kind), kind
+    for token in found:
+        if token.type == "text":
+            assert not LIVE.search(token.content), token.content
+            assert not MENTION.search(token.content), token.content
+        assert not CONTROL.search(token.content)
+
+
+@modest
+@given(text=hostile, width=st.integers(30, 160))
+def test_a_terminal_gets_no_sequence_but_ours(text: str, width: int) -> None:
+    report = a_poisoned_report(text)
+    assert not CONTROL.search(to_text(report, width=width))
+    assert not CONTROL.search(OURS.sub("", to_text(report, colour=True, width=width)))
+    delivery = a_poisoned_delivery(Change.RESULT, text)
+    assert not CONTROL.search(OURS.sub("", to_notice(delivery, colour=True, width=width)))
+
+
+@modest
+@given(text=hostile)
+def test_every_rendering_is_the_same_twice(text: str) -> None:
+    report, delivery = a_poisoned_report(text), a_poisoned_delivery(Change.RESULT, text)
+    assert to_text(report) == to_text(report)
+    assert to_markdown(report) == to_markdown(report)
+    assert to_html(delivery) == to_html(delivery)
+    assert to_blocks(delivery) == to_blocks(delivery)
