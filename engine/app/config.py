@@ -2,13 +2,21 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from engine.model.config import Config
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 DEFAULT_FILE = "dogwatch.yaml"
+_PORTS = range(1 << 16)
 
 
 def _listed(value: Any) -> Any:
@@ -62,6 +70,13 @@ class HttpConfig(Config):
 
     listen: str = Field(default="127.0.0.1:9095", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
     token_file: str | None = None
+
+    @field_validator("listen")
+    @classmethod
+    def _port(cls, listen: str) -> str:
+        if int(listen.rpartition(":")[2]) not in _PORTS:
+            raise ValueError(f"ports go from 0 to {_PORTS.stop - 1}")
+        return listen
 
 
 class StreamConfig(Config):

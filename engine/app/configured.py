@@ -1,9 +1,11 @@
 """The configuration as it is in force: file, environment, and every fault with its place."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,8 +16,10 @@ from engine.rules import wording, yaml
 from engine.rules.yaml import Node
 from sinks.registry import kinds
 
+Where: TypeAlias = tuple[int | str, ...]
 PREFIX = "DOGWATCH_"
 NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE"}
+_SECRET = re.compile(r"(secret|password|token|url|header)[^.]*$")
 
 
 def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfig:
@@ -43,58 +47,97 @@ def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfi
     if faults:
         raise ConfigError("\n".join(map(str, faults)))
     settings = root.plain() or {}
-    places = dict(_overrides(environ))
-    for names, value in places.items():
-        _set(settings, names, value)
-    return _checked(path, root, settings, places)
-
-
-def _checked(
-    path: str, root: Node, settings: Any, places: Mapping[tuple[str, ...], Any]
-) -> AppConfig:
-    faults: list[str] = []
-
-    def fault(where: tuple[int | str, ...], message: str) -> None:
-        texts = tuple(map(str, where))
-        named = next((p for p in places if texts[: len(p)] == p), None)
-        if named is not None:
-            faults.append(f"{PREFIX}{'__'.join(named).upper()}: {message}")
-            return
-        line, column = _place(root, where)
-        faults.append(str(Fault(path, line, column, message)))
-
+    told = _Told(path, root)
+    _override(settings, environ, told)
+    folder = Path(path).resolve().parent
+    config: AppConfig | None = None
     try:
         config = AppConfig.model_validate(settings)
     except ValidationError as error:
         for details in error.errors():
-            fault(details["loc"], _message(details))
-        raise ConfigError("\n".join(faults)) from error
-    for where, message in _cross_faults(config):
-        fault(where, message)
-    if faults:
-        raise ConfigError("\n".join(faults))
-    return _rooted(config, Path(path).resolve().parent)
+            told.add(details["loc"], _message(details))
+    for where, message in _cross_faults(_mapping(settings), folder):
+        told.add(where, message)
+    if config is None or told.faults:
+        raise ConfigError("\n".join(told.faults))
+    return _rooted(config, folder)
 
 
-def _cross_faults(config: AppConfig) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Yield what no single field shows: sinks that are not there, options of a sink type."""
-    for name, sink in config.sinks.items():
-        kind = kinds().get(sink.type)
-        if kind is None:
-            yield ("sinks", name, "type"), wording.unknown("sink type", sink.type, kinds())
-            continue
-        try:
-            kind.config.model_validate(options(sink))
-        except ValidationError as error:
-            for details in error.errors():
-                where = ("sinks", name, *details["loc"])
-                known = [one.alias or n for n, one in kind.config.model_fields.items()]
-                yield where, _message({**details, "loc": where}, known)
-    for number, route in enumerate(config.routes):
-        for at, name in enumerate(route.sinks):
-            if name not in config.sinks:
-                message = wording.unknown("sink", name, config.sinks)
-                yield ("routes", number, "sinks", at), message
+@dataclass
+class _Told:
+    """The faults found so far; `named` are the settings that the environment gave."""
+
+    path: str
+    root: Node
+    named: list[tuple[str, ...]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def add(self, where: Where, message: str) -> None:
+        texts = tuple(map(str, where))
+        named = next((p for p in self.named if texts[: len(p)] == p), None)
+        if named is not None:
+            self.faults.append(f"{PREFIX}{'__'.join(named).upper()}: {message}")
+            return
+        line, column = _place(self.root, where)
+        self.faults.append(str(Fault(self.path, line, column, message)))
+
+
+def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
+    """Yield what no single field shows; reads what was written, whatever else is wrong with it."""
+    sinks = _mapping(settings.get("sinks"))
+    for name, sink in sinks.items():
+        yield from _sink_faults(name, _mapping(sink), folder)
+    token = _mapping(settings.get("http")).get("token_file")
+    yield from _file_faults(("http",), {"token_file": token}, folder)
+    routes = settings.get("routes")
+    for number, route in enumerate(routes if isinstance(routes, list) else ()):
+        named = _mapping(route).get("sinks")
+        for at, name in enumerate([named] if isinstance(named, str) else named or ()):
+            if isinstance(name, str) and name not in sinks:
+                yield ("routes", number, "sinks", at), wording.unknown("sink", name, sinks)
+
+
+def _sink_faults(name: str, sink: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
+    at = ("sinks", name)
+    type_ = sink.get("type")
+    if not isinstance(type_, str):
+        return  # told by the model
+    kind = kinds().get(type_)
+    if kind is None:
+        yield (*at, "type"), wording.unknown("sink type", type_, kinds())
+        return
+    given = {option: value for option, value in sink.items() if option != "type"}
+    try:
+        kind.config.model_validate(given)
+    except ValidationError as error:
+        for details in error.errors():
+            where = (*at, *details["loc"])
+            known = [one.alias or n for n, one in kind.config.model_fields.items()]
+            yield where, _message({**details, "loc": where}, known)
+    yield from _file_faults(at, given, folder)
+
+
+def _file_faults(
+    at: Where, settings: Mapping[str, Any], folder: Path
+) -> Iterator[tuple[Where, str]]:
+    """Yield the secrets and certificates that are not there, below `at`."""
+    for where, file in _files(settings):
+        if not (folder / Path(file).expanduser()).is_file():
+            yield (*at, *where), f"{'.'.join((*map(str, at), *where))}: there is no file '{file}'"
+
+
+def _files(settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield (place, path) of each setting that names a file to read."""
+    for name, value in settings.items():
+        if name.endswith("_file") and isinstance(value, str):
+            yield (name,), value
+        elif name.endswith("_files"):
+            texts = _mapping(value).items()
+            yield from (((name, key), text) for key, text in texts if isinstance(text, str))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def options(sink: SinkConfig) -> dict[str, Any]:
@@ -102,26 +145,37 @@ def options(sink: SinkConfig) -> dict[str, Any]:
     return dict(sink.model_extra or {})
 
 
-def _overrides(environ: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _override(settings: Any, environ: Mapping[str, str], told: _Told) -> None:
+    """Set in `settings` what the environment gives, each value read as YAML."""
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS:
-            document = yaml.read(name, environ[name])
-            if document.faults:
-                raise ConfigError("\n".join(map(str, document.faults)))
-            value = document.documents[0].plain() if document.documents else ""
-            yield tuple(name.removeprefix(PREFIX).lower().split("__")), value
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        document = yaml.read(name, environ[name])
+        value = document.documents[0].plain() if document.documents else ""
+        names = tuple(name.removeprefix(PREFIX).lower().split("__"))
+        if document.faults:
+            told.faults.extend(map(str, document.faults))
+        elif _set(settings, names, value):
+            told.named.append(names)
+        else:
+            told.faults.append(f"{name}: only fields of mappings can be set, not parts of lists")
 
 
-def _set(settings: Any, names: tuple[str, ...], value: Any) -> None:
+def _set(settings: Any, names: tuple[str, ...], value: Any) -> bool:
+    """Set the field that `names` lead to; return whether there is such a place."""
     for name in names[:-1]:
         if not isinstance(settings, dict):
-            return
-        settings = settings.setdefault(name, {})
-    if isinstance(settings, dict):
-        settings[names[-1]] = value
+            return False
+        if settings.get(name) is None:
+            settings[name] = {}
+        settings = settings[name]
+    if not isinstance(settings, dict):
+        return False
+    settings[names[-1]] = value
+    return True
 
 
-def _place(root: Node, where: tuple[int | str, ...]) -> tuple[int, int]:
+def _place(root: Node, where: Where) -> tuple[int, int]:
     """Return line and column of the value at `where`, of its nearest parent where absent."""
     node = root
     place = (node.line, node.column)
@@ -145,7 +199,8 @@ def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
         known = fields or _fields_of(details["loc"][:-1])
         return wording.unknown("field", str(details["loc"][-1]), known)
     found = details.get("input")
-    shown = f", found {wording.quoted(str(found))}" if isinstance(found, (str, int, float)) else ""
+    plain = isinstance(found, (str, int, float)) and not _SECRET.search(where)
+    shown = f", found {wording.quoted(str(found))}" if plain else ""
     return f"{where or 'the file'}: {details['msg']}{shown}"
 
 
@@ -180,12 +235,12 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
         return one.model_copy(update={"kubeconfig": rooted(one.kubeconfig)})
 
     def sink(one: SinkConfig) -> SinkConfig:
-        files = {
-            name: rooted(value)
-            for name, value in options(one).items()
-            if isinstance(value, str) and (name.endswith("_file") or name == "file")
-        }
-        return SinkConfig.model_validate({"type": one.type, **options(one), **files})
+        given = options(one)
+        for (name, *key), path in _files(given):
+            given[name] = {**given[name], key[0]: rooted(path)} if key else rooted(path)
+        if isinstance(given.get("file"), str):
+            given["file"] = rooted(given["file"])
+        return SinkConfig.model_validate({"type": one.type, **given})
 
     http = config.http
     if http.token_file is not None:

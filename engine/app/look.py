@@ -12,6 +12,7 @@ from engine.model.errors import DogwatchError, StoreError, nearest
 from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow, MissionState
 from engine.model.ports import SystemClock
+from engine.report.clean import clean
 from engine.store.store import Store
 from engine.store.trace import Record
 
@@ -195,4 +196,4 @@ def _said(one: dict[str, Any]) -> str:
         "report": lambda: f"{what['outcome']}: {what['summary']}",
         "delivery": lambda: f"{what['change']} to {what['sink']}: {what['state']} {what['detail']}",
     }
-    return " ".join(says[one["noun"]]().split())
+    return clean(says[one["noun"]]())

@@ -11,6 +11,7 @@ from engine.bus.codec import decode
 from engine.model.errors import DogwatchError
 from engine.model.instant import parse_rfc3339
 from engine.model.signal import Signal
+from engine.report.clean import clean_run
 from engine.stream import replay
 
 
@@ -52,7 +53,8 @@ def text_of(line: dict[str, Any]) -> str:
     parts = [f"{side}{line['at']}", f"{line['state']:<10}", line["rule"], f"{{{key}}}"]
     value = ", ".join(f"{name}={one}" for name, one in (line.get("value") or {}).items())
     parts += [part for part in (value, line.get("firing"), *line.get("missions", ())) if part]
-    return "  ".join(parts + ([f"({line['reason']})"] if line.get("reason") else []))
+    parts += [f"({line['reason']})"] if line.get("reason") else []
+    return "  ".join(map(clean_run, parts))
 
 
 def _instant(option: str, text: str | None) -> int | None:

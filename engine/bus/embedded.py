@@ -65,6 +65,9 @@ class _Pending:
 class EmbeddedBus:
     """The log of one process, or of several on one machine; open it within a running loop.
 
+    `problem` says why the last append was refused; it is empty while all is well, and again
+    once an append or a `check` succeeds.
+
     Raises (every method):
         StoreError: the disk is full, refuses, or the file is damaged. Nothing was appended then,
             and the next call may succeed.
@@ -77,6 +80,8 @@ class EmbeddedBus:
         self._flushing: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
         self._closed = False
+        self._refused_bytes = 0
+        self.problem = ""
         prepare(self._path, MARK)
         with translated(self._path):
             self._write_connection = self._connect()
@@ -125,6 +130,15 @@ class EmbeddedBus:
         """Return the offset of the first record kept, or the end where there is none."""
         first, _ = await self._ends()
         return first
+
+    async def check(self) -> None:
+        """Where there is a `problem`, see whether as much as was refused could be written now.
+
+        So the bus is well again by itself, also while nobody dares to append.
+        """
+        if self.problem:
+            await self._in(self._writer, partial(self._probe, self._refused_bytes))
+            self.problem = ""
 
     async def trim(
         self,
@@ -189,10 +203,13 @@ class EmbeddedBus:
         try:
             offsets = await self._in(self._writer, lambda: self._write([p.records for p in group]))
         except StoreError as error:
+            self.problem = str(error)
+            self._refused_bytes = sum(len(r) for p in group for _, r in p.records)
             for pending in group if last else ():
                 if not pending.done.done():
                     pending.done.set_exception(error)
             return last
+        self.problem = ""
         for pending, offset in zip(group, offsets, strict=True):
             if not pending.done.done():
                 pending.done.set_result(offset)
@@ -232,6 +249,15 @@ class EmbeddedBus:
                 connection.execute("ROLLBACK")
             raise
         return last
+
+    def _probe(self, size: int) -> None:
+        """Write `size` bytes the way a record is written, and take them away again."""
+        connection = self._write_connection
+        connection.execute("CREATE TABLE IF NOT EXISTS probe (bytes BLOB NOT NULL) STRICT")
+        try:
+            connection.execute("INSERT INTO probe VALUES (zeroblob(?))", (size,))
+        finally:
+            connection.execute("DELETE FROM probe")
 
     def _insert(self, cluster: str, record: bytes, at: int) -> int:
         row = (cluster, record, zlib.crc32(record), at)

@@ -12,6 +12,8 @@ from engine.model.errors import DogwatchError
 TROUBLE = 2
 INTERRUPTED = 130
 DEBUG = "DOGWATCH_DEBUG"
+SHOWN = 100_000
+"""Characters of an error that are shown: a list of faults may be long."""
 
 app = typer.Typer(
     name="dogwatch",
@@ -67,7 +69,9 @@ def main() -> None:
         except BaseExceptionGroup as group:
             raise _first(group) from group
     except DogwatchError as error:
-        typer.echo(f"dogwatch: {error}", err=True)
+        from engine.report.clean import clean_lines
+
+        typer.echo(f"dogwatch: {clean_lines(str(error), SHOWN)}", err=True)
         sys.exit(TROUBLE)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -79,8 +83,7 @@ def main() -> None:
         if os.environ.get(DEBUG):
             raise
         typer.echo(
-            f"dogwatch: a fault of its own: {type(error).__name__}: {error}; "
-            f"{DEBUG}=1 shows where",
+            f"dogwatch: a fault of its own: {type(error).__name__}: {error}; {DEBUG}=1 shows where",
             err=True,
         )
         sys.exit(TROUBLE)

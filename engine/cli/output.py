@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+CELL = 200
+"""Characters of one cell of a table."""
+
 
 class Form(StrEnum):
     """How data is printed."""
@@ -32,18 +35,20 @@ def on_terminal() -> bool:
 
 
 def print_json(value: Any) -> None:
-    """Print `value` as indented JSON with sorted keys."""
-    typer.echo(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, default=_plain))
+    """Print `value` as indented JSON with sorted keys, in ASCII: nothing steers a terminal."""
+    typer.echo(json.dumps(value, indent=2, sort_keys=True, default=_plain))
 
 
 def print_line(value: Any) -> None:
-    """Print `value` as one line of JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=_plain))
+    """Print `value` as one line of JSON, in ASCII."""
+    typer.echo(json.dumps(value, default=_plain))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Print `rows` in columns as wide as their texts, or `empty` when there are none."""
-    texts = [[_cell(cell) for cell in row] for row in rows]
+    from engine.report.clean import clean
+
+    texts = [[clean(_cell(cell), CELL) for cell in row] for row in rows]
     if not texts:
         typer.echo(empty)
         return
@@ -58,7 +63,7 @@ def _cell(value: Any) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return " ".join(str(value).split())
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

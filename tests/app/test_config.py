@@ -26,6 +26,7 @@ def write(tmp_path: Path) -> Write:
     def write(text: str) -> str:
         path = tmp_path / "dogwatch.yaml"
         path.write_text(text)
+        (tmp_path / "hook.secret").write_text("c2VjcmV0")
         return str(path)
 
     return write
@@ -104,3 +105,42 @@ def test_an_empty_file_is_all_defaults(write: Write) -> None:
 def test_the_example_of_deploy_is_good() -> None:
     example = Path(__file__).parents[2] / "deploy" / "dogwatch.yaml"
     assert [cluster.name for cluster in load_config(str(example), {}).clusters] == ["prod-eu"]
+
+
+def test_faults_of_fields_sinks_routes_files_and_environment_are_told_together(
+    write: Write,
+) -> None:
+    text = """\
+http: {listen: "127.0.0.1:99999", token_file: gone.token}
+missions: {workers: 0}
+sinks:
+  hook: {type: webhook, url: "ftp://x", secret_file: gone, header_files: {x-key: gone.key}}
+  pager: {type: pagr}
+routes: [{sinks: [hok, hook]}]
+"""
+    told = faults(write(text), DOGWATCH_CLUSTERS__0__NAME="a", DOGWATCH_ROUTES__X="[")
+    for words in (
+        "1:8 http.listen: ",
+        "1:35 http.token_file: there is no file 'gone.token'",
+        "2:12 missions.workers: ",
+        "4:3 sinks.hook: ",
+        "4:41 sinks.hook.secret_file: there is no file 'gone'",
+        "4:75 sinks.hook.header_files.x-key: there is no file 'gone.key'",
+        "5:11 unknown sink type 'pagr'",
+        "6:19 unknown sink 'hok'",
+        "DOGWATCH_ROUTES__X:",
+    ):
+        assert any(words in line for line in told), (words, told)
+
+
+def test_a_part_of_a_list_cannot_be_set_by_the_environment(write: Write) -> None:
+    told = faults(write(GOOD), DOGWATCH_CLUSTERS__0__NAME="a")
+    assert told == [
+        "DOGWATCH_CLUSTERS__0__NAME: only fields of mappings can be set, not parts of lists"
+    ]
+
+
+def test_what_may_be_a_secret_is_not_repeated_in_a_fault(write: Write) -> None:
+    told = faults(write("sinks: {hook: {type: webhook, url: 12345678, secret: 87654321}}"))
+    assert len(told) == 2
+    assert not any("12345678" in line or "87654321" in line for line in told)
