@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -153,7 +154,32 @@ async def _transmit(
     options: EmailConfig, password: str | None, message: EmailMessage, to: list[str]
 ) -> dict[str, int]:
     """Send `message` and return the recipients that were refused with their reply codes."""
-    client = SMTP(
+    sender = parseaddr(options.sender)[1]
+    async with _connection(options) as client:
+        try:
+            async with asyncio.timeout(options.timeout_s):
+                await _greet(client, options, password)
+                errors, _ = await client.send_message(message, sender=sender, recipients=to)
+        except SMTPRecipientsRefused as refused:
+            return {one.recipient: one.code for one in refused.recipients}
+        with suppress(SMTPException, OSError):
+            await client.execute_command(b"QUIT", timeout=_QUIT_S)
+        return {recipient: reply.code for recipient, reply in errors.items()}
+
+
+class _Client(SMTP):
+    """A client whose `close` aborts: a silent server must not keep a closed connection."""
+
+    def close(self) -> None:
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+        super().close()
+
+
+@asynccontextmanager
+async def _connection(options: EmailConfig) -> AsyncIterator[_Client]:
+    """Give a client; its connection is dropped at once, without waiting for a TLS farewell."""
+    client = _Client(
         hostname=options.host,
         port=options.port or _PORTS[options.security],
         use_tls=options.security == "tls",
@@ -162,32 +188,19 @@ async def _transmit(
         local_hostname=options.domain,
         timeout=options.timeout_s,
     )
-    sender = parseaddr(options.sender)[1]
     try:
-        async with asyncio.timeout(options.timeout_s):
-            await client.connect()
-            if options.security == "starttls":
-                await client.starttls()
-            if options.username is not None:
-                await client.login(options.username, password or "")
-            errors, _ = await client.send_message(message, sender=sender, recipients=to)
-    except SMTPRecipientsRefused as refused:
-        return {one.recipient: one.code for one in refused.recipients}
-    else:
-        with suppress(SMTPException, OSError):
-            await client.execute_command(b"QUIT", timeout=_QUIT_S)
-        return {recipient: reply.code for recipient, reply in errors.items()}
+        yield client
     finally:
-        await _hang_up(client)
+        client.close()
+        await asyncio.sleep(0)
 
 
-async def _hang_up(client: SMTP) -> None:
-    """Drop the connection at once: a silent server must not keep it in a TLS farewell."""
-    transport = client.transport
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
-    client.close()
-    await asyncio.sleep(0)
+async def _greet(client: SMTP, options: EmailConfig, password: str | None) -> None:
+    await client.connect()
+    if options.security == "starttls":
+        await client.starttls()
+    if options.username is not None:
+        await client.login(options.username, password or "")
 
 
 def _outcome(line: Line[EmailConfig], key: str, to: list[str], refused: dict[str, int]) -> str:
