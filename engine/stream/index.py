@@ -76,7 +76,7 @@ class Shape:
             self._table.setdefault(values, []).append(entry)
             if self._guard:
                 selected = self._by_selector.setdefault(values[:-1], [])
-                if entry not in selected:
+                if not selected or selected[-1] is not entry:
                     selected.append(entry)
 
     def find(self, signal: Signal) -> Iterable[Entry]:

@@ -188,7 +188,7 @@ def distinct_key(value: Any) -> str:
 
 def plain(value: Any) -> Any:
     """Return `value` of a `last` as it can be kept: JSON scalars as they are."""
-    return value if isinstance(value, str | int | float | bool) else distinct_key(value)
+    return value if isinstance(value, str | int | float) else canonical(value).decode()
 
 
 def increase(now: float, before: float | None, *, initial: bool) -> int | float:

@@ -13,7 +13,7 @@ import msgspec
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 
 
-class Member(msgspec.Struct, array_like=True, frozen=True):
+class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A level that counts."""
 
     name: str
@@ -21,7 +21,7 @@ class Member(msgspec.Struct, array_like=True, frozen=True):
     value: Any
 
 
-class Burst(msgspec.Struct, array_like=True, frozen=True):
+class Burst(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Occurrences: they count until `until`; name, node and value are of the last one."""
 
     until: int

@@ -1,4 +1,7 @@
-"""Sample: what one signal says to one rule and key; the last seen is remembered for undo."""
+"""Sample: what one signal says to one rule and key; the last seen is remembered for undo.
+
+Samples are many and hold no cycles, so the garbage collector need not visit them (`gc=False`).
+"""
 
 from typing import Any, Final
 
@@ -8,7 +11,7 @@ NAMES_SHOWN: Final = 20
 """Members named in a transition; their number is told whole."""
 
 
-class Sample(msgspec.Struct, array_like=True):
+class Sample(msgspec.Struct, array_like=True, gc=False):
     """One signal as one key of a rule sees it, evaluated once.
 
     Attributes:

@@ -18,7 +18,7 @@ from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 _LAZY: Final = 64
 
 
-class Seen(msgspec.Struct, array_like=True, frozen=True):
+class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The last sample of a series: when, and its raw value for each measure."""
 
     at: int
