@@ -1,8 +1,8 @@
 """How fast records are decoded and folded: decode alone beside decode and 1,000 rules.
 
 Run `python -m tests.bench.evaluator [SIGNALS]`. Prints signals per second of CPU time of both,
-taken in turns in one process on the same records, and the ratio of their times; then the same for other
-numbers of rules. The signals are objects as the watchers send them (2 to 3 KB), Events,
+taken in turns in one process on the same records, and the ratio of their times; then the same
+for other numbers of rules. The signals are objects as the watchers send them (2 to 3 KB), Events,
 metrics and heartbeats; of the rules a few general ones match, each with a window or a hold.
 """
 
