@@ -199,7 +199,11 @@ class _Connection(BaseHTTPRequestHandler):
         receiver = self.server.receiver
         length = int(self.headers.get("Content-Length", "0"))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers, self.rfile.read(length), monotonic())
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True  # its client died within the request: none arrived
+            return
+        request = Request(self.command, self.path, headers, body, monotonic())
         answer = receiver.take(request)
         receiver.closing.wait(None if answer.hang else answer.delay_s)
         if answer.drop or answer.hang:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -74,6 +75,15 @@ def test_waiting_ends_with_the_request_or_says_how_many_came(receiver: Receiver)
     sender.join()
     with pytest.raises(TimeoutError, match=r"1 of 2 requests in 0\.05 s"):
         receiver.wait(2, timeout_s=0.05)
+
+
+def test_a_request_that_was_cut_off_is_not_recorded(receiver: Receiver) -> None:
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=5.0) as half:
+        half.sendall(b"POST /hook HTTP/1.1\r\nContent-Length: 10\r\n\r\nhalf")
+        half.shutdown(socket.SHUT_WR)
+        assert half.recv(100) == b""
+    _post(f"{receiver.url}/whole")
+    assert [request.path for request in receiver.requests] == ["/whole"]
 
 
 def test_https_is_served_with_a_certificate_of_the_authority(authority: Authority) -> None:
