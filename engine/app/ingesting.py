@@ -1,6 +1,7 @@
 """Signals onto the bus: those of the watchers, and those that come by HTTP."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -74,12 +75,12 @@ class Watching:
 
 
 async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> Accepted:
-    """Take a JSON array of CloudEvents: good ones onto the bus, the others into quarantine.
+    """Take CloudEvents, an array or one: good ones onto the bus, the others into quarantine.
 
     Returns once all are durable.
 
     Raises:
-        StoreError: nothing was taken; the sender may try again.
+        StoreError: not all was taken; the sender may try again, an id counts once.
     """
     decoded = decode(batch)
     latest = clock.now() + AHEAD
@@ -93,11 +94,16 @@ async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> 
             bad.append(Bad("future", why, encode([signal])))
         else:
             good.append(signal)
-    if bad:
-        rows = [Quarantined(OUTSIDE, one.reason, one.detail, one.raw) for one in bad]
-        await asyncio.to_thread(store.quarantine, rows, clock.now())
-        for one in bad:
-            meters.QUARANTINED.labels(one.reason).inc()
     if good:
         await bus.append(good)
+    if bad:
+        await refuse(bad, store, clock)
     return Accepted(len(good), tuple(f"{one.reason}: {one.detail}" for one in bad))
+
+
+async def refuse(bad: Sequence[Bad], store: Store, clock: Clock) -> None:
+    """Put what is no signal into quarantine, durable on return. Raises StoreError."""
+    rows = [Quarantined(OUTSIDE, one.reason, one.detail, one.raw) for one in bad]
+    await asyncio.to_thread(store.quarantine, rows, clock.now())
+    for one in bad:
+        meters.QUARANTINED.labels(one.reason).inc()

@@ -19,10 +19,11 @@ from engine.app import logs
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
-from engine.app.ingesting import Watching, accept
+from engine.app.ingesting import Watching, accept, refuse
 from engine.app.reaching import reach
 from engine.app.reloading import RuleFiles, Texts
 from engine.app.web_server import Server
+from engine.bus.codec import Bad
 from engine.model.errors import ConfigError, StoreError
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
@@ -105,12 +106,19 @@ class _Process:
                 checks=self._checks,
                 metrics=self._metrics,
                 accept=self._accept,
+                refuse=self._refuse,
                 reload=self._rule_files.reload,
                 token=self._token,
             )
         )
         return Server(
-            uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=2)
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=2,
+            )
         )
 
     def _metrics(self) -> tuple[bytes, str]:
@@ -121,6 +129,9 @@ class _Process:
 
     async def _accept(self, batch: bytes) -> Accepted:
         return await accept(batch, self._engine.bus, self._engine.store, self._clock)
+
+    async def _refuse(self, reason: str, detail: str, raw: bytes) -> None:
+        await refuse([Bad(reason, detail, raw)], self._engine.store, self._clock)
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)

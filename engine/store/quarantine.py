@@ -16,6 +16,8 @@ from engine.store.schema import quarantine, quarantine_counts
 
 KEEP = 10_000
 """Elements kept; of older ones only the count stays."""
+RAW = 16 << 10
+"""Bytes kept of one element."""
 OUTSIDE = -1
 """The partition of what never came onto the bus: every arrival is a new one."""
 
@@ -24,7 +26,8 @@ OUTSIDE = -1
 class Quarantined:
     """One element of the record at `offset` that was no signal.
 
-    `reason` is a stable word, `detail` a sentence, `raw` its bytes; `at` is set by the store.
+    `reason` is a stable word, `detail` a sentence, `raw` its bytes, of which the store keeps
+    the first RAW; `at` is set by the store.
     """
 
     offset: int
@@ -73,7 +76,7 @@ def add_quarantined(
             "offset": one.offset,
             "reason": one.reason,
             "detail": one.detail,
-            "raw": one.raw,
+            "raw": one.raw[:RAW],
             "at": now_us,
         }
     if not rows:

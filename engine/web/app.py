@@ -15,6 +15,8 @@ from engine.web.cloudevents import BadRequest, to_batch
 
 BODY_LIMIT = 4 << 20
 """Bytes of one request; more is refused with 413."""
+READ_LIMIT = 16 * BODY_LIMIT
+"""Bytes that are read of a request that is refused: who still sends does not hear an answer."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Ports:
         live: whether the loop turned lately.
         checks: the checks of readiness, each named.
         metrics: the exposition text and its content type.
-        accept: takes a JSON array of CloudEvents; returns once the good ones are durable.
+        accept: takes CloudEvents, an array or one; returns once the good ones are durable.
+        refuse: takes a reason, a sentence, and the first bytes of what was not read.
         reload: reads the rule files again; returns the faults, none when they are in force.
         token: the bearer token, read at each request; None refuses all.
     """
@@ -50,6 +53,7 @@ class Ports:
     checks: Callable[[], list[Health]]
     metrics: Callable[[], tuple[bytes, str]]
     accept: Callable[[bytes], Awaitable[Accepted]]
+    refuse: Callable[[str, str, bytes], Awaitable[None]]
     reload: Callable[[], Awaitable[list[str]]]
     token: Callable[[], str | None]
 
@@ -91,13 +95,11 @@ def _control(ports: Ports) -> list[Route]:
         if refusal := _refuse(request, ports.token()):
             return refusal
         try:
-            taken = await ports.accept(to_batch(request.headers, await _body(request)))
+            return await _taken(ports, request)
         except BadRequest as error:
             return _error(error.status, str(error))
         except StoreError as error:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "1"})
-        answer = {"accepted": taken.accepted, "rejected": list(taken.rejected)}
-        return JSONResponse(answer, 422 if taken.rejected and not taken.accepted else 202)
 
     async def reload(request: Request) -> Response:
         if refusal := _refuse(request, ports.token()):
@@ -112,6 +114,18 @@ def _control(ports: Ports) -> list[Route]:
         Route("/v1/signals", signals, methods=["POST"]),
         Route("/-/reload", reload, methods=["POST"]),
     ]
+
+
+async def _taken(ports: Ports, request: Request) -> Response:
+    """Hand the body of `request` on; return the answer that says what became of it."""
+    head, size = await _body(request)
+    if size > BODY_LIMIT:
+        why = f"body of {size} bytes or more; allowed are {BODY_LIMIT}"
+        await ports.refuse("too-large", why, head)
+        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+    taken = await ports.accept(to_batch(request.headers, head))
+    answer = {"accepted": taken.accepted, "rejected": list(taken.rejected)}
+    return JSONResponse(answer, 422 if taken.rejected and not taken.accepted else 202)
 
 
 def _plain(*, ok: bool, text: str, other: str) -> Response:
@@ -132,13 +146,16 @@ def _refuse(request: Request, token: str | None) -> Response | None:
     return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong")
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request) -> tuple[bytes, int]:
+    """Return the body, its first BODY_LIMIT bytes at most, and how many bytes came."""
     body = bytearray()
+    size = 0
     try:
         async for part in request.stream():
-            body += part
-            if len(body) > BODY_LIMIT:
-                raise BadRequest(413, f"body over {BODY_LIMIT} bytes")
+            size += len(part)
+            body += part[: BODY_LIMIT - len(body)]
+            if size > READ_LIMIT:
+                break
     except ClientDisconnect as error:
         raise BadRequest(400, "body cut off") from error
-    return bytes(body)
+    return bytes(body), size

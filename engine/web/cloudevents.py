@@ -1,4 +1,4 @@
-"""The three HTTP forms of CloudEvents 1.0 (structured, batch, binary) as one JSON array.
+"""The three HTTP forms of CloudEvents 1.0 (structured, batch, binary) as one record.
 
 Source: CloudEvents HTTP protocol binding 1.0.2.
 """
@@ -20,17 +20,15 @@ class BadRequest(Exception):  # noqa: N818 - the name of the status
 
 
 def to_batch(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return the events of one request as a JSON array, not yet checked one by one.
+    """Return the JSON array or the one event of a request, not yet checked.
 
     Raises:
         BadRequest: the content type is none of the three forms, or that of the data of a
             binary event is not JSON (415).
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == BATCH:
+    if kind in {BATCH, STRUCTURED}:
         return body
-    if kind == STRUCTURED:
-        return b"[" + body + b"]"
     if "ce-specversion" in headers:
         return _binary(headers, kind, body)
     raise BadRequest(
@@ -46,4 +44,4 @@ def _binary(headers: Mapping[str, str], kind: str, body: bytes) -> bytes:
     }
     if kind not in {"application/json", ""}:
         raise BadRequest(415, f"data of content type '{kind}'; allowed is application/json")
-    return b"[" + json.dumps(event).encode()[:-1] + b', "data": ' + (body or b"{}") + b"}]"
+    return json.dumps(event).encode()[:-1] + b', "data": ' + (body or b"{}") + b"}"

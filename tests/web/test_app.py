@@ -21,6 +21,7 @@ class Inside:
     problems: dict[str, str] = field(default_factory=dict)
     token: str | None = "s3cret"
     taken: list[bytes] = field(default_factory=list)
+    refused: list[tuple[str, str, bytes]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     answer: Accepted | StoreError = field(default_factory=lambda: Accepted(1))
 
@@ -29,6 +30,9 @@ class Inside:
         if isinstance(self.answer, StoreError):
             raise self.answer
         return self.answer
+
+    async def refuse(self, reason: str, detail: str, raw: bytes) -> None:
+        self.refused.append((reason, detail, raw))
 
     async def reload(self) -> list[str]:
         return self.faults
@@ -46,6 +50,7 @@ async def client(inside: Inside) -> AsyncIterator[httpx.AsyncClient]:
         checks=lambda: [Health(name, why) for name, why in inside.problems.items()],
         metrics=lambda: (b"dogwatch_up 1\n", "text/plain"),
         accept=inside.accept,
+        refuse=inside.refuse,
         reload=inside.reload,
         token=lambda: inside.token,
     )
@@ -124,13 +129,16 @@ async def test_a_full_disk_asks_the_sender_to_come_again(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
-async def test_a_body_over_the_limit_is_refused_unread(
+async def test_a_body_over_the_limit_is_refused_and_its_head_handed_on(
     client: httpx.AsyncClient, inside: Inside
 ) -> None:
     body = b" " * (BODY_LIMIT + 1)
     answer = await client.post("/v1/signals", content=body, headers={**BATCH, **AUTH})
     assert answer.status_code == 413
     assert inside.taken == []
+    ((reason, detail, head),) = inside.refused
+    assert (reason, len(head)) == ("too-large", BODY_LIMIT)
+    assert str(BODY_LIMIT + 1) in detail
 
 
 async def test_reload_answers_with_the_faults(client: httpx.AsyncClient, inside: Inside) -> None:

@@ -14,9 +14,9 @@ def test_a_batch_is_taken_as_it_is() -> None:
     assert to_batch(headers, b"[1]") == b"[1]"
 
 
-def test_a_structured_event_becomes_a_batch_of_one() -> None:
+def test_a_structured_event_is_taken_as_it_is() -> None:
     headers = {"content-type": "application/cloudevents+json"}
-    assert json.loads(to_batch(headers, EVENT))[0]["id"] == "1"
+    assert json.loads(to_batch(headers, EVENT))["id"] == "1"
 
 
 def test_a_binary_event_is_put_together_from_its_headers() -> None:
@@ -26,13 +26,16 @@ def test_a_binary_event_is_put_together_from_its_headers() -> None:
         "ce-id": "7",
         "ce-cluster": "c%C3%A9",
     }
-    assert json.loads(to_batch(headers, b'{"a": 1}')) == [
-        {"specversion": "1.0", "id": "7", "cluster": "cé", "data": {"a": 1}}
-    ]
+    assert json.loads(to_batch(headers, b'{"a": 1}')) == {
+        "specversion": "1.0",
+        "id": "7",
+        "cluster": "cé",
+        "data": {"a": 1},
+    }
 
 
 def test_a_binary_event_without_data_has_an_empty_one() -> None:
-    assert json.loads(to_batch({"ce-specversion": "1.0"}, b""))[0]["data"] == {}
+    assert json.loads(to_batch({"ce-specversion": "1.0"}, b""))["data"] == {}
 
 
 @pytest.mark.parametrize(
