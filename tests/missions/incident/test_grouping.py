@@ -21,6 +21,7 @@ from tests.missions.incident.world import (
     crashed,
     findings_of,
     mission_on,
+    running,
     the_incident,
     waiting,
 )
@@ -52,6 +53,15 @@ def test_two_hundred_pods_of_one_dead_node_are_one_incident() -> None:
         "likely",
     )
     assert len(findings_of(report, "pod-not-ready")) == 8
+
+
+def test_what_a_lost_node_brings_about_is_blamed_on_it_whatever_its_own_cause() -> None:
+    gone = a_pod("a", node="dead", meta={"deletionTimestamp": ago(30), "finalizers": ["x/y"]})
+    probed = a_pod("b", running(ready=False), node="dead")
+    told = an_event(probed, "Unhealthy", "Readiness probe failed: refused", container="app")
+    report = assessed(a_node("dead", "Unknown"), gone, probed, told)
+    assert the_incident(report).root.name == "dead"
+    assert {"pod-terminating", "pod-probe"} <= {f.check for f in report.findings}
 
 
 def test_a_node_that_is_gone_is_blamed_even_without_its_object() -> None:
@@ -188,6 +198,19 @@ def test_a_roll_out_just_before_is_a_hypothesis_with_its_difference() -> None:
 def test_a_roll_out_of_last_week_is_none() -> None:
     incident = the_incident(assessed(a_node(), *rollout(made=8000)))
     assert hypothesis(incident, "rollout") == 0.0
+
+
+def test_a_roll_out_after_the_first_symptom_is_no_cause() -> None:
+    objects = rollout(made=1)
+    late = the_incident(assessed(a_node(), *objects))
+    assert hypothesis(late, "rollout") == 0.0
+
+
+def test_a_low_risk_comes_before_a_better_remedy() -> None:
+    objects = rollout()
+    objects[3] = a_pod("web-2-x", crashed(137, "OOMKilled"), owner=objects[2])
+    report = assessed(a_node(), *objects)
+    assert [c.operation for c in report.changes] == ["rollback", "raise-memory"]
 
 
 def test_a_roll_out_that_changed_something_else_scores_lower() -> None:

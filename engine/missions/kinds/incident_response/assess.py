@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.field import mapping
 from engine.analysis.symptom import Check, Symptom
-from engine.model.ids import digest
 from engine.model.report import Unknown
 
 _NO_STATUS = "these manifests carry no status: they say what is wanted, not what is"
@@ -14,7 +13,7 @@ _NO_STATUS = "these manifests carry no status: they say what is wanted, not what
 
 @dataclass(frozen=True)
 class Assessment:
-    """What the checks said of one cluster. Symptoms stand in one order for one snapshot."""
+    """What the checks said of one cluster; symptoms in the order of checks, then of the view."""
 
     view: ClusterView
     symptoms: tuple[Symptom, ...]
@@ -46,8 +45,7 @@ def assess(view: ClusterView, checks: tuple[Check, ...]) -> Assessment:
         unsure = [item for item in found if isinstance(item, Unknown)]
         unknowns += unsure
         answered += not unsure
-    ordered = sorted(symptoms, key=_order)
-    return Assessment(view, tuple(ordered), tuple(unknowns), answered, len(checks))
+    return Assessment(view, tuple(symptoms), tuple(unknowns), answered, len(checks))
 
 
 def _unable(view: ClusterView, check: Check) -> str:
@@ -75,17 +73,3 @@ def _unread(view: ClusterView) -> list[Unknown]:
         count = view.nameless
         found.append(view.unknown(f"{count} entries of the snapshot", "without a kind or a name"))
     return found
-
-
-def _order(symptom: Symptom) -> tuple[str, ...]:
-    ref = symptom.object
-    return (
-        symptom.check,
-        ref.namespace,
-        ref.kind,
-        ref.name,
-        symptom.container,
-        symptom.cause.word,
-        symptom.cause.key,
-        digest([item.id for item in symptom.evidence]),
-    )
