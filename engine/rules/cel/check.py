@@ -172,12 +172,12 @@ class _Checker:
         return replace(node, test=test, yes=yes, no=no, type=t.join(yes.type, no.type))
 
     def _call(self, node: Call) -> Node:
+        if node.function == "!_":
+            return replace(node, args=(self._condition(node.args[0], "!"),), type=BOOL)
         target = None if node.target is None else self.visit(node.target)
         args = tuple(self.visit(arg) for arg in node.args)
         checked = replace(node, target=target, args=args)
         values = args if target is None else (target, *args)
-        if node.function == "!_":
-            return replace(checked, args=(self._condition(node.args[0], "!"),), type=BOOL)
         if node.function in inference.ORDER | {"==", "!=", "in"}:
             inference.relation(node, *values)
             return replace(checked, type=BOOL)

@@ -6,7 +6,18 @@ from typing import Any
 
 NAMES = ("a", "b", "c", "d")
 KEYS = ("k", "n", "s", "if", "deep")
-_TEXTS = ('"a"', '"b"', '""', '"abcab"', "'é😀x'", 'r"\\d+"', '"Ab C "', '"1"', '"-7"', '"true"')
+_TEXTS: tuple[str, ...] = (
+    '"a"',
+    '"b"',
+    '""',
+    '"abcab"',
+    "'é😀x'",
+    'r"\\d+"',
+    '"Ab C "',
+    '"1"',
+    '"-7"',
+    '"true"',
+)
 _TEXTS += ('"1.5"', '"2h"', '"2024-02-29T12:30:45.5Z"', '"a,b,c"', '"\\u00a0x\\t"', '"0x1F"')
 _INTS = ("0", "1", "2", "3", "-1", "7", "0x10", "9223372036854775807", "-9223372036854775808")
 _UINTS = ("0u", "1u", "2u", "7u", "18446744073709551615u")
@@ -30,7 +41,14 @@ _SPANS = (
     'duration("0")',
 )
 _ZONES = ('"UTC"', '"Europe/Berlin"', '"-08:00"', '"05:30"', '"America/St_Johns"')
-_PARTS = ("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear")
+_PARTS: tuple[str, ...] = (
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+)
 _PARTS += ("getHours", "getMinutes", "getSeconds", "getMilliseconds")
 _TESTS = ("contains", "startsWith", "endsWith")
 _CHANGES = ("lowerAscii", "upperAscii", "trim", "reverse")
@@ -77,8 +95,8 @@ class Expressions:
 
     def path(self) -> str:
         if self.scope and self.random.random() < 0.5:
-            return self.any_of(self.scope)
-        path = self.any_of(NAMES)
+            return str(self.any_of(self.scope))
+        path = str(self.any_of(NAMES))
         for _ in range(self.random.randrange(4)):
             key = self.any_of(KEYS)
             path += self.any_of((f".{key}", f'["{key}"]', f".{key}", "[0]", f".{key}"))
