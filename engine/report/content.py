@@ -116,7 +116,8 @@ def incident_parts(report: Report, incident: Incident, number: int, depth: Depth
     if not incident.hypotheses:
         yield Paragraph((dim("No cause could be told from what was read."),))
     yield from _left_out(len(incident.hypotheses) - depth.hypotheses, "hypothesis", "hypotheses")
-    found = [finding for finding in report.findings if finding.id in set(incident.findings)]
+    own = frozenset(incident.findings)
+    found = [finding for finding in report.findings if finding.id in own]
     yield from finding_parts(found, "Findings", depth)
 
 

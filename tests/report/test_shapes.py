@@ -1,0 +1,117 @@
+"""Each kind of delivery and each outcome has its shape, whatever is missing."""
+
+import time
+
+import pytest
+
+from engine.model.delivery import Change
+from engine.model.report import Coverage, Outcome, Report
+from engine.report import headline, subject, to_blocks, to_html, to_markdown, to_plain, to_text
+from tests.report.sample import NOON, a_delivery, a_report, findings, incidents
+
+
+def positions(text: str, *words: str) -> list[int]:
+    return [text.index(word) for word in words]
+
+
+def test_a_result_leads_with_the_cause_then_options_then_what_is_unknown() -> None:
+    text = to_plain(a_delivery(Change.RESULT))
+    order = positions(text, "LIKELY CAUSE", "FATAL: env", "Options", "rollout undo", "Not known")
+    assert order == sorted(order)
+    assert headline(a_delivery(Change.RESULT)).startswith("Likely cause: Revision 4")
+
+
+def test_a_fire_is_short_and_says_rule_group_since_value_members_and_runbook() -> None:
+    text = to_plain(a_delivery(Change.FIRE))
+    assert len(text.splitlines()) <= 15
+    for said in (
+        "pod-crash-loop",
+        "namespace shop",
+        "since 2026-11-24 11:59:20 UTC",
+        "restarts = 6",
+        "web-6c9f7d-mm4qd",
+        "runbooks.example",
+    ):
+        assert said in text
+
+
+def test_a_fire_without_measures_says_its_text() -> None:
+    bare = a_delivery(Change.FIRE, value={}, members=[], member_count=0, reason="", since=None)
+    assert "Measured: restarts = 6." in to_plain(bare)
+    assert "since 2026-11-24 12:00:00 UTC" in to_plain(bare)
+
+
+def test_members_that_are_not_shown_are_counted() -> None:
+    many = a_delivery(Change.FIRE, members=[f"web-{n}" for n in range(20)], member_count=200)
+    assert "and 192 others" in " ".join(to_plain(many).split())
+
+
+def test_a_resolve_says_how_long_it_lasted_and_what_proves_it() -> None:
+    text = to_plain(a_delivery(Change.RESOLVE))
+    assert "RESOLVED AFTER 12M" in text
+    assert "Lasted    12m" in text
+    assert "the condition no longer holds" in text
+    assert subject(a_delivery(Change.RESOLVE)).startswith("[resolved] ")
+
+
+@pytest.mark.parametrize("reason", ["no data", "rule removed", "rule changed", "inhibited"])
+def test_an_end_that_proves_nothing_is_not_told_as_a_proof(reason: str) -> None:
+    text = to_plain(a_delivery(Change.RESOLVE, reason=reason))
+    assert "nothing proves" in text or "not measured" in text
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_outcome_renders_without_incidents(outcome: Outcome) -> None:
+    empty = Coverage(answered=0, possible=0)
+    report = Report(
+        kind="incident-response",
+        started=NOON,
+        finished=NOON,
+        outcome=outcome,
+        summary="",
+        coverage=empty,
+    )
+    delivery = a_delivery(Change.RESULT, report=report, title="")
+    for text in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery)):
+        assert outcome.value in text.lower()
+    assert to_blocks(delivery)[0]["type"] == "header"
+    assert subject(delivery) == f"[{outcome}] pod-crash-loop"
+
+
+def test_a_check_without_answer_is_never_told_as_all_read() -> None:
+    report = a_report(coverage=Coverage(answered=3, possible=5))
+    assert "2 checks stayed without an answer" in to_text(report)
+    whole = a_report(coverage=Coverage(answered=5, possible=5))
+    assert "Everything that was asked for could be read" in to_text(whole)
+
+
+def test_findings_that_say_the_same_are_one_entry() -> None:
+    text = to_text(a_report())
+    assert text.count("Container app exits again and again") == 1
+    assert all(name in text for name in ("x2x1k", "8fj2p", "mm4qd"))
+
+
+def test_findings_of_no_incident_are_shown() -> None:
+    assert "Other findings" in to_text(a_report(incidents=incidents()[:1]))
+    assert "Findings" in to_text(a_report(incidents=[]))
+
+
+def test_the_text_keeps_to_its_width() -> None:
+    commands = a_report(changes=[])  # a command is never broken
+    for width in (60, 80, 100, 140):
+        assert max(map(len, to_text(commands, width=width).splitlines())) <= width
+
+
+def test_a_huge_report_renders_in_bounded_time_and_size() -> None:
+    many = [
+        finding.model_copy(update={"id": f"{finding.id}-{n}", "observed": f"seen {n}"})
+        for n in range(2000)
+        for finding in findings()[:1]
+    ]
+    big = incidents()[0].model_copy(update={"findings": [finding.id for finding in many]})
+    report = a_report(findings=many, incidents=[big] * 300)
+    start = time.process_time()
+    assert "and 200 incidents more" in to_text(report)
+    assert len(to_html(a_delivery(Change.RESULT, report=report))) < 100_000
+    assert len(to_blocks(a_delivery(Change.RESULT, report=report))) <= 50
+    assert time.process_time() - start < 10
