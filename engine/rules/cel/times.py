@@ -19,7 +19,7 @@ _LONGEST: Final = timedelta(seconds=315_576_000_001) - MICRO
 _LARGEST: Final = timedelta(microseconds=(2**63 - 1) // 1000)
 """What arithmetic may reach: 64 bits of nanoseconds, some 292 years, as in the reference."""
 _ZONE_COST: Final = 400
-_READ_COST: Final = 60
+_READ_COST: Final = 100
 _CYCLE: Final = timedelta(days=146_097)
 """400 years, after which the calendar repeats, days of the week included."""
 _CYCLE_YEARS: Final = 400
