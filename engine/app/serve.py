@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -31,6 +32,8 @@ from engine.web.app import Accepted, Health, Ports, build
 
 LOG = structlog.get_logger()
 ALIVE_S = 10.0
+SWITCH_S = 0.0005
+"""How long a thinking mission keeps the interpreter from the loop that delivers."""
 TICK_S = 1.0
 FORGET_S = 60.0
 
@@ -39,6 +42,7 @@ def serve(path: str) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError, RuleError, StoreError at the start."""
     settings = load_config(path)
     logs.configure(settings.log_format)
+    sys.setswitchinterval(SWITCH_S)
     with _listening(settings.http.listen) as listener:
         asyncio.run(_Process(settings, listener).run())
 
