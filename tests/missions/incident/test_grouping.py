@@ -213,6 +213,12 @@ def test_a_low_risk_comes_before_a_better_remedy() -> None:
     assert [c.operation for c in report.changes] == ["rollback", "raise-memory"]
 
 
+def test_a_first_roll_out_explains_less_than_the_exit_code() -> None:
+    deployment, _, new, pod = rollout(made=4)
+    incident = the_incident(assessed(a_node(), deployment, new, pod))
+    assert [h.cause for h in incident.hypotheses] == ["app-error", "rollout"]
+
+
 def test_a_roll_out_that_changed_something_else_scores_lower() -> None:
     touched = the_incident(assessed(a_node(), *rollout()))
     objects = rollout(image="registry.example/web:1")

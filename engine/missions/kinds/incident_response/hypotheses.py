@@ -165,7 +165,7 @@ def _relevance(change: Change, struck: Sequence[Blamed]) -> tuple[float, str]:
     if change.word != "rollout":
         return 0.5, "what changed is not known, only that it did"
     if not change.parts:
-        return 0.4, "there is no earlier revision to compare with"
+        return 0.2, "there is no earlier revision to compare with"
     parts = {part.part.split(" ")[0] for part in change.parts}
     words = {blamed.group.cause.word for blamed in struck}
     for word in sorted(words):
