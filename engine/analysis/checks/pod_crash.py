@@ -12,7 +12,7 @@ from engine.analysis.checks.jobs import superseded
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.event import Event
 from engine.analysis.exit_code import Ending, ending
-from engine.analysis.field import condition, instant, name_of, namespace_of, text, whole
+from engine.analysis.field import condition, instant, namespace_of, text, whole
 from engine.analysis.log_pattern import LogMatch, last_line, read_log
 from engine.analysis.pod import Container, age, containers, is_done, phase, restarts_always
 from engine.analysis.start_error import StartError, read_start_error
@@ -22,7 +22,6 @@ from engine.model.report import Evidence, ObjectRef, Severity
 
 RECENT = timedelta(minutes=10)
 _FEW = 2
-_SHOWN = 3
 _START_REASONS = frozenset({"StartError", "ContainerCannotRun"})
 _DEPENDENCY = frozenset({"connection-refused", "dns-failed", "timeout", "auth-failed"})
 _PROBE_EXITS = frozenset({0, 137, 143})
@@ -286,22 +285,4 @@ def _exit_code(crash: _Crash) -> _Answer:
     return cause, how.confidence, quoted
 
 
-def logs_missing(view: ClusterView) -> Iterator[Found]:
-    """Yield one unknown for all crashing containers whose log was not read."""
-    unread = [
-        clean(f"{namespace_of(pod)}/{name_of(pod)}/{container.name}")
-        for pod, container in crashing(view)
-        if all(view.log(pod, container.name, previous=p) is None for p in (True, False))
-    ]
-    if unread:
-        shown = ", ".join(unread[:_SHOWN]) + (" ..." if len(unread) > _SHOWN else "")
-        yield view.unknown(
-            f"logs of {len(unread)} crashing containers: {shown}",
-            "no log of these was read; the cause rests on exit codes and events",
-        )
-
-
-CHECKS = (
-    Check("pod-crash", "containers that keep crashing", crashes, ("pods",), "Pod"),
-    Check("pod-log", "logs of crashing containers", logs_missing, ("pods",), "Pod"),
-)
+CHECKS = (Check("pod-crash", "containers that keep crashing", crashes, ("pods",), "Pod"),)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_a_cluster_in_which_all_is_well_is_quiet(kube: Kube) -> None:
     assert report.coverage.answered == report.coverage.possible, report.coverage.unknowns
 
 
-TROUBLES = {
+TROUBLES: dict[str, dict[str, Any]] = {
     "app-error": {"trouble": chaos("crashloop")},
     "memory-without-limit": {"trouble": chaos("crashloop", exit_code="137")},
     "image-not-found": {"trouble": chaos("imagepull", message="manifest unknown: not found")},
