@@ -24,7 +24,8 @@ from watchers.objects import ObjectsConfig
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
-AHEAD = timedelta(minutes=5)
+AHEAD = timedelta(seconds=20)
+"""How far a sender's clock may be ahead: less than the 30 s after which the others seem silent."""
 OUTSIDE = -1
 """The offset in quarantine of what never came onto the bus."""
 
@@ -90,7 +91,7 @@ async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> 
             bad.append(Bad("cluster", "the extension 'cluster' is missing", encode([signal])))
         elif signal.time > latest:
             # One such signal would carry the time of its cluster away, and all others be late.
-            why = f"time {signal.time.isoformat()} is more than 5 min ahead of this clock"
+            why = f"time {signal.time.isoformat()} is more than 20 s ahead of this clock"
             bad.append(Bad("future", why, encode([signal])))
         else:
             good.append(signal)
