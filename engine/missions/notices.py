@@ -11,6 +11,7 @@ from engine.model.ids import delivery_key
 from engine.model.instant import from_us
 from engine.model.report import Report
 from engine.model.signal import Signal, view
+from engine.report.clean import clean
 from engine.rules.rule import Notice, Rule
 from engine.rules.template import TemplateError, render
 
@@ -130,7 +131,7 @@ def _wanting(told: Iterable[Notice], change: Change) -> Iterator[str]:
 
 def _title(rule: Rule, transition: Transition) -> str:
     where = ", ".join(value for name, value in transition.key.items() if value)
-    return f"{rule.name}: {where}" if where else rule.name
+    return clean(f"{rule.name}: {where}" if where else rule.name)
 
 
 def _variables(rule: Rule, told: Told) -> dict[str, Any]:
@@ -158,7 +159,7 @@ def _annotations(rule: Rule, told: Told) -> dict[str, str]:
     rendered = {}
     for name, text in rule.annotations.items():
         try:
-            rendered[name] = render(text, variables)
+            rendered[name] = clean(render(text, variables))
         except TemplateError:
             rendered[name] = text
     return rendered
@@ -167,4 +168,4 @@ def _annotations(rule: Rule, told: Told) -> dict[str, str]:
 def _text(annotations: Mapping[str, str], transition: Transition) -> str:
     summary = annotations.get("summary", "")
     shown = ", ".join(f"{name} = {value}" for name, value in transition.value.items())
-    return " ".join(part for part in (summary, f"Measured: {shown}." if shown else "") if part)
+    return clean(" ".join((summary, f"Measured: {shown}." if shown else "")))
