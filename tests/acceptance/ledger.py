@@ -150,16 +150,17 @@ def faults(events: Iterable[Event], found: Found, kills: int) -> list[str]:
 
 
 def _drawn(random: Random, values: dict[str, float]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for name in ("app-a", "app-b", "app-c"):
+    for name in ("app-a", "app-b", "app-c", "app-d"):
         if random.random() < 0.25:
             yield "alert", name, {"severity": "warning"}
     for name in ("ann", "bob"):
-        if random.random() < 0.1:
-            yield "audit", name, {"verb": random.choice(["delete", "delete", "get"])}
-    for name, value in values.items():
         if random.random() < 0.2:
+            yield "audit", name, {"verb": random.choice(["delete", "get", "list"])}
+    for name in [*values, *values]:
+        if random.random() < 0.1:
             values[name] = random.choice([50.0, 70.0, 92.0, 94.0, 99.0])
-        yield "metric", name, {"metric": "busy", "labels": {"node": name}, "value": value}
+        labels = {"node": name}
+        yield "metric", name, {"metric": "busy", "labels": labels, "value": values[name]}
 
 
 def _event(cluster: str, number: int, at: int, kind: str, name: str, data: Any) -> Event:

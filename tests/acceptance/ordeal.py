@@ -18,11 +18,10 @@ from standardwebhooks import Webhook
 from tests.acceptance.dogwatch import TOKEN, Dogwatch
 from tests.acceptance.ledger import RULES, T0, Episode, Event, Found, Told, batches, last_beat
 from tests.testbeds.process import eventually
+from tests.testbeds.receiver import Answer, Receiver, Request
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.testbeds.receiver import Receiver
 
 CLUSTERS = ("east", "west")
 SECRET = base64.b64encode(b"a webhook secret of 32 bytes....").decode()
@@ -84,15 +83,19 @@ class Sender:
 
 
 class Ordeal:
-    """One dogwatch with a ledger and a receiver of its own; `close` it in the end."""
+    """One dogwatch with a ledger and a receiver of its own; `close` it in the end.
 
-    def __init__(self, folder: Path, seed: int, receiver: Receiver) -> None:
+    `told` are the deliveries as they came, each with its signature proven.
+    """
+
+    def __init__(self, folder: Path, seed: int) -> None:
         folder.mkdir()
         (folder / "hook").write_text(SECRET)
-        self.dogwatch = Dogwatch(folder, _settings(receiver.url), RULES)
+        self.told: list[Told] = []
+        self._receiver = Receiver(self._hear)
+        self.dogwatch = Dogwatch(folder, _settings(self._receiver.url), RULES)
         self.senders = [Sender(self.dogwatch.url, seed, cluster) for cluster in CLUSTERS]
         self._folder = folder
-        self._receiver = receiver
         self._random = Random(seed)
         self._start_s = 0.0
         self._pause = threading.Event()
@@ -126,11 +129,12 @@ class Ordeal:
         for one in sending:
             one.result()
         self._drain()
-        return Found(self._episodes(), self._missions(), self._told())
+        return Found(self._episodes(), self._missions(), self.told)
 
     def close(self) -> None:
-        """End it."""
+        """End it and its receiver."""
         self.dogwatch.close()
+        self._receiver.close()
 
     def _start(self) -> None:
         started = monotonic()
@@ -184,13 +188,11 @@ class Ordeal:
         assert sorted(row["id"] for row in listed) == [row[0] for row in stored]
         return stored
 
-    def _told(self) -> list[Told]:
-        told = []
-        for request in self._receiver.requests:
-            # The signature is checked here, hours may have passed: only the age is not judged.
-            body = Webhook(SECRET).verify(request.body, dict(request.headers))
-            told.append(Told(request.path.strip("/"), request.headers["webhook-id"], body))
-        return told
+    def _hear(self, request: Request) -> Answer:
+        """Take a delivery in, if its signature is right; a wrong one is never taken."""
+        body = Webhook(SECRET).verify(request.body, dict(request.headers))
+        self.told.append(Told(request.path.strip("/"), request.headers["webhook-id"], body))
+        return Answer()
 
     def _select(self, file: str, query: str) -> list[Any]:
         with closing(sqlite3.connect(self._folder / "data" / file, timeout=30)) as connection:

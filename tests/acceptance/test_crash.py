@@ -13,7 +13,6 @@ import pytest
 
 from tests.acceptance.ledger import expected, faults
 from tests.acceptance.ordeal import Ordeal
-from tests.testbeds.receiver import Receiver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +33,7 @@ def test_no_kill_loses_a_firing_or_doubles_a_mission(tmp_path: Path) -> None:
     with ExitStack() as held:
         ordeals = []
         for number in range(TOGETHER):
-            receiver = held.enter_context(Receiver())
-            ordeals.append(Ordeal(tmp_path / str(number), seed + number, receiver))
+            ordeals.append(Ordeal(tmp_path / str(number), seed + number))
             held.callback(ordeals[-1].close)
         with ThreadPoolExecutor(TOGETHER) as pool:
             results = list(pool.map(Ordeal.run, ordeals, shares))
