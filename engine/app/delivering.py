@@ -84,6 +84,9 @@ class Courier:
         except DogwatchError as error:
             await self._never(delivery, str(error))
             return True
+        except Exception as error:  # noqa: BLE001 - one delivery must not end all, at every start anew
+            await self._never(delivery, f"a fault of its own: {type(error).__name__}: {error}")
+            return True
         await asyncio.to_thread(self._store.sent, delivery.key, receipt, self._clock.now())
         meters.DELIVERIES.labels(self.name, "sent").inc()
         LOG.info("delivered", sink=self.name, key=delivery.key, change=delivery.change.value)

@@ -67,8 +67,8 @@ def save_snapshot(
     path: Path, names: Sequence[str], config: str, *, progress: bool
 ) -> Iterable[str]:
     """Read the clusters `names` (default all), write them to `path`; yield a line a cluster."""
-    if path.exists() and any(path.iterdir()):
-        raise SnapshotError(f"{path}: not empty; give a new folder")
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise SnapshotError(f"{path}: there is something already; give a new folder")
     settings = load_config(config)
     every = tuple(dict.fromkeys(need for kind in kinds().values() for need in kind.needs))
     snapshot = _collected(settings, names, every, None, progress=progress)

@@ -62,13 +62,18 @@ class Workers:
                 group.create_task(self._work(f"worker-{number}"))
 
     async def _work(self, owner: str) -> None:
+        row: MissionRow | None = None
         while True:
             try:
-                row = await asyncio.to_thread(self._store.claim_mission, owner, self._clock.now())
+                row = row or await asyncio.to_thread(
+                    self._store.claim_mission, owner, self._clock.now()
+                )
                 if row is not None:
                     await self._run(row)
+                    row = None
                     continue
             except StoreError as error:
+                # What was claimed stays ours: it goes on behind its last journaled step.
                 LOG.warning("store refuses", of="missions", error=str(error))
                 await asyncio.sleep(RETRY_S)
             await self._wait()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from engine.missions.collect import collect
 from engine.missions.registry import MissionKind, kinds
-from engine.model.errors import DogwatchError, SnapshotError, nearest
+from engine.model.errors import DogwatchError, SnapshotError, StoreError, nearest
 from engine.model.instant import from_us, parse_rfc3339, rfc3339, to_us
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
@@ -67,10 +67,13 @@ class Means:
 
 
 async def run(order: Order, means: Means) -> Report:
-    """Return the report of `order`, whatever happens: what goes wrong makes it `failed`.
+    """Return the report of `order`: what goes wrong with it makes it `failed`.
 
     A run that was cut off goes on behind its last journaled step, on the snapshot taken
     then, so that its report is the one it would have given.
+
+    Raises:
+        StoreError: the journal refuses; the same order may be run again.
     """
     started = means.clock.now()
     try:
@@ -81,6 +84,8 @@ async def run(order: Order, means: Means) -> Report:
         )
     except TimeoutError:
         return failed(order, f"no result within {means.run_s:g} s", means.clock.now())
+    except StoreError:
+        raise
     except DogwatchError as error:
         return failed(order, str(error), means.clock.now())
     return found.model_copy(
