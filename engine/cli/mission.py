@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.output import ConfigFile, Form, Output, on_terminal, print_json, print_table
+from engine.cli.output import ConfigFile, Form, Limit, Output, on_terminal, print_json, print_table
 
 if TYPE_CHECKING:
     from engine.model.report import Report
@@ -23,6 +23,11 @@ class ReportForm(StrEnum):
     JSON = "json"
     MARKDOWN = "markdown"
     HTML = "html"
+
+
+ReportOutput = Annotated[
+    ReportForm, typer.Option("--output", "-o", help="How to print the report.")
+]
 
 
 class Level(StrEnum):
@@ -54,7 +59,7 @@ def run(
         Level | None, typer.Option(help="Exit 3 on a finding at or above this severity.")
     ] = None,
     config: ConfigFile = "dogwatch.yaml",
-    output: Annotated[ReportForm, typer.Option("--output", "-o")] = ReportForm.TEXT,
+    output: ReportOutput = ReportForm.TEXT,
 ) -> None:
     """Run one mission on a recorded snapshot or on live clusters, and print its report.
 
@@ -94,7 +99,7 @@ def _print_report(report: "Report", output: ReportForm) -> None:
 def list_missions(
     kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None,
     state: Annotated[str | None, typer.Option(help="Only queued, running, done or failed.")] = None,
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Limit = 50,
     config: ConfigFile = "dogwatch.yaml",
     output: Output = Form.TEXT,
 ) -> None:
@@ -113,7 +118,7 @@ def list_missions(
 def show(
     id: Annotated[str, typer.Argument(help="The mission's id.", metavar="ID")],  # noqa: A002 - the word of the field
     config: ConfigFile = "dogwatch.yaml",
-    output: Annotated[ReportForm, typer.Option("--output", "-o")] = ReportForm.TEXT,
+    output: ReportOutput = ReportForm.TEXT,
 ) -> None:
     """Print the report of a mission, or its state while there is none."""
     from engine.app.look import mission_report

@@ -21,6 +21,7 @@ class Form(StrEnum):
 
 
 Output = Annotated[Form, typer.Option("--output", "-o", help="How to print the data.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")]
 ConfigFile = Annotated[
     str,
     typer.Option(

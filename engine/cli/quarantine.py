@@ -1,17 +1,15 @@
 """`dogwatch quarantine`: signals that could not be read."""
 
-from typing import Annotated
-
 import typer
 
-from engine.cli.output import ConfigFile, Form, Output, print_json, print_table
+from engine.cli.output import ConfigFile, Form, Limit, Output, print_json, print_table
 
 app = typer.Typer(help="Signals that could not be read.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_quarantined(
-    limit: Annotated[int, typer.Option(min=1)] = 50,
+    limit: Limit = 50,
     config: ConfigFile = "dogwatch.yaml",
     output: Output = Form.TEXT,
 ) -> None:

@@ -25,7 +25,9 @@ class CheckForm(StrEnum):
 @app.command()
 def check(
     paths: Paths,
-    output: Annotated[CheckForm, typer.Option("--output", "-o")] = CheckForm.TEXT,
+    output: Annotated[
+        CheckForm, typer.Option("--output", "-o", help="How to print the faults.")
+    ] = CheckForm.TEXT,
     strict: Annotated[bool, typer.Option(help="Exit 1 on warnings too.")] = False,
 ) -> None:
     """List every fault of the rule files at once, each file:line:col. Exit 1 on errors."""

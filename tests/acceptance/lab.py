@@ -36,12 +36,14 @@ spec:
       by: [cluster, subject]
       labels: {severity: critical}
 """
+STEP = timedelta(milliseconds=20)
 _numbers = count(1)
+_sent = [datetime.now(UTC)]
 
 
-def an_alarm(subject: str = "attic", *, ago_s: float = 0.2, **changes: Any) -> dict[str, Any]:
-    """Return a signal that the rule `hot` fires on."""
-    at = datetime.now(UTC) - timedelta(seconds=ago_s)
+def an_alarm(subject: str = "attic", **changes: Any) -> dict[str, Any]:
+    """Return a signal that the rule `hot` fires on; each is a little later than all before it."""
+    _sent.append(max(datetime.now(UTC), _sent[-1] + STEP))
     return {
         "specversion": "1.0",
         "id": f"alarm-{next(_numbers)}",
@@ -49,7 +51,7 @@ def an_alarm(subject: str = "attic", *, ago_s: float = 0.2, **changes: Any) -> d
         "type": "alert",
         "cluster": "lab",
         "subject": subject,
-        "time": at.isoformat(),
+        "time": _sent[-1].isoformat(),
         "data": {"celsius": 50},
         **changes,
     }
@@ -57,7 +59,7 @@ def an_alarm(subject: str = "attic", *, ago_s: float = 0.2, **changes: Any) -> d
 
 def a_beat() -> dict[str, Any]:
     """Return the heartbeat of the sender: what it sent before counts as complete."""
-    return an_alarm(type="watcher.heartbeat", ago_s=0, data={})
+    return an_alarm(type="watcher.heartbeat", data={})
 
 
 def a_hook(receiver: Receiver, path: str = "/hook", **options: Any) -> dict[str, Any]:

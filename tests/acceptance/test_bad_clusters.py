@@ -64,8 +64,8 @@ def clusters(
 
 
 @pytest.fixture
-def folder(clusters: list[dict[str, Any]], tmp_path: Path) -> Path:
-    settings = {"clusters": clusters, "missions": {"collect_s": 20}}
+def folder(contexts: list[dict[str, Any]], tmp_path: Path) -> Path:
+    settings = {"clusters": contexts, "missions": {"collect_s": 20}}
     (tmp_path / "dogwatch.yaml").write_text(yaml.safe_dump(settings))
     return tmp_path
 
@@ -134,11 +134,11 @@ def test_saving_a_snapshot_says_what_was_not_read_and_the_saved_one_keeps_saying
 
 
 def test_a_cluster_that_is_down_keeps_no_other_from_being_watched(
-    kube: Kube, clusters: list[dict[str, Any]], tmp_path: Path
+    kube: Kube, contexts: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     namespace = crash(kube)
     rules = RULES.replace("NAMESPACE", namespace)
-    with a_lab(tmp_path, rules, clusters=clusters) as lab:
+    with a_lab(tmp_path, rules, clusters=contexts) as lab:
         seen = kube.until(
             lambda: (
                 {told["group"]["cluster"]: told for told in lab.told("result")}
