@@ -8,7 +8,7 @@ LIMIT = 2000
 
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # control sequences: colours, cursor moves
-    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # titles, links
+    r"|\x1b[\]PX^_\\]"  # ends of a string (title, link): what it holds is shown
     r"|\x1b[ -/]*[0-~]?"
 )
 _BLANKS = re.compile(r"\s+")

@@ -92,7 +92,11 @@ def _set_command(command: Command) -> Iterator[str]:
 
 
 def _set_line(line: Line) -> str:
-    return _BLOCK_START.sub(r"\1\\\2", "".join(_set_span(span) for span in line).strip())
+    text = ""
+    for span in line:
+        piece = _set_span(span)
+        text += " " * (text[-1:] == "`" == piece[:1]) + piece  # runs of ticks must not grow
+    return _BLOCK_START.sub(r"\1\\\2", text.strip())
 
 
 def _set_span(span: Span) -> str:

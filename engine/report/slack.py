@@ -163,7 +163,8 @@ def _set_line(line: Line) -> str:
     for span in line:
         if len(text) > _MAX_LINE:
             return text + "…"
-        text += _set_span(span)
+        piece = _set_span(span)
+        text += " " * (text[-1:] == "`" == piece[:1]) + piece  # two spans of code stay two
     return text
 
 

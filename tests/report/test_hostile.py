@@ -251,6 +251,8 @@ def tokens(text: str) -> list[Token]:
 
 @modest
 @given(text=hostile)
+@example(text="``x``Ǡ org/repo#1 <https://evil.com|click>")
+@example(text="`    <!channel|x>http://evil.com")
 def test_markdown_holds_no_markup_of_the_cluster(text: str) -> None:
     found = tokens(to_markdown(a_poisoned_report(text)))
     kinds = {token.type for token in found}
