@@ -38,7 +38,6 @@ class Cell:
         "opened",
         "orders",
         "reader",
-        "settled",
         "spared_until",
         "storm",
         "trail",
@@ -60,7 +59,6 @@ class Cell:
         self.launched_at: int | None = None
         self.spared_until: int | None = None
         self.opened: Entry | None = None
-        self.settled = REST
 
     @property
     def rule(self) -> Rule:
@@ -161,11 +159,9 @@ class Cell:
     def _take(self, samples: list[Sample]) -> None:
         """Fold the samples of one instant, then decide; `head` is the newest one so far."""
         at = samples[-1].at
-        if at > self.head:
-            self.settled = self.held
-            self.head = at
+        self.head = max(self.head, at)
         self.condition.expire(at)
-        firing = self.settled.phase is Phase.FIRING
+        firing = self.held.phase is Phase.FIRING
         for sample in samples:
             self.condition.add(sample, firing=firing)
         self._decide(at, samples[-1])
@@ -186,7 +182,7 @@ class Cell:
 
     def _restore(self, at: int) -> None:
         """Set the hold back to just before `at`; moves told early wait in the trail."""
-        self.held = self.settled = self.trail.restore(at)
+        self.held = self.trail.restore(at)
 
     def _decide(self, at: int, sample: Sample | None) -> None:
         """Move the hold by the condition at `at`; `sample`: the signal that decided."""

@@ -29,7 +29,6 @@ class CellState(msgspec.Struct, array_like=True):
     base: Held
     held: Held
     head: int
-    settled: Held
     trail: list[Entry]
     opened: Entry | None
     orders: list[Order]
@@ -85,7 +84,6 @@ def dump_cell(cell: Cell) -> bytes:
             base=cell.trail.base,
             held=cell.held,
             head=cell.head,
-            settled=cell.settled,
             trail=cell.trail.entries,
             opened=cell.opened,
             orders=cell.orders,
@@ -106,7 +104,7 @@ def load_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ..
             cell.condition.load(state.members)
     elif state.window is not None:
         cell.condition.load(state.window)
-    cell.held, cell.head, cell.settled = state.held, state.head, state.settled
+    cell.held, cell.head = state.held, state.head
     cell.trail = Trail(state.base, state.trail)
     return cell
 

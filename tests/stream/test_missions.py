@@ -111,6 +111,12 @@ def test_cooldown_runs_from_the_launch_and_a_held_back_mission_is_dropped_and_to
     assert suppressed(seen) == [(89, "cooldown")]
 
 
+def test_cooldown_is_over_at_its_exact_end() -> None:
+    rule = a_rule(settle="30s", cooldown="60s", **CRASH)
+    seen = Run(rule).see(pod(0), pod(1, "Good"), pod(60)).to(300)
+    assert seen.launched == [30, 90]
+
+
 def test_what_was_only_tried_starts_no_cooldown() -> None:
     seen = Run(held(settle="0", cooldown="1h"), node_rule())
     seen.see(node(0, ready=False), pod(1), pod(5, "Good"), node(6, ready=True), pod(9)).to(20)

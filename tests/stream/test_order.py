@@ -65,6 +65,12 @@ def test_a_move_between_groups_out_of_order_leaves_the_object_in_the_latest() ->
     assert sorted(found) == [("a", "firing"), ("a", "resolved"), ("b", "firing")]
 
 
+def test_clear_sees_the_members_as_they_were_at_its_instant() -> None:
+    rule = a_rule(when=BAD, clear='signal.data.phase == "Good"')
+    seen = Run(rule).see(bad(0), good(10), bad(11), a_pod(9.5, phase="Unknown")).to(30)
+    assert seen.moves == [(0, "firing"), (10, "resolved"), (11, "firing")]
+
+
 def test_an_end_that_is_not_final_is_not_told() -> None:
     seen = Run(a_rule(when=BAD)).see(bad(0), good(10))
     assert seen.moves == [(0, "firing")]
