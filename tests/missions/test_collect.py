@@ -64,7 +64,7 @@ async def taken(*clusters: FakeCluster, within_s: float = 5) -> Snapshot:
 async def test_objects_and_chosen_logs_are_read() -> None:
     one = (await taken(FakeCluster("a", {"pods": [pod("web")]}))).clusters["a"]
     assert (one.identity, one.version, one.taken_at) == ("uid-1", "v1.36.3", NOON)
-    assert one.read == {"pods", "nodes"}
+    assert one.read == frozenset({"pods", "nodes"})
     assert one.logs == {("shop", "web", "app", True): "log of app, previous True"}
     assert one.unread == {}
 
@@ -73,7 +73,7 @@ async def test_a_forbidden_list_is_unread_with_its_reason_and_the_rest_goes_on()
     refusal = {"nodes": ClusterError("forbidden", "nodes is forbidden")}
     one = (await taken(FakeCluster("a", {"pods": [pod("web")]}, refusal))).clusters["a"]
     assert one.unread == {"nodes": "forbidden: nodes is forbidden"}
-    assert one.read == {"pods"}
+    assert one.read == frozenset({"pods"})
 
 
 async def test_a_cluster_that_is_down_leaves_the_others_alone() -> None:
@@ -87,7 +87,7 @@ async def test_a_cluster_that_hangs_is_cut_off_with_what_was_read() -> None:
     slow = FakeCluster("a", {"pods": [pod("web")]}, hangs_on="nodes")
     one = (await taken(slow, within_s=0.05)).clusters["a"]
     assert one.unread == {"nodes": "timeout: not read within 0.05 s"}
-    assert one.read == {"pods"}
+    assert one.read == frozenset({"pods"})
 
 
 async def test_a_log_that_is_not_there_is_unread() -> None:
