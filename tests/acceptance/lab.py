@@ -113,7 +113,7 @@ class Lab:
 
     def await_metric(self, name: str, value: float, **labels: str) -> None:
         """Wait until the metric has the value."""
-        seen = eventually(lambda: self.metric(name, **labels) == value or None, 10)
+        seen = eventually(lambda: self.metric(name, **labels) == value or None, 20)
         assert seen, (name, labels, self.metric(name, **labels))
 
     def reload(self) -> httpx.Response:
