@@ -28,6 +28,8 @@ LOG = structlog.get_logger()
 PARTITION = 0
 OPEN_LIMIT = 100_000
 RETRY_S = 1.0
+GROUP_RECORDS = 64
+"""Records that wait on the bus share a commit, as many as these: who waits waits shortly."""
 _TYPES = frozenset({*SIGNAL_TYPES, HEARTBEAT})
 """Types counted by their name; a sender's own ones share a label, so that labels stay few."""
 
@@ -37,6 +39,7 @@ class Pending:
     """What was folded since the last commit."""
 
     next_offset: int
+    records: int = 0
     signals: int = 0
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
@@ -150,9 +153,7 @@ class Fold:
         async for offset, record in self._bus.read(self._pending.next_offset):
             async with self._lock:
                 self._fold(offset, record)
-                if self._pending.urgent() or (
-                    self._pending.signals >= self._settings.checkpoint_signals
-                ):
+                if self._is_due():
                     await self._commit()
             await asyncio.sleep(0)
 
@@ -162,9 +163,18 @@ class Fold:
             async with self._lock:
                 await self._commit()
 
+    def _is_due(self) -> bool:
+        """Whether to commit now: it was much, or it is urgent and no record waits to share it."""
+        pending = self._pending
+        if pending.signals >= self._settings.checkpoint_signals:
+            return True
+        shared = pending.records < GROUP_RECORDS and self._bus.holds(pending.next_offset)
+        return pending.urgent() and not shared
+
     def _fold(self, offset: int, record: bytes) -> None:
         decoded = decode(record)
         self._pending.next_offset = offset + 1
+        self._pending.records += 1
         for bad in decoded.bad:
             self._pending.quarantined.append(Quarantined(offset, bad.reason, bad.detail, bad.raw))
             meters.QUARANTINED.labels(bad.reason).inc()

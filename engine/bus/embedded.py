@@ -80,6 +80,7 @@ class EmbeddedBus:
         self._flushing: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
         self._closed = False
+        self._known_end: int = 0
         self._refused_bytes = 0
         self.problem = ""
         prepare(self._path, MARK)
@@ -124,7 +125,12 @@ class EmbeddedBus:
     async def end(self) -> int:
         """Return the offset that the next record gets."""
         _, last = await self._ends()
+        self._known_end = max(self._known_end, last + 1)
         return last + 1
+
+    def holds(self, offset: int) -> bool:
+        """Whether a record at `offset` is known to wait, without a look at the file."""
+        return offset < self._known_end
 
     async def start(self) -> int:
         """Return the offset of the first record kept, or the end where there is none."""
@@ -210,6 +216,7 @@ class EmbeddedBus:
                     pending.done.set_exception(error)
             return last
         self.problem = ""
+        self._known_end = max(self._known_end, offsets[-1] + 1)
         for pending, offset in zip(group, offsets, strict=True):
             if not pending.done.done():
                 pending.done.set_result(offset)

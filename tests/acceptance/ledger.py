@@ -22,6 +22,7 @@ STRETCH_US = 5_000_000
 SECOND_US = 1_000_000
 END_US = 3600 * SECOND_US
 """How far the last heartbeat goes on: every timer has run by then."""
+MAX_CRASHES = 5
 CAUSED = frozenset({"burst", "held", "seen"})
 """Rules with a mission."""
 PAGED = frozenset({"burst", "seen"})
@@ -91,11 +92,11 @@ class Told(NamedTuple):
 class Found:
     """What dogwatch made of a ledger: episodes by firing id, missions, deliveries in order.
 
-    `missions` are (id, firing, state, outcome).
+    `missions` are (id, firing, state, outcome, crashes).
     """
 
     episodes: dict[str, Episode]
-    missions: list[tuple[str, str, str, str]]
+    missions: list[tuple[str, str, str, str, int]]
     told: list[Told]
 
 
@@ -232,10 +233,12 @@ def _differences(what: str, wanted: Iterable[Any], found: Iterable[Any]) -> Iter
 def _mission_faults(found: Found) -> Iterator[str]:
     owed = [firing for firing, episode in found.episodes.items() if episode.rule in CAUSED]
     yield from _differences("mission of firing", owed, [one[1] for one in found.missions])
-    for mission, _, state, outcome in found.missions:
-        # No cluster of a ledger is configured: the honest report is that nothing is known.
-        if (state, outcome) != ("done", "partial"):
-            yield f"mission {mission} ended '{state}' with outcome '{outcome}'"
+    for mission, _, state, outcome, crashes in found.missions:
+        # No cluster of a ledger is configured: an honest report says that little is known. One
+        # that was struck by so many kills is parked, and told as failed.
+        wanted = ("failed", "failed") if crashes >= MAX_CRASHES else ("done", "partial")
+        if (state, outcome) != wanted:
+            yield f"mission {mission} ended '{state}' with '{outcome}' after {crashes} crashes"
 
 
 def _told_faults(wanted: Sequence[Episode], found: Found, kills: int) -> Iterator[str]:

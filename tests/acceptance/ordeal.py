@@ -37,7 +37,7 @@ DRAIN_S = 120.0
 EARLY = 0.35
 """Share of the kills that come during the start-up."""
 _FIRINGS = "SELECT id, rule, key, opened_at, resolved_at FROM firings"
-_MISSIONS = "SELECT id, firing, state, outcome FROM missions ORDER BY id"
+_MISSIONS = "SELECT id, firing, state, outcome, crashes FROM missions ORDER BY id"
 _WAITING = """
 SELECT (SELECT count(*) FROM missions WHERE state IN ('queued', 'running'))
      + (SELECT count(*) FROM deliveries WHERE state = 'waiting')
@@ -179,7 +179,7 @@ class Ordeal:
             found[firing] = Episode(rule, cluster, name, *at)
         return found
 
-    def _missions(self) -> list[tuple[str, str, str, str]]:
+    def _missions(self) -> list[tuple[str, str, str, str, int]]:
         """Return the missions as the store has them, which must be those that the CLI lists."""
         stored = self._select("dogwatch.db", _MISSIONS)
         listed = json.loads(

@@ -96,7 +96,11 @@ def double_a_mission(found: Found) -> None:
 
 
 def leave_a_mission(found: Found) -> None:
-    found.missions[0] = (*found.missions[0][:2], "running", "")
+    found.missions[0] = (*found.missions[0][:2], "running", "", 0)
+
+
+def fail_a_mission(found: Found) -> None:
+    found.missions[0] = (*found.missions[0][:2], "failed", "failed", 4)
 
 
 def lose_a_delivery(found: Found) -> None:
@@ -124,6 +128,7 @@ def tell_twice_without_a_kill(found: Found) -> None:
         (lose_a_mission, "mission of firing lost (1)"),
         (double_a_mission, "mission of firing too much (1)"),
         (leave_a_mission, "ended 'running'"),
+        (fail_a_mission, "ended 'failed'"),
         (lose_a_delivery, "delivery lost (1)"),
         (tell_with_another_key, "delivery too much (1)"),
         (tell_other_content, "came with two contents"),
@@ -144,6 +149,13 @@ def test_one_repeat_a_kill_is_allowed() -> None:
     assert faults(events, found, kills=1) == []
 
 
+def test_a_mission_is_parked_after_five_crashes() -> None:
+    events = a_ledger()
+    found = a_run(events)
+    found.missions[0] = (*found.missions[0][:2], "failed", "failed", 5)
+    assert faults(events, found, kills=5) == []
+
+
 def a_ledger() -> list[Event]:
     return [event for batch in islice(batches(7, "east"), 300) for event in batch]
 
@@ -152,7 +164,7 @@ def a_run(events: list[Event]) -> Found:
     """Return what a dogwatch without a fault makes of `events`."""
     episodes = {f"f-{number}": one for number, one in enumerate(expected(events))}
     caused = [firing for firing, one in episodes.items() if one.rule in CAUSED]
-    missions = [(f"m-{firing}", firing, "done", "partial") for firing in caused]
+    missions = [(f"m-{firing}", firing, "done", "partial", 0) for firing in caused]
     told = [one for firing, episode in episodes.items() for one in _deliveries(firing, episode)]
     return Found(episodes, missions, told)
 

@@ -1,0 +1,99 @@
+"""The loop commits at once when somebody waits, and lets waiting records share a commit."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.app.config import AppConfig
+from engine.app.folding import GROUP_RECORDS, Fold
+from engine.bus.embedded import EmbeddedBus
+from engine.model.instant import from_us
+from engine.model.ports import SystemClock
+from engine.model.signal import Signal
+from engine.store.store import Store
+from tests.stream.building import T0, a_rule, a_set
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from engine.store.checkpoint import Committed
+
+
+class Stage:
+    """A bus and a store, and a fold that tells of its commits."""
+
+    def __init__(self, folder: Path) -> None:
+        clock = SystemClock()
+        self.store = Store.open(folder / "store.db", clock=clock)
+        self.bus = EmbeddedBus(folder / "bus.db", clock=clock)
+        rules = a_set(a_rule("alert", on="alert", when="true", by=("cluster", "name")))
+        self.fold = Fold(self.store, self.bus, rules, AppConfig(), clock)
+        self.commits: list[Committed] = []
+        self.fold.committed = self._note
+        self._grown = asyncio.Event()
+        self._running: asyncio.Task[None] | None = None
+
+    async def alert(self, number: int) -> None:
+        """Append one record that opens a firing of its own."""
+        data = {"name": f"n-{number}"}
+        at = from_us(T0 + number)
+        signal = Signal(id=str(number), source="s", type="alert", time=at, cluster="c", data=data)
+        await self.bus.append([signal])
+
+    async def fold_on(self, until: int) -> None:
+        """Fold until the record before `until` is committed."""
+        if self._running is None:
+            self._running = asyncio.create_task(self.fold.run())
+        async with asyncio.timeout(10):
+            while self.fold.committed_offset < until:
+                self._grown.clear()
+                await self._grown.wait()
+
+    def _note(self, done: Committed) -> None:
+        self.commits.append(done)
+        self._grown.set()
+
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._running
+        await self.bus.aclose()
+        self.store.close()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    await stage.close()
+
+
+async def test_a_firing_is_committed_at_once(stage: Stage) -> None:
+    for number in range(3):
+        await stage.alert(number)
+        await stage.fold_on(number + 1)
+    assert [len(done.new_firings) for done in stage.commits] == [1, 1, 1]
+
+
+async def test_records_that_wait_share_a_commit(stage: Stage) -> None:
+    for number in range(GROUP_RECORDS + 5):
+        await stage.alert(number)
+    await stage.fold_on(GROUP_RECORDS + 5)
+    assert [len(done.new_firings) for done in stage.commits] == [GROUP_RECORDS, 5]
+
+
+async def test_what_waited_before_the_start_shares_commits_too(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    for number in range(5):
+        await first.alert(number)
+    await first.close()
+    second = Stage(tmp_path)
+    await second.fold_on(5)
+    await second.close()
+    assert [len(done.new_firings) for done in second.commits] == [5]
