@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -75,6 +76,7 @@ class _Process:
             loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
             engine = Engine(settings, self._rule_files.first, readers, self._clock)
             self._engine = await stack.enter_async_context(engine)
+            _settle_memory()
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
             self._watchings = [
                 Watching(one, readers[one.name], engine.bus, self._clock)
@@ -139,6 +141,7 @@ class _Process:
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)
+        _settle_memory()
         await self._engine.fold.swap(rules)
 
     def _checks(self) -> list[Health]:
@@ -186,6 +189,13 @@ class _Process:
                 await asyncio.to_thread(self._engine.store.prune, old)
             except StoreError as error:
                 LOG.warning("store refuses", of="retention", error=str(error))
+
+
+def _settle_memory() -> None:
+    """Spare the garbage collector the rules: they are many objects, and they stay."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 @contextlib.contextmanager
