@@ -177,7 +177,7 @@ def test_a_rule_edited_while_it_fires_resolves_and_starts_no_second_mission(
         lab.fire("attic")
         lab.await_told("result", "attic")
         lab.dogwatch.write_rules(rules.replace("> 40", "> 41"))
-        assert "rule changed" in lab.await_told("resolve", "attic")["text"].lower()
+        assert lab.await_told("resolve", "attic")["reason"] == "rule changed"
         lab.await_metric("missions_finished_total", 1, kind="incident-response")
         eventually(lambda: None, 2)
         assert lab.metric("missions_started_total", kind="incident-response") == 1
