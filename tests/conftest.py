@@ -41,7 +41,7 @@ def binaries() -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
+def kube_clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
     """The clusters that run, by name; they end with the session."""
     running: dict[str, Kube] = {}
     shutil.rmtree(LOGS, ignore_errors=True)
@@ -53,26 +53,26 @@ def clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
 
 
 @pytest.fixture(autouse=True)
-def _sweep(clusters: dict[str, Kube]) -> Iterator[None]:
+def _sweep(kube_clusters: dict[str, Kube]) -> Iterator[None]:
     """Take away what a test made in the clusters: its troubles must not go on beside the next."""
-    before = {name: len(each.made) for name, each in clusters.items()}
+    before = {name: len(each.made) for name, each in kube_clusters.items()}
     yield
-    for name, each in clusters.items():
+    for name, each in kube_clusters.items():
         each.sweep(before.get(name, 0))
 
 
 @pytest.fixture(scope="session")
 def kube_factory(
     binaries: dict[str, Path],
-    clusters: dict[str, Kube],
+    kube_clusters: dict[str, Kube],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], Kube]:
     """Give the cluster of a name, starting it the first time."""
 
     def cluster(name: str) -> Kube:
-        if name not in clusters:
-            clusters[name] = start_kube(name, tmp_path_factory.mktemp(name), binaries)
-        return clusters[name]
+        if name not in kube_clusters:
+            kube_clusters[name] = start_kube(name, tmp_path_factory.mktemp(name), binaries)
+        return kube_clusters[name]
 
     return cluster
 
