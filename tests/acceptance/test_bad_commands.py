@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import click
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -159,9 +158,7 @@ def test_misuse_is_answered_in_words_and_with_an_exit_code(folder: Path, name: s
     assert usage or len(done.stderr.splitlines()) <= 3, done.stderr
 
 
-def every_command(
-    command: click.Command, name: str = "dogwatch"
-) -> Iterator[tuple[str, click.Command]]:
+def every_command(command: Any, name: str = "dogwatch") -> Iterator[tuple[str, Any]]:
     yield name, command
     for word, inner in getattr(command, "commands", {}).items():
         yield from every_command(inner, f"{name} {word}")
