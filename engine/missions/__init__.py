@@ -1,1 +1,1 @@
-"""engine/missions."""
+"""Missions: kinds, collecting what they need, running them, telling of them."""

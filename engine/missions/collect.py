@@ -74,6 +74,7 @@ class _Reading:
         self._cluster = cluster
         self._clock = clock
         self._taken = ClusterSnapshot(cluster.name, read=frozenset(), taken_at=clock.now())
+        self._waiting: set[str] = set()
 
     async def objects(self, resources: tuple[str, ...]) -> None:
         try:
@@ -93,24 +94,26 @@ class _Reading:
 
     async def logs(self, choose: LogChoice) -> None:
         gate = asyncio.Semaphore(LOGS_AT_ONCE)
+        wanted = tuple(choose(self._taken))
+        self._waiting = {_log_name(*key) for key in wanted}
 
         async def one(namespace: str, pod: str, container: str, previous: bool) -> None:  # noqa: FBT001 - the key of a log
+            key = (namespace, pod, container, previous)
             async with gate:
                 try:
                     text = await self._cluster.log((namespace, pod), container, previous=previous)
                 except ClusterError as error:
-                    which = "previous log" if previous else "log"
-                    self._unread(f"{which} of {namespace}/{pod}/{container}", error)
+                    self._unread(_log_name(*key), error)
                 else:
-                    key = (namespace, pod, container, previous)
                     self._taken = replace(self._taken, logs={**self._taken.logs, key: text})
+            self._waiting.discard(_log_name(*key))
 
-        await asyncio.gather(*(one(*wanted) for wanted in choose(self._taken)))
+        await asyncio.gather(*(one(*key) for key in wanted))
 
     def late(self, resources: tuple[str, ...], within_s: float) -> None:
         why = f"timeout: not read within {within_s:g} s"
-        read = self._taken.read or frozenset()
-        missing = {r: why for r in resources if r not in read and r not in self._taken.unread}
+        done = {*(self._taken.read or ()), *self._taken.unread}
+        missing = dict.fromkeys((*(r for r in resources if r not in done), *self._waiting), why)
         self._taken = replace(self._taken, unread={**self._taken.unread, **missing})
 
     def snapshot(self) -> ClusterSnapshot:
@@ -127,3 +130,7 @@ class _Reading:
         self._taken = replace(
             self._taken, unread={**self._taken.unread, what: f"{error.reason}: {error}"}
         )
+
+
+def _log_name(namespace: str, pod: str, container: str, previous: bool) -> str:  # noqa: FBT001 - the key of a log
+    return f"{'previous log' if previous else 'log'} of {namespace}/{pod}/{container}"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from engine.missions.collect import collect
 from engine.missions.registry import MissionKind, kinds
@@ -16,6 +17,7 @@ from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.model.report import Coverage, Outcome, Report, Unknown
 from engine.model.snapshot import ClusterSnapshot, Snapshot
+from engine.rules import wording
 
 
 class Journal(Protocol):
@@ -88,6 +90,9 @@ async def run(order: Order, means: Means) -> Report:
         raise
     except DogwatchError as error:
         return failed(order, str(error), means.clock.now())
+    except Exception as error:  # noqa: BLE001 - one mission must not end all, at every start anew
+        why = f"a fault of its own: {type(error).__name__}: {error}"
+        return failed(order, why, means.clock.now())
     return found.model_copy(
         update={
             **_identity(order),
@@ -113,12 +118,15 @@ def prepare(name: str, params: Mapping[str, Any]) -> tuple[MissionKind, Any]:
     try:
         return kind, kind.params.model_validate(dict(params))
     except ValidationError as error:
-        allowed = ", ".join(kind.params.model_fields)
-        faults = "; ".join(
-            f"param '{'.'.join(map(str, fault['loc']))}': {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise DogwatchError(f"{name}: {faults}; params: {allowed}") from error
+        faults = "; ".join(_fault(kind, details) for details in error.errors())
+        raise DogwatchError(f"{name}: {faults}") from error
+
+
+def _fault(kind: MissionKind, details: ErrorDetails) -> str:
+    param = ".".join(map(str, details["loc"]))
+    if details["type"] == "extra_forbidden":
+        return wording.unknown("param", param, kind.params.model_fields)
+    return f"param '{param}': {details['msg']}, found {wording.quoted(str(details['input']))}"
 
 
 async def _collected(

@@ -43,6 +43,8 @@ class FakeCluster:
         return self.objects.get(resource, [])
 
     async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
+        if pod[1] == self.hangs_on:
+            await asyncio.sleep(60)
         if pod[1] == "gone":
             raise ClusterError("not-found", "no such pod")
         return f"log of {container}, previous {previous}"
@@ -88,6 +90,13 @@ async def test_a_cluster_that_hangs_is_cut_off_with_what_was_read() -> None:
     one = (await taken(slow, within_s=0.05)).clusters["a"]
     assert one.unread == {"nodes": "timeout: not read within 0.05 s"}
     assert one.read == frozenset({"pods"})
+
+
+async def test_a_log_that_did_not_come_in_time_is_unread() -> None:
+    slow = FakeCluster("a", {"pods": [pod("web"), pod("db")]}, hangs_on="web")
+    one = (await taken(slow, within_s=0.05)).clusters["a"]
+    assert one.unread == {"previous log of shop/web/app": "timeout: not read within 0.05 s"}
+    assert set(one.logs) == {("shop", "db", "app", True)}
 
 
 async def test_a_log_that_is_not_there_is_unread() -> None:

@@ -1,9 +1,13 @@
 """A mission goes on where it was cut off, and what goes wrong is a failed report."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from engine.missions import registry
+from engine.missions.registry import kinds
 from engine.missions.run import Means, Order, run
 from engine.model.errors import SnapshotError
 from engine.model.report import Outcome, Report
@@ -115,7 +119,21 @@ async def test_an_unknown_kind_is_a_failed_report_with_the_nearest_name() -> Non
 async def test_wrong_params_are_a_failed_report_that_names_them() -> None:
     report = await ran(an_order(nmespace="shop"), OneNode(), Notebook())
     assert report.outcome is Outcome.FAILED
-    assert "param 'nmespace'" in report.summary
+    assert "unknown param 'nmespace'" in report.summary
+    assert "did you mean 'namespace'?" in report.summary
+
+
+async def test_a_fault_of_the_kind_is_a_failed_report_and_not_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: object) -> Report:
+        raise TypeError("no such thing")
+
+    kind = replace(kinds()["incident-response"], name="broken", run=broken)
+    monkeypatch.setitem(registry._registered, "broken", kind)
+    report = await ran(an_order("broken"), OneNode(), Notebook())
+    assert report.outcome is Outcome.FAILED
+    assert "a fault of its own: TypeError: no such thing" in report.summary
 
 
 async def test_a_cluster_that_is_not_configured_is_an_unknown_not_a_pass() -> None:
