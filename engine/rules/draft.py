@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.rules.shaping import Notes
+from engine.rules.wording import quoted
 from engine.rules.yaml import Node
 
 _MERGED: Final = ("labels", "annotations", "params")
@@ -45,7 +46,7 @@ def draft(node: Node, defaults: Node | None, group: tuple[str, str], notes: Note
         if name in under and name in own:
             merged = {**entries(under[name]), **entries(own[name])}
             fields[name] = Node(merged, own[name].line, own[name].column)
-    title = own["name"].value if "name" in own else "without a name"
+    title = quoted(str(own["name"].value))[1:-1] if "name" in own else "without a name"
     return Draft(node, fields, group[1], group[0], notes.about(f"rule {title}"))
 
 

@@ -196,11 +196,10 @@ def _record(node: Node, shape: Record, notes: Notes) -> Node | None:
     if not isinstance(node.value, dict):
         _expected(node, f"a {shape.name}: a mapping with {choices(shape.fields)}", notes)
         return None
+    kept = _title(node.value) if shape.titled else {}
     if shape.titled:
-        title = node.value.get("name")
-        shown = title.value if title and isinstance(title.value, str) else "without a name"
-        notes = notes.about(f"{shape.name} {quoted(shown)[1:-1]}")
-    kept: dict[str, Node] = {}
+        shown = quoted(str(kept["name"].value))[1:-1] if kept else "without a name"
+        notes = notes.about(f"{shape.name} {shown}")
     for name, item in node.value.items():
         if name in shape.fields:
             if (value := sound(item, shape.fields[name].shape, notes)) is not None:
@@ -211,6 +210,12 @@ def _record(node: Node, shape: Record, notes: Notes) -> Node | None:
         if known.required and name not in node.value:
             notes.error(node, f"field '{name}' of the {shape.name} is missing", "missing")
     return replace(node, value=kept)
+
+
+def _title(fields: Mapping[str, Node]) -> dict[str, Node]:
+    """Return the name, even an unsound one: all that is said of the rule is said by it."""
+    title = fields.get("name")
+    return {"name": title} if title is not None and isinstance(title.value, str) else {}
 
 
 def _unknown_field(key: Node, name: str, shape: Record, notes: Notes) -> None:
