@@ -9,10 +9,14 @@ from typing import Any
 from engine.app.rule_files import load_paths
 from engine.bus.codec import decode
 from engine.model.errors import DogwatchError
+from engine.model.firing import State
 from engine.model.instant import parse_rfc3339
 from engine.model.signal import Signal
 from engine.report.clean import clean_run
 from engine.stream import replay
+
+AT_WIDTH = len("2026-01-31T12:00:00.000000Z")
+STATE_WIDTH = max(map(len, State))
 
 
 def replayed(
@@ -50,11 +54,12 @@ def text_of(line: dict[str, Any]) -> str:
     """Return one transition as a line for a person."""
     key = ", ".join(f"{name}={value}" for name, value in line["key"].items())
     side = f"{line['side']} " if "side" in line else ""
-    parts = [f"{side}{line['at']}", f"{line['state']:<10}", line["rule"], f"{{{key}}}"]
+    parts = [f"{side}{line['at']}", line["state"], line["rule"], f"{{{key}}}"]
     value = ", ".join(f"{name}={one}" for name, one in (line.get("value") or {}).items())
     parts += [part for part in (value, line.get("firing"), *line.get("missions", ())) if part]
     parts += [f"({line['reason']})"] if line.get("reason") else []
-    return "  ".join(map(clean_run, parts))
+    at, state, *others = map(clean_run, parts)
+    return "  ".join((at.ljust(len(side) + AT_WIDTH), state.ljust(STATE_WIDTH), *others))
 
 
 def _instant(option: str, text: str | None) -> int | None:
@@ -83,5 +88,6 @@ def records(path: str) -> Iterator[list[Signal]]:
                 continue
             decoded = decode(text if text.startswith(b"[") else b"[" + text + b"]")
             for bad in decoded.bad:
-                sys.stderr.write(f"{path}:{number}: passed over: {bad.reason}: {bad.detail}\n")
+                why = clean_run(f"{bad.reason}: {bad.detail}")
+                sys.stderr.write(f"{path}:{number}: passed over: {why}\n")
             yield decoded.signals

@@ -38,7 +38,12 @@ def parse_rfc3339(text: str) -> int:
     Raises:
         ValueError: `text` is no RFC 3339 instant with a zone.
     """
-    at = datetime.fromisoformat(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"'{text}' is no instant; write for example 2026-01-31T12:00:00Z"
+        ) from error
     if at.tzinfo is None:
         raise ValueError(f"'{text}' has no time zone; write for example 2026-01-31T12:00:00Z")
     return to_us(at)
