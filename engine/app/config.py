@@ -15,7 +15,6 @@ from engine.model.config import Config
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
-DEFAULT_FILE = "dogwatch.yaml"
 _PORTS = range(1 << 16)
 
 

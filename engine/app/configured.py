@@ -201,7 +201,8 @@ def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
     found = details.get("input")
     plain = isinstance(found, (str, int, float)) and not _SECRET.search(where)
     shown = f", found {wording.quoted(str(found))}" if plain else ""
-    return f"{where or 'the file'}: {details['msg']}{shown}"
+    said = details["msg"].removeprefix("Value error, ")
+    return f"{where or 'the file'}: {said}{shown}"
 
 
 def _fields_of(where: tuple[int | str, ...]) -> list[str]:

@@ -93,15 +93,16 @@ class _Process:
                 self._rule_files.run(),
                 self._turn(),
                 self._forget(),
-                web.serve(sockets=[self._listener]),
                 *(watching.run() for watching in self._watchings),
             ]
             tasks = [group.create_task(part) for part in parts]
+            serving = group.create_task(web.serve(sockets=[self._listener]))
             host, port = self._listener.getsockname()[:2]
             LOG.info("running", listen=f"http://{host}:{port}", clusters=len(self._watchings))
             await self._stop.wait()
             LOG.info("stopping")
             web.should_exit = True
+            await serving  # who was promised an answer gets it
             for task in tasks:
                 task.cancel()
 

@@ -1,6 +1,7 @@
 """The shelf: the snapshot of each mission, kept as its evidence."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,10 @@ class SnapshotShelf:
         return recorded.load(self.path(mission))
 
     def _prune(self) -> None:
-        kept = [entry for entry in self.folder.iterdir() if not entry.name.startswith(".")]
-        if len(kept) > self.keep_most:
-            kept.sort(key=lambda entry: entry.stat().st_mtime)
-            for old in kept[: len(kept) - self.keep_most]:
-                shutil.rmtree(old, ignore_errors=True)
+        kept = []
+        for entry in self.folder.iterdir():
+            if not entry.name.startswith("."):
+                with suppress(FileNotFoundError):  # another worker let go of it meanwhile
+                    kept.append((entry.stat().st_mtime, entry))
+        for _, old in sorted(kept)[: max(0, len(kept) - self.keep_most)]:
+            shutil.rmtree(old, ignore_errors=True)

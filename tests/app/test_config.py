@@ -120,7 +120,7 @@ routes: [{sinks: [hok, hook]}]
 """
     told = faults(write(text), DOGWATCH_CLUSTERS__0__NAME="a", DOGWATCH_ROUTES__X="[")
     for words in (
-        "1:8 http.listen: ",
+        "1:8 http.listen: ports go from 0 to 65535, found",
         "1:35 http.token_file: there is no file 'gone.token'",
         "2:12 missions.workers: ",
         "4:3 sinks.hook: ",
