@@ -159,10 +159,10 @@ def test_a_file_that_is_being_written_is_not_taken_for_whole(lab: Lab) -> None:
     lab.await_told("fire", "study")
     whole = RULES + RULES[RULES.index("    - name: hot") :].replace("hot", "also-hot")
     path = lab.dogwatch.folder / "rules" / "rules.yaml"
-    header = whole[: whole.index("    - name: hot")]
-    for step in range(8):  # grows for 4 s; without the last rules it is a good file, too
-        path.write_text(header.replace("rules:\n", "rules: []\n") + f"# {step}\n")
-        eventually(lambda: None, 0.5)
+    part = RULES.replace("name: hot", "name: other")  # good in itself, but not yet the whole
+    for step in range(12):
+        path.write_text(f"{part}# {step}\n")
+        eventually(lambda: None, 0.25)
     path.write_text(whole)
     lab.await_metric("rules_loaded", 2)
     assert lab.told("resolve", "study") == []
