@@ -19,6 +19,7 @@ from engine.app import logs
 from engine.app.config import AppConfig
 from engine.app.demo_receiver import Received, receiver
 from engine.app.engine import Engine
+from engine.app.new_folder import expect_new
 from engine.app.recorded_cluster import RecordedCluster
 from engine.app.replaying import records
 from engine.app.rule_files import load_paths
@@ -48,6 +49,8 @@ def show_demo(keep: Path | None, *, terminal: bool) -> None:
     """
     if not RULES.is_dir():
         raise DogwatchError(f"{RULES}: the shipped rules are not there; run from a checkout")
+    if keep:
+        expect_new(keep)  # what an earlier demo stored is known: nothing would be told anew
     logs.quiet()
     folder = nullcontext(str(keep)) if keep else tempfile.TemporaryDirectory(prefix="dogwatch-")
     console = Console(highlight=False, soft_wrap=True, no_color=not terminal)

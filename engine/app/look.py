@@ -133,9 +133,21 @@ def drop_dead(config: str, keys: Sequence[str]) -> int:
 
 
 def _each(config: str, keys: Sequence[str], act: Callable[[Store, str], None]) -> int:
+    """Do `act` to each of `keys`, whatever is wrong with the others; return to how many.
+
+    Raises:
+        DogwatchError: names what could not be done, and says how many were.
+    """
+    faults = []
     with _store(config) as store:
         for key in keys:
-            act(store, key)
+            try:
+                act(store, key)
+            except DogwatchError as error:
+                faults.append(str(error))
+    if faults:
+        done = len(keys) - len(faults)
+        raise DogwatchError("; ".join([*faults, f"done to {done} of {len(keys)}"]))
     return len(keys)
 
 

@@ -11,13 +11,14 @@ from rich.console import Console
 
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
+from engine.app.new_folder import expect_new
 from engine.app.reaching import reach
 from engine.cluster import recorded
 from engine.missions.collect import LogChoice, collect
 from engine.missions.registry import kinds
 from engine.missions.run import prepare
 from engine.model.delivery import Change, Delivery
-from engine.model.errors import ConfigError, DogwatchError, SnapshotError, nearest
+from engine.model.errors import ConfigError, DogwatchError, nearest
 from engine.model.ids import mission_id
 from engine.model.instant import from_us, parse_rfc3339
 from engine.model.ports import SystemClock
@@ -67,8 +68,7 @@ def save_snapshot(
     path: Path, names: Sequence[str], config: str, *, progress: bool
 ) -> Iterable[str]:
     """Read the clusters `names` (default all), write them to `path`; yield a line a cluster."""
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise SnapshotError(f"{path}: there is something already; give a new folder")
+    expect_new(path)
     settings = load_config(config)
     every = tuple(dict.fromkeys(need for kind in kinds().values() for need in kind.needs))
     snapshot = _collected(settings, names, every, None, progress=progress)

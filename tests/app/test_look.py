@@ -1,0 +1,41 @@
+"""What a person does to dead letters is done to each that can be, and told of each that cannot."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.app.look import dead_letters, drop_dead
+from engine.model.delivery import Change, Delivery
+from engine.model.errors import DogwatchError
+from engine.model.ports import SystemClock
+from engine.store.store import Store
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def a_dead_letter(store: Store, key: str) -> None:
+    told = Delivery(
+        key=key,
+        sink="hook",
+        change=Change.FIRE,
+        incident="f-1",
+        rule="storm",
+        group={},
+        at=NOON,
+        title="storm",
+    )
+    store.enqueue([told])
+    store.give_up(key, "answered 400", NOON)
+
+
+def test_a_key_that_is_unknown_keeps_no_other_from_being_dropped(tmp_path: Path) -> None:
+    config = tmp_path / "dogwatch.yaml"
+    config.write_text("data_dir: .\n")
+    store = Store.open(tmp_path / "dogwatch.db", clock=SystemClock())
+    a_dead_letter(store, "d-1")
+    a_dead_letter(store, "d-2")
+    store.close()
+    with pytest.raises(DogwatchError, match="no delivery 'd-0'; done to 2 of 3"):
+        drop_dead(str(config), ["d-1", "d-0", "d-2"])
+    assert dead_letters(str(config)) == []
