@@ -42,15 +42,18 @@ class Level(StrEnum):
 
 @app.command()
 def run(
-    kind: Annotated[str, typer.Argument(help="The mission kind; see `mission kinds`.")],
+    kind: Annotated[str, typer.Argument(help="See `dogwatch mission kinds`.", metavar="KIND")],
     snapshot: Annotated[
-        Path | None, typer.Option(help="A folder or file of manifests, or a saved snapshot.")
+        Path | None,
+        typer.Option(help="A folder or file of manifests, or a saved snapshot.", metavar="PATH"),
     ] = None,
     cluster: Annotated[
-        list[str] | None, typer.Option(help="A cluster of the configuration to read now.")
+        list[str] | None,
+        typer.Option(help="A cluster of the configuration to read now.", metavar="NAME"),
     ] = None,
     param: Annotated[
-        list[str] | None, typer.Option("--param", "-p", help="A parameter, NAME=VALUE.")
+        list[str] | None,
+        typer.Option("--param", "-p", help="A parameter of the kind.", metavar="NAME=VALUE"),
     ] = None,
     now: Annotated[
         str | None, typer.Option(help="The instant to assess, RFC 3339.", metavar="TIME")
@@ -97,8 +100,10 @@ def _print_report(report: "Report", output: ReportForm) -> None:
 
 @app.command("list")
 def list_missions(
-    kind: Annotated[str | None, typer.Option(help="Only this kind.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only queued, running, done or failed.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind.", metavar="KIND")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only queued, running, done or failed.", metavar="STATE")
+    ] = None,
     limit: Limit = 50,
     config: ConfigFile = "dogwatch.yaml",
     output: Output = Form.TEXT,

@@ -12,9 +12,12 @@ app = typer.Typer(help="Record clusters for offline missions.", no_args_is_help=
 
 @app.command()
 def save(
-    path: Annotated[Path, typer.Argument(help="The folder to write; it must be new or empty.")],
+    path: Annotated[
+        Path, typer.Argument(help="The folder to write; it must be new or empty.", metavar="PATH")
+    ],
     cluster: Annotated[
-        list[str] | None, typer.Option(help="A cluster of the configuration; default all.")
+        list[str] | None,
+        typer.Option(help="A cluster of the configuration; default all.", metavar="NAME"),
     ] = None,
     config: ConfigFile = "dogwatch.yaml",
 ) -> None:

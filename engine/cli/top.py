@@ -10,7 +10,8 @@ from engine.cli.output import ConfigFile, Form, Output, on_terminal, print_json,
 
 def demo(
     keep: Annotated[
-        Path | None, typer.Option(help="Keep what the demo stored in this folder.")
+        Path | None,
+        typer.Option(help="Keep what the demo stored in this new folder.", metavar="PATH"),
     ] = None,
 ) -> None:
     """Show the whole path on a recorded cluster: signal, firing, mission, report, delivery."""
@@ -27,30 +28,41 @@ def run(config: ConfigFile = "dogwatch.yaml") -> None:
 
 
 def replay(
-    rules: Annotated[list[Path], typer.Option(help="Rule files, or folders of them.")],
+    rules: Annotated[
+        list[Path], typer.Option(help="Rule files, or folders of them.", metavar="PATH")
+    ],
     signals: Annotated[
-        str, typer.Option(help="Recorded signals, a CloudEvent or batch a line; - is stdin.")
+        str,
+        typer.Option(
+            help="Recorded signals, a CloudEvent or batch a line; - is stdin.", metavar="FILE"
+        ),
     ],
     from_: Annotated[
-        str | None, typer.Option("--from", help="Print from this instant on, RFC 3339.")
+        str | None,
+        typer.Option("--from", help="Print from this instant on, RFC 3339.", metavar="TIME"),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(help="Let time run on up to this instant, RFC 3339.")
+        str | None,
+        typer.Option(help="Let time run on up to this instant, RFC 3339.", metavar="TIME"),
     ] = None,
     diff: Annotated[
-        list[Path] | None, typer.Option(help="Compare with this other rule set.")
+        list[Path] | None,
+        typer.Option(help="Print only how this other rule set differs.", metavar="PATH"),
     ] = None,
     output: Output = Form.TEXT,
 ) -> None:
     """Fold recorded signals and print one line for each transition, in order of time."""
     from engine.app.replaying import replayed, text_of
 
-    lines = replayed(rules, signals, start=from_, until=until, other=diff)
-    for line in lines:
+    told = False
+    for line in replayed(rules, signals, start=from_, until=until, other=diff):
+        told = True
         if output is Form.JSON:
             print_line(line)
         else:
             typer.echo(text_of(line))
+    if not told:
+        typer.echo("both rule sets do the same" if diff else "no rule changed its state", err=True)
 
 
 def show(
