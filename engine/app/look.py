@@ -105,8 +105,8 @@ def path_text(path: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def dead_letters(config: str) -> list[dict[str, Any]]:
-    """Return the deliveries that were given up."""
+def dead_letters(config: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest deliveries that were given up."""
     with _store(config) as store:
         return [
             {
@@ -118,7 +118,7 @@ def dead_letters(config: str) -> list[dict[str, Any]]:
                 "attempts": row.attempts,
                 "given_up": row.ended,
             }
-            for row in store.dead_letters()
+            for row in store.dead_letters(limit)
         ]
 
 

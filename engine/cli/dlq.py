@@ -4,18 +4,20 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.output import ConfigFile, Form, Output, print_json, print_table
+from engine.cli.output import ConfigFile, Form, Limit, Output, print_json, print_table
 
 app = typer.Typer(help="Deliveries that were given up.", no_args_is_help=True)
 Keys = Annotated[list[str], typer.Argument(help="Keys of deliveries.", metavar="KEY...")]
 
 
 @app.command("list")
-def list_dead(config: ConfigFile = "dogwatch.yaml", output: Output = Form.TEXT) -> None:
+def list_dead(
+    limit: Limit = 50, config: ConfigFile = "dogwatch.yaml", output: Output = Form.TEXT
+) -> None:
     """List the dead letters, the newest first."""
     from engine.app.look import dead_letters
 
-    rows = dead_letters(config)
+    rows = dead_letters(config, limit)
     if output is Form.JSON:
         print_json(rows)
         return

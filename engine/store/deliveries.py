@@ -142,14 +142,14 @@ class Outbox(Database):
                 _end(connection, row, state, reason, now)
 
     def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
-        """Return what was given up and not dropped, the oldest first."""
+        """Return what was given up and not dropped, the newest first."""
         query = (
             select(deliveries)
             .where(
                 deliveries.c.state == DeliveryState.GIVEN_UP.value,
                 deliveries.c.dropped_at.is_(None),
             )
-            .order_by(deliveries.c.seq)
+            .order_by(deliveries.c.seq.desc())
             .limit(limit)
         )
         with self.read() as connection:

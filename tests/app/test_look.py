@@ -1,4 +1,4 @@
-"""What a person does to dead letters is done to each that can be, and told of each that cannot."""
+"""Dead letters as a person sees them, and what a person does to them."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,4 +38,14 @@ def test_a_key_that_is_unknown_keeps_no_other_from_being_dropped(tmp_path: Path)
     store.close()
     with pytest.raises(DogwatchError, match="no delivery 'd-0'; done to 2 of 3"):
         drop_dead(str(config), ["d-1", "d-0", "d-2"])
-    assert dead_letters(str(config)) == []
+    assert dead_letters(str(config), 10) == []
+
+
+def test_dead_letters_are_told_the_newest_first_and_no_more_than_asked(tmp_path: Path) -> None:
+    config = tmp_path / "dogwatch.yaml"
+    config.write_text("data_dir: .\n")
+    store = Store.open(tmp_path / "dogwatch.db", clock=SystemClock())
+    for key in ("d-1", "d-2", "d-3"):
+        a_dead_letter(store, key)
+    store.close()
+    assert [row["key"] for row in dead_letters(str(config), 2)] == ["d-3", "d-2"]
