@@ -140,10 +140,11 @@ def _refuse(request: Request, token: str | None) -> Response | None:
     """Return the refusal of a request without the right bearer token."""
     if token is None:
         return _error(HTTPStatus.FORBIDDEN, "closed: http.token_file is not configured")
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if hmac.compare_digest(given.encode(), token.encode()):
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and hmac.compare_digest(given.encode(), token.encode()):
         return None
-    return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong")
+    asked = {"WWW-Authenticate": "Bearer"}
+    return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong", asked)
 
 
 async def _body(request: Request) -> tuple[bytes, int]:

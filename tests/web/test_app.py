@@ -87,6 +87,8 @@ async def test_metrics_are_open(client: httpx.AsyncClient) -> None:
     [
         ({}, "s3cret", 401),
         ({"authorization": "Bearer wrong"}, "s3cret", 401),
+        ({"authorization": "s3cret"}, "s3cret", 401),
+        ({"authorization": "Basic s3cret"}, "s3cret", 401),
         ({"authorization": "Bearer "}, None, 403),
         (AUTH, None, 403),
     ],
