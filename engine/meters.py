@@ -40,7 +40,11 @@ MISSION_SECONDS = _seconds("mission_duration_seconds", "Wall time of a mission."
 DELIVERIES = _counter("deliveries", "Delivery attempts.", "sink", "outcome")
 OUTBOX_PENDING = _gauge("outbox_pending", "Deliveries waiting.", "sink")
 OUTBOX_OLDEST = _gauge("outbox_oldest_seconds", "Age of the oldest waiting delivery.", "sink")
-STALENESS = _gauge("watch_staleness_seconds", "Since a cluster was last seen fresh.", "cluster")
+STALENESS = _gauge(
+    "watch_staleness_seconds",
+    "Since a cluster was last seen fresh, or first looked for.",
+    "cluster",
+)
 RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")

@@ -40,6 +40,9 @@ class Watching:
     clock: Clock
     status: WatchStatus = field(default_factory=WatchStatus)
 
+    def __post_init__(self) -> None:
+        self.since = self.clock.now()
+
     async def run(self) -> None:
         """Watch for ever."""
         resources = self.config.resources
@@ -64,9 +67,11 @@ class Watching:
     def measure(self) -> None:
         """Set the gauges of this cluster; a scrape asks for it, so that silence shows."""
         name = self.config.name
-        staleness = self.status.staleness_s(self.clock.now())
-        if staleness is not None:
-            meters.STALENESS.labels(name).set(staleness)
+        now = self.clock.now()
+        staleness = self.status.staleness_s(now)
+        if staleness is None:  # never seen whole: a cluster that is down from the start shows too
+            staleness = (now - self.since).total_seconds()
+        meters.STALENESS.labels(name).set(staleness)
         relists: dict[str, int] = {}
         for resource in self.status.resources.values():
             for reason, count in resource.relists.items():

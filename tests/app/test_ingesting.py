@@ -1,0 +1,34 @@
+"""The gauges of a cluster tell of one that was never reached, too."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from engine import meters
+from engine.app.config import ClusterConfig
+from engine.app.ingesting import Watching
+from engine.app.reaching import reach
+from engine.bus.embedded import EmbeddedBus
+
+
+@dataclass
+class Hand:
+    """A clock that is set by hand."""
+
+    at: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+async def test_a_cluster_that_was_never_reached_grows_stale(tmp_path: Path) -> None:
+    config = ClusterConfig(name="down", kubeconfig=str(tmp_path / "gone"))
+    clock = Hand()
+    bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
+    async with reach(config) as reader:
+        watching = Watching(config, reader, bus, clock)
+        clock.at += timedelta(seconds=90)
+        watching.measure()
+    await bus.aclose()
+    labels = {"cluster": "down"}
+    assert meters.REGISTRY.get_sample_value("dogwatch_watch_staleness_seconds", labels) == 90
