@@ -35,7 +35,8 @@ class Courier:
         self._store = store
         self._clock = clock
         self._called = asyncio.Event()
-        self.gave_up: Callable[[Delivery, str], None] = lambda _delivery, _why: None
+        self.notice: Callable[[Delivery, str], Sequence[Delivery]] = lambda _lost, _why: ()
+        self.gave_up: Callable[[], None] = lambda: None
 
     def call(self) -> None:
         """Say that something may be due."""
@@ -96,32 +97,43 @@ class Courier:
         why = str(error) or f"no answer within {ATTEMPT_S:g} s"
         after_s = error.retry_after_s if isinstance(error, Retryable) else None
         now = self._clock.now()
+        lost = f"not taken for too long: {why}"
         given_up = await asyncio.to_thread(
-            self._store.retry, delivery.key, now, why, retry_after_s=after_s
+            self._store.retry,
+            delivery.key,
+            now,
+            why,
+            retry_after_s=after_s,
+            tell=self.notice(delivery, lost),
         )
         meters.DELIVERIES.labels(self.name, "retried").inc()
         LOG.warning("delivery later", sink=self.name, key=delivery.key, error=why)
         if given_up:
-            self._ended(delivery, f"not taken for too long: {why}")
+            self._ended(delivery, lost)
 
     async def _never(self, delivery: Delivery, why: str) -> None:
-        await asyncio.to_thread(self._store.give_up, delivery.key, why, self._clock.now())
+        await asyncio.to_thread(
+            self._store.give_up,
+            delivery.key,
+            why,
+            self._clock.now(),
+            tell=self.notice(delivery, why),
+        )
         self._ended(delivery, why)
 
     def _ended(self, delivery: Delivery, why: str) -> None:
         meters.DELIVERIES.labels(self.name, "given_up").inc()
         LOG.error("delivery given up", sink=self.name, key=delivery.key, error=why)
-        if delivery.rule != GAVE_UP:
-            self.gave_up(delivery, why)
+        self.gave_up()
 
 
 def tell_of_dead_letter(
     lost: Delivery, why: str, sinks: Sequence[str], now: datetime
-) -> Delivery | None:
-    """Return the notice about `lost` to the first of `sinks`, None where there is none."""
-    if not sinks:
-        return None
-    return Delivery(
+) -> Sequence[Delivery]:
+    """Return the notice about `lost` to the first of `sinks`; none about a notice."""
+    if not sinks or lost.rule == GAVE_UP:
+        return ()
+    notice = Delivery(
         key=delivery_key(lost.key, GAVE_UP, sinks[0]),
         sink=sinks[0],
         change=Change.FIRE,
@@ -133,3 +145,4 @@ def tell_of_dead_letter(
         severity="high",
         text=f"{why}. See `dogwatch dlq list`; key {lost.key}.",
     )
+    return (notice,)

@@ -112,7 +112,7 @@ class Engine:
         sink = make(name, config.type, options(config))
         self._open.push_async_callback(sink.aclose)
         courier = Courier(name, sink, self.store, self.clock)
-        courier.gave_up = self._gave_up
+        courier.notice, courier.gave_up = self._notice, self._call_couriers
         return courier
 
     def _tell_of_parked(self, parked: Sequence[str]) -> None:
@@ -134,10 +134,7 @@ class Engine:
         for courier in self.couriers.values():
             courier.call()
 
-    def _gave_up(self, delivery: Delivery, why: str) -> None:
-        """Tell another sink, where there is one, that `delivery` never arrived."""
-        others = [name for name in self.couriers if name != delivery.sink]
-        notice = tell_of_dead_letter(delivery, why, others, self.clock.now())
-        if notice is not None:
-            self.store.enqueue([notice])
-            self._call_couriers()
+    def _notice(self, lost: Delivery, why: str) -> Sequence[Delivery]:
+        """Return what tells another sink, where there is one, that `lost` never arrived."""
+        others = [name for name in self.couriers if name != lost.sink]
+        return tell_of_dead_letter(lost, why, others, self.clock.now())

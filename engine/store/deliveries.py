@@ -106,9 +106,17 @@ class Outbox(Database):
             )
 
     def retry(
-        self, key: str, now: datetime, error: str, retry_after_s: float | None = None
+        self,
+        key: str,
+        now: datetime,
+        error: str,
+        retry_after_s: float | None = None,
+        *,
+        tell: Iterable[Delivery] = (),
     ) -> bool:
         """Let a delivery wait for its next attempt, or give it up 72 hours after it began.
+
+        With its end `tell` waits: who hears of it hears for sure.
 
         Returns:
             Whether it was given up.
@@ -121,6 +129,7 @@ class Outbox(Database):
                 hours = GIVE_UP_AFTER.total_seconds() / 3600
                 error = f"not taken within {hours:g} h; last: {error}"
                 _end(connection, row, move(state, DeliveryEvent.EXPIRED), error, now)
+                add_deliveries(connection, tell, self.now_us())
                 return True
             attempts = row.attempts + 1
             _set(
@@ -133,13 +142,19 @@ class Outbox(Database):
             )
         return False
 
-    def give_up(self, key: str, reason: str, now: datetime) -> None:
-        """Make a delivery that was rejected a dead letter; one that is stays as it is."""
+    def give_up(
+        self, key: str, reason: str, now: datetime, *, tell: Iterable[Delivery] = ()
+    ) -> None:
+        """Make a delivery that was rejected a dead letter; one that is stays as it is.
+
+        With its end `tell` waits: who hears of it hears for sure.
+        """
         with self.write() as connection:
             row = _held(connection, key)
             if row.state != DeliveryState.GIVEN_UP:
                 state = move(DeliveryState(row.state), DeliveryEvent.REJECTED)
                 _end(connection, row, state, reason, now)
+                add_deliveries(connection, tell, self.now_us())
 
     def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
         """Return what was given up and not dropped, the newest first."""

@@ -40,6 +40,16 @@ def test_the_order_of_an_incident_holds_while_others_go_on(store: Store) -> None
     assert keys(store.due("web", NOON)) == ["result", "other"]
 
 
+def test_with_a_dead_letter_waits_what_tells_of_it(store: Store) -> None:
+    store.enqueue([a_delivery("rejected"), a_delivery("late", incident="f-2")])
+    rejected, late = (a_delivery(key, sink="mail", incident=key) for key in ("n-1", "n-2"))
+    store.give_up("rejected", "400 bad request", NOON, tell=[rejected])
+    store.retry("late", NOON, "503", tell=[late])
+    assert keys(store.due("mail", NOON)) == ["n-1"]
+    store.retry("late", NOON + timedelta(days=4), "503", tell=[late])
+    assert keys(store.due("mail", NOON + timedelta(days=4))) == ["n-1", "n-2"]
+
+
 def test_a_rejected_delivery_lets_the_next_of_its_incident_pass(store: Store) -> None:
     store.enqueue([a_delivery("fire"), a_delivery("result")])
     store.give_up("fire", "400 bad request", NOON)
