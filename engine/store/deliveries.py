@@ -74,13 +74,6 @@ class Outbox(Database):
             found = connection.execute(query.with_only_columns(deliveries.c.body)).scalars()
             return [Delivery.model_validate_json(body) for body in found]
 
-    def next_due(self, sink: str) -> datetime | None:
-        """Return when the next waiting delivery of `sink` may be tried, None for never."""
-        first = _waiting(sink).with_only_columns(func.min(deliveries.c.next_at))
-        with self.read() as connection:
-            at = connection.execute(first).scalar()
-        return None if at is None else from_us(at)
-
     def enqueue(self, new: Iterable[Delivery]) -> list[str]:
         """Let the deliveries that are new wait; return their keys."""
         with self.write() as connection:
