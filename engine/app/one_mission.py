@@ -18,7 +18,7 @@ from engine.missions.collect import LogChoice, collect
 from engine.missions.registry import kinds
 from engine.missions.run import prepare
 from engine.model.delivery import Change, Delivery
-from engine.model.errors import ConfigError, DogwatchError, nearest
+from engine.model.errors import ConfigError, DogwatchError, SnapshotError, nearest
 from engine.model.ids import mission_id
 from engine.model.instant import from_us, parse_rfc3339
 from engine.model.ports import SystemClock
@@ -67,7 +67,11 @@ def run_live(
 def save_snapshot(
     path: Path, names: Sequence[str], config: str, *, progress: bool
 ) -> Iterable[str]:
-    """Read the clusters `names` (default all), write them to `path`; yield a line a cluster."""
+    """Read the clusters `names` (default all), write them to `path`; yield a line a cluster.
+
+    Raises:
+        SnapshotError: no cluster could be read; the lines said why.
+    """
     expect_new(path)
     settings = load_config(config)
     every = tuple(dict.fromkeys(need for kind in kinds().values() for need in kind.needs))
@@ -76,6 +80,8 @@ def save_snapshot(
     for name, one in snapshot.clusters.items():
         unread = "; ".join(f"{what}: {why}" for what, why in one.unread.items())
         yield f"{name}: {len(one.objects)} objects" + (f"; not read: {unread}" if unread else "")
+    if all("cluster" in one.unread for one in snapshot.clusters.values()):
+        raise SnapshotError(f"{path}: holds nothing, no cluster could be read")
 
 
 def rendered(report: Report, form: str, *, colour: bool = False) -> str:
