@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
 from engine.model.instant import from_us
 from engine.store.database import Database
@@ -58,6 +58,8 @@ def _roots(connection: Connection, wanted: str) -> tuple[list[str], list[Row[Any
         select(transitions.c.firing).where(transitions.c.cause == wanted)
     ).scalars()
     told = connection.execute(select(deliveries).where(deliveries.c.key == wanted)).all()
+    lost = deliveries.c.key.in_([row.incident for row in told])  # where `wanted` is a notice of it
+    told = [*told, *connection.execute(select(deliveries).where(lost))]
     own += [row.incident for row in told]
     match: ColumnElement[bool] = missions.c.id.in_([wanted, *(row.mission for row in told)])
     if wanted.startswith("x-"):
@@ -83,8 +85,8 @@ def _of_firing(connection: Connection, firing: str) -> Iterator[Record]:
     for move in history:
         what = _fields(move, "state", "reason", "value", "cause")
         yield Record("transition", firing, firing, from_us(move.at), what)
-    told = select(deliveries).where(deliveries.c.incident == firing, deliveries.c.mission == "")
-    yield from _deliveries(connection.execute(told.order_by(deliveries.c.seq)), firing)
+    told = and_(deliveries.c.incident == firing, deliveries.c.mission == "")
+    yield from _deliveries(connection, told, firing)
     runs = select(missions).where(missions.c.firing == firing).order_by(missions.c.seq)
     for run in connection.execute(runs).all():
         yield from _of_mission(connection, run)
@@ -109,15 +111,19 @@ def _of_mission(connection: Connection, row: Row[Any]) -> Iterator[Record]:
         yield Record("step", row.id, row.id, from_us(step.at), _fields(step, "step", "result"))
     if row.report is not None:
         yield Record("report", row.id, row.id, from_us(row.finished_at), json.loads(row.report))
-    told = select(deliveries).where(deliveries.c.mission == row.id).order_by(deliveries.c.seq)
-    yield from _deliveries(connection.execute(told), row.id)
+    yield from _deliveries(connection, deliveries.c.mission == row.id, row.id)
 
 
-def _deliveries(rows: Iterable[Row[Any]], parent: str) -> Iterator[Record]:
-    for row in rows:
+def _deliveries(
+    connection: Connection, which: ColumnElement[bool], parent: str
+) -> Iterator[Record]:
+    """Yield the deliveries that are `which`, each with the notices of its own loss."""
+    query = select(deliveries).where(which).order_by(deliveries.c.seq)
+    for row in connection.execute(query).all():
         what = _fields(row, "sink", "change", "state", "attempts", "error", "detail")
         times = {"ended": _iso(row.ended_at), "due": _iso(row.next_at)}
         yield Record("delivery", row.key, parent, from_us(row.created_at), {**what, **times})
+        yield from _deliveries(connection, deliveries.c.incident == row.key, row.key)
 
 
 def _fields(row: Row[Any], *names: str) -> dict[str, Any]:

@@ -53,6 +53,15 @@ def test_any_id_shows_the_whole_path_causes_first(lived: Store, wanted: str) -> 
     ]
 
 
+@pytest.mark.parametrize("wanted", ["f-1", "d-r", "d-notice"])
+def test_the_notice_of_a_lost_delivery_stands_below_it(lived: Store, wanted: str) -> None:
+    notice = a_delivery("d-notice", sink="mail", incident="d-r")
+    lived.give_up("d-r", "400", NOON, tell=[notice])
+    path = [(record.noun, record.id, record.parent) for record in lived.trace(wanted)]
+    assert path[0] == ("signal", "s-1", "")
+    assert path[-2:] == [("delivery", "d-r", "m-1"), ("delivery", "d-notice", "d-r")]
+
+
 def test_an_unknown_id_shows_nothing(lived: Store) -> None:
     for wanted in ("f-9", "", "x-9", "%", "x-%"):
         assert lived.trace(wanted) == []
