@@ -206,6 +206,9 @@ def _said(one: dict[str, Any]) -> str:
         "mission": lambda: f"{one['id']} {what['kind']} is {what['state']} {what['outcome']}",
         "step": lambda: f"{what['step']}",
         "report": lambda: f"{what['outcome']}: {what['summary']}",
-        "delivery": lambda: f"{what['change']} to {what['sink']}: {what['state']} {what['detail']}",
+        "delivery": lambda: (
+            f"{one['id']} {what['change']} to {what['sink']}: {what['state']} "
+            f"{what['detail'] or what['error']}"
+        ),
     }
     return clean(says[one["noun"]]())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.app.look import dead_letters, drop_dead
+from engine.app.look import dead_letters, drop_dead, path_text
 from engine.model.delivery import Change, Delivery
 from engine.model.errors import DogwatchError
 from engine.model.ports import SystemClock
@@ -39,6 +39,13 @@ def test_a_key_that_is_unknown_keeps_no_other_from_being_dropped(tmp_path: Path)
     with pytest.raises(DogwatchError, match="no delivery 'd-0'; done to 2 of 3"):
         drop_dead(str(config), ["d-1", "d-0", "d-2"])
     assert dead_letters(str(config), 10) == []
+
+
+def test_a_delivery_on_a_path_says_its_key_and_what_keeps_it() -> None:
+    what = {"sink": "hook", "change": "fire", "state": "waiting", "error": "503", "detail": ""}
+    at = "2026-03-01T12:00:00Z"
+    told = path_text([{"noun": "delivery", "id": "d-1", "parent": "", "at": at, "what": what}])
+    assert told == f"{at}  delivery   d-1 fire to hook: waiting 503"
 
 
 def test_dead_letters_are_told_the_newest_first_and_no_more_than_asked(tmp_path: Path) -> None:
