@@ -21,6 +21,7 @@ from engine.missions.notices import tell_result
 from engine.missions.run import failed
 from engine.model.delivery import Delivery
 from engine.model.errors import StoreError
+from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import RuleSet
 from engine.store.checkpoint import Committed
@@ -63,16 +64,18 @@ class Engine:
             self.bus = EmbeddedBus(self._folder / "signals.db", clock=clock)
             self._open.push_async_callback(self.bus.aclose)
             self.couriers = {name: self._courier(name) for name in settings.sinks}
-            recovered = await asyncio.to_thread(self.store.recover, clock.now())
-            if recovered.queued or recovered.parked:
-                LOG.warning("recovered", queued=recovered.queued, parked=recovered.parked)
+            recovered = await asyncio.to_thread(self.store.recover)
+            if recovered:
+                spent = [row.id for row in recovered.spent]
+                LOG.warning("recovered", queued=recovered.queued, spent=spent)
             await self._check_log()
             self.fold = Fold(self.store, self.bus, rules, settings, clock)
             self._open.push_async_callback(self.fold.close)
-            self._tell_of_parked(recovered.parked)
+            for row in recovered.spent:
+                await asyncio.to_thread(self._give_up, row)
             shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
             self.workers = Workers(self.store, self._clusters, shelf, settings.missions, clock)
-            self.workers.rule, self.workers.routes = self.fold.rule, self.fold.routes
+            self.workers.rule_of, self.workers.routes = self.fold.rule_of, self.fold.routes
             self.workers.told = self._call_couriers
             self.fold.committed = self._committed
         except BaseException:
@@ -115,14 +118,13 @@ class Engine:
         courier.notice, courier.gave_up = self._notice, self._call_couriers
         return courier
 
-    def _tell_of_parked(self, parked: Sequence[str]) -> None:
-        """Tell those who wait for a result of the missions that crashed too often."""
-        for mission in parked:
-            row = self.store.mission(mission)
-            if row is not None:
-                report = failed(row, row.reason, self.clock.now())
-                rule = self.fold.rule(row.rule)
-                self.store.enqueue(tell_result(rule, report, row.firing, row.key, self.fold.routes))
+    def _give_up(self, row: MissionRow) -> None:
+        """End a mission that crashed too often, and tell those who wait for its result."""
+        report = failed(row, f"its worker died {row.crashes} times over it", self.clock.now())
+        told = tell_result(
+            self.fold.rule_of(row.rule, row.firing), report, row.firing, row.key, self.fold.routes
+        )
+        self.store.finish(row.id, report, list(told), self.clock.now())
 
     def _committed(self, done: Committed) -> None:
         if done.new_missions:

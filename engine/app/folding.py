@@ -80,7 +80,7 @@ class Fold:
             rules, start.state, lateness_us=round(settings.stream.lateness_s * MICROS)
         )
         self._rules = rules
-        self._by_name = {rule.name: rule for rule in rules.rules}
+        self._known = {rule.name: rule for rule in rules.rules}
         self._pending = Pending(start.next_offset)
         self._committed_offset = start.next_offset
         held = store.firings(states=[State.FIRING], limit=OPEN_LIMIT)
@@ -104,9 +104,16 @@ class Fold:
         """The offset that a restart would go on from; records below it can go."""
         return self._committed_offset
 
-    def rule(self, name: str) -> Rule | None:
-        """Return the rule in force of this name."""
-        return self._by_name.get(name)
+    def rule_of(self, name: str, firing: str) -> Rule | None:
+        """Return the rule that `firing` came of, to know whom to tell; None for no rule.
+
+        That is the one in force, or the last of this name; after a restart without it, one
+        made of the labels kept with the firing, so that routes still find who waits.
+        """
+        if name in self._known or not name:
+            return self._known.get(name)
+        row = self._store.firing(firing)
+        return Rule(name, (), (), "", labels=row.labels if row else {})
 
     async def run(self) -> None:
         """Fold for ever. Raises Fenced when another process took the partition."""
@@ -117,11 +124,10 @@ class Fold:
     async def swap(self, rules: RuleSet) -> None:
         """Put `rules` in force from here of the log on; open firings of others end."""
         async with self._lock:
-            before = self._by_name
             step = self._evaluator.swap(rules)
             self._rules = rules
-            self._by_name = {rule.name: rule for rule in rules.rules}
-            self._take(step, {**before, **self._by_name}, ())
+            self._known.update((rule.name, rule) for rule in rules.rules)
+            self._take(step, ())
             await self._commit()
         meters.RULES_LOADED.set(len(rules.rules))
 
@@ -182,9 +188,9 @@ class Fold:
         self._pending.signals += len(signals)
         for kind, count in Counter(signal.type for signal in signals).items():
             meters.SIGNALS.labels(kind if kind in _TYPES else "other").inc(count)
-        self._take(self._evaluator.step(signals), self._by_name, signals)
+        self._take(self._evaluator.step(signals), signals)
 
-    def _take(self, step: Step, rules: Mapping[str, Rule], signals: Sequence[Signal]) -> None:
+    def _take(self, step: Step, signals: Sequence[Signal]) -> None:
         """Add what one step found to the pending commit."""
         pending = self._pending
         pending.launches.extend(step.launches)
@@ -194,7 +200,7 @@ class Fold:
         pending.causes.update({name: encode([signal]) for name, signal in causes.items()})
         for found in step.transitions:
             _count(found)
-            rule = rules.get(found.rule)
+            rule = self.rule_of(found.rule, found.firing)
             if rule is not None:
                 pending.labels[rule.name] = rule.labels
                 told = Told(found, self._since(found), causes.get(found.cause))

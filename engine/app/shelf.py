@@ -1,13 +1,16 @@
 """The shelf: the snapshot of each mission, kept as its evidence."""
 
+import errno
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cluster import recorded
-from engine.model.errors import SnapshotError
+from engine.model.errors import SnapshotError, StoreError
 from engine.model.snapshot import Snapshot
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,12 @@ class SnapshotShelf:
         return self.folder / mission
 
     def keep(self, mission: str, snapshot: Snapshot) -> None:
-        """Write `snapshot`; a half-written one is never seen."""
+        """Write `snapshot`; a half-written one is never seen.
+
+        Raises:
+            StoreError: the disk is full; it may succeed later.
+            SnapshotError: it cannot be written at all.
+        """
         draft = self.folder / f".{mission}"
         try:
             shutil.rmtree(draft, ignore_errors=True)
@@ -34,8 +42,12 @@ class SnapshotShelf:
             shutil.rmtree(self.path(mission), ignore_errors=True)
             draft.rename(self.path(mission))
             self._prune()
-        except OSError as error:
-            raise SnapshotError(f"snapshot of {mission} not kept: {error.strerror}") from error
+        except (OSError, SnapshotError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            why = f"snapshot of {mission} not kept: {error}"
+            if isinstance(cause, OSError) and cause.errno in FULL:
+                raise StoreError(why) from error
+            raise SnapshotError(why) from error
 
     def take(self, mission: str) -> Snapshot:
         """Return the snapshot of `mission`. Raises SnapshotError when it cannot be read."""

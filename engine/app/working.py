@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOG = structlog.get_logger()
 LOOK_S = 1.0
-RETRY_S = 1.0
+RETRY_S = 5.0
 
 
 class Workers:
@@ -47,7 +47,7 @@ class Workers:
         self._settings = settings
         self._clock = clock
         self._called = asyncio.Event()
-        self.rule: Callable[[str], Rule | None] = lambda _name: None
+        self.rule_of: Callable[[str, str], Rule | None] = lambda _name, _firing: None
         self.routes: Sequence[Route] = ()
         self.told: Callable[[], None] = lambda: None
 
@@ -76,6 +76,13 @@ class Workers:
                 # What was claimed stays ours: it goes on behind its last journaled step.
                 LOG.warning("store refuses", of="missions", error=str(error))
                 await asyncio.sleep(RETRY_S)
+            except asyncio.CancelledError:
+                if row is not None:
+                    with suppress(
+                        StoreError
+                    ):  # it then counts as a crash, and goes on all the same
+                        self._store.release(row.id)
+                raise
             await self._wait()
 
     async def _wait(self) -> None:
@@ -111,7 +118,7 @@ class Workers:
 
     async def _finish(self, row: MissionRow, report: Report) -> None:
         """Write report and deliveries in one transaction, however long the store refuses."""
-        rule = self.rule(row.rule)
+        rule = await asyncio.to_thread(self.rule_of, row.rule, row.firing)
         deliveries = list(tell_result(rule, report, row.firing, row.key, self.routes))
         while True:
             try:

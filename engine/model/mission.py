@@ -10,7 +10,7 @@ from engine.model.errors import IllegalMove
 from engine.model.report import Report
 
 MAX_CRASHES = 5
-"""A run that crashed its worker this often is parked as failed."""
+"""A run that crashed its worker this often is not run again; it ends as failed."""
 
 
 class MissionState(StrEnum):
@@ -26,14 +26,14 @@ class MissionEvent(StrEnum):
     """What moves a mission.
 
     claim: a worker took it. finish: its report stands. fail: it has no good result.
-    crash: its worker died before either. park: it crashed too often.
+    crash: its worker died before either. release: its worker stopped in good order.
     """
 
     CLAIM = "claim"
     FINISH = "finish"
     FAIL = "fail"
     CRASH = "crash"
-    PARK = "park"
+    RELEASE = "release"
 
 
 MOVES: Mapping[tuple[MissionState, MissionEvent], MissionState] = {
@@ -42,7 +42,7 @@ MOVES: Mapping[tuple[MissionState, MissionEvent], MissionState] = {
     (MissionState.RUNNING, MissionEvent.FINISH): MissionState.DONE,
     (MissionState.RUNNING, MissionEvent.FAIL): MissionState.FAILED,
     (MissionState.RUNNING, MissionEvent.CRASH): MissionState.QUEUED,
-    (MissionState.RUNNING, MissionEvent.PARK): MissionState.FAILED,
+    (MissionState.RUNNING, MissionEvent.RELEASE): MissionState.QUEUED,
 }
 
 

@@ -1,7 +1,7 @@
 """Missions in the store: queued once, claimed by one worker, journaled, finished whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,13 +21,13 @@ from engine.store.schema import journal, missions
 
 @dataclass(frozen=True)
 class Recovered:
-    """Missions whose worker died: `queued` go on, `parked` crashed too often and failed."""
+    """Missions whose worker died: `queued` go on, `spent` crashed too often to be run again."""
 
     queued: tuple[str, ...] = ()
-    parked: tuple[str, ...] = ()
+    spent: tuple[MissionRow, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.queued or self.parked)
+        return bool(self.queued or self.spent)
 
 
 class Missions(Database):
@@ -57,30 +57,35 @@ class Missions(Database):
             _set(connection, row.id, state=state, owner=owner, started_at=to_us(now))
             return _mission(connection.execute(_one(row.id)).one())
 
-    def recover(self, now: datetime) -> Recovered:
-        """Queue again what a dead process left running; the owner of the store calls it first."""
-        queued, parked = [], []
-        running = select(missions.c.id, missions.c.crashes).where(
-            missions.c.state == MissionState.RUNNING.value
-        )
+    def release(self, mission: str) -> None:
+        """Queue again a mission that its worker lets go of in good order; no crash is counted.
+
+        One that is not running any more stays as it is.
+        """
         with self.write() as connection:
-            for mission, crashes in connection.execute(running.order_by(missions.c.seq)).all():
-                if crashes + 1 < MAX_CRASHES:
+            row = connection.execute(_one(mission)).one_or_none()
+            if row is not None and row.state == MissionState.RUNNING:
+                state = move(MissionState.RUNNING, MissionEvent.RELEASE)
+                _set(connection, mission, state=state, owner="")
+
+    def recover(self) -> Recovered:
+        """Queue again what a dead process left running; the owner of the store calls it first.
+
+        One that crashed `MAX_CRASHES` times stays running: finish it with a failed report.
+        """
+        queued, spent = [], []
+        running = select(missions).where(missions.c.state == MissionState.RUNNING.value)
+        with self.write() as connection:
+            for row in connection.execute(running.order_by(missions.c.seq)).all():
+                crashes = row.crashes + 1
+                if crashes < MAX_CRASHES:
                     state = move(MissionState.RUNNING, MissionEvent.CRASH)
-                    _set(connection, mission, state=state, owner="", crashes=crashes + 1)
-                    queued.append(mission)
-                    continue
-                _set(
-                    connection,
-                    mission,
-                    state=move(MissionState.RUNNING, MissionEvent.PARK),
-                    crashes=crashes + 1,
-                    outcome=Outcome.FAILED,
-                    reason=f"its worker died {crashes + 1} times over it",
-                    finished_at=to_us(now),
-                )
-                parked.append(mission)
-        return Recovered(tuple(queued), tuple(parked))
+                    _set(connection, row.id, state=state, owner="", crashes=crashes)
+                    queued.append(row.id)
+                else:
+                    _set(connection, row.id, crashes=crashes)
+                    spent.append(replace(_mission(row), crashes=crashes))
+        return Recovered(tuple(queued), tuple(spent))
 
     def journal(self, mission: str) -> dict[str, Any]:
         """Return step -> result of the steps that `mission` has behind it."""

@@ -11,6 +11,7 @@ import pytest
 from engine.app.config import AppConfig
 from engine.app.folding import GROUP_RECORDS, Fold
 from engine.bus.embedded import EmbeddedBus
+from engine.model.delivery import Delivery, Receipt
 from engine.model.instant import from_us
 from engine.model.ports import SystemClock
 from engine.model.signal import Signal
@@ -21,18 +22,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from engine.rules.rule import RuleSet
     from engine.store.checkpoint import Committed
+
+
+RULES = a_set(
+    a_rule("alert", on="alert", when="true", by=("cluster", "name"), labels={"team": "shop"})
+)
+SETTINGS = AppConfig.model_validate({"routes": [{"sinks": "out", "match": {"team": "shop"}}]})
 
 
 class Stage:
     """A bus and a store, and a fold that tells of its commits."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, rules: RuleSet | None = None) -> None:
         clock = SystemClock()
         self.store = Store.open(folder / "store.db", clock=clock)
         self.bus = EmbeddedBus(folder / "bus.db", clock=clock)
-        rules = a_set(a_rule("alert", on="alert", when="true", by=("cluster", "name")))
-        self.fold = Fold(self.store, self.bus, rules, AppConfig(), clock)
+        self.fold = Fold(self.store, self.bus, rules or RULES, SETTINGS, clock)
         self.commits: list[Committed] = []
         self.fold.committed = self._note
         self._grown = asyncio.Event()
@@ -97,3 +104,45 @@ async def test_what_waited_before_the_start_shares_commits_too(tmp_path: Path) -
     await second.fold_on(5)
     await second.close()
     assert [len(done.new_firings) for done in second.commits] == [5]
+
+
+async def test_who_was_told_of_a_firing_hears_its_end_when_the_rule_is_removed(
+    stage: Stage,
+) -> None:
+    await stage.alert(1)
+    await stage.fold_on(1)
+    await stage.fold.swap(a_set())
+    firing = stage.store.firings()[0]
+    rule = stage.fold.rule_of("alert", firing.id)
+    assert rule is not None
+    assert rule.labels == {"team": "shop"}
+    assert [one.change for one in _told(stage)] == ["fire", "resolve"]
+
+
+async def test_a_rule_removed_while_nothing_ran_is_told_of_by_the_labels_of_its_firing(
+    tmp_path: Path,
+) -> None:
+    first = Stage(tmp_path)
+    await first.alert(1)
+    await first.fold_on(1)
+    await first.close()
+    second = Stage(tmp_path, a_set())
+    await second.alert(2)
+    await second.fold_on(2)
+    firing = second.store.firings()[0]
+    rule = second.fold.rule_of("alert", firing.id)
+    assert rule is not None
+    assert rule.labels == {"team": "shop"}
+    changes = [row.change for row in _told(second)]
+    assert changes == ["fire", "resolve"]
+    await second.close()
+
+
+def _told(stage: Stage) -> list[Delivery]:
+    """Return every delivery of the sink, each taken so that the next of its incident is due."""
+    told: list[Delivery] = []
+    while due := stage.store.due("out", SystemClock().now()):
+        told += due
+        for one in due:
+            stage.store.sent(one.key, Receipt(), SystemClock().now())
+    return told

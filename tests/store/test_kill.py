@@ -19,7 +19,7 @@ from tests.store.rows import NOON, a_commit, a_delivery, a_report
 
 store = Store.open(sys.argv[1], clock=SystemClock())
 epoch = store.claim(0)
-store.recover(NOON)
+store.recover()
 number = store.load(0).next_offset
 while True:
     store.commit(0, epoch, a_commit(number))

@@ -114,26 +114,33 @@ def test_what_a_dead_process_left_running_is_queued_again(store: Store) -> None:
     store.add_mission(a_run("m-2"))
     store.claim_mission("w", NOON)
     store.record("m-1", "collect", 1)
-    recovered = store.recover(NOON)
-    assert (recovered.queued, recovered.parked) == (("m-1",), ())
-    assert not store.recover(NOON)
+    recovered = store.recover()
+    assert (recovered.queued, recovered.spent) == (("m-1",), ())
+    assert not store.recover()
     row = store.claim_mission("w", NOON)
     assert row is not None
     assert (row.id, row.crashes, store.journal("m-1")) == ("m-1", 1, {"collect": 1})
 
 
-def test_a_mission_that_kills_its_worker_five_times_is_parked(store: Store) -> None:
+def test_a_mission_that_kills_its_worker_five_times_is_not_queued_again(store: Store) -> None:
     store.add_mission(a_run("m-1"))
     store.add_mission(a_run("m-2"))
     for crash in range(1, MAX_CRASHES + 1):
         assert store.claim_mission("w", NOON, "m-1") is not None
-        recovered = store.recover(NOON)
-        assert bool(recovered.parked) is (crash == MAX_CRASHES)
+        recovered = store.recover()
+        assert bool(recovered.spent) is (crash == MAX_CRASHES)
+    assert [(row.id, row.crashes) for row in store.recover().spent] == [("m-1", MAX_CRASHES + 1)]
+    assert [r.id for r in store.missions(states=[MissionState.QUEUED])] == ["m-2"]
+
+
+def test_a_mission_that_is_let_go_counts_no_crash(store: Store) -> None:
+    store.add_mission(a_run("m-1"))
+    assert store.claim_mission("w", NOON) is not None
+    store.release("m-1")
+    store.release("m-1")
     row = store.mission("m-1")
     assert row is not None
-    assert (row.state, row.outcome) == (MissionState.FAILED, "failed")
-    assert row.reason == "its worker died 5 times over it"
-    assert [r.id for r in store.missions(states=[MissionState.QUEUED])] == ["m-2"]
+    assert (row.state, row.crashes, row.owner) == (MissionState.QUEUED, 0, "")
 
 
 def test_missions_are_listed_newest_first(store: Store) -> None:
