@@ -13,7 +13,6 @@ from engine.model.report import (
     ProposedChange,
     Report,
     Term,
-    Unknown,
 )
 from engine.report.outline import (
     Banner,
@@ -35,6 +34,7 @@ from engine.report.outline import (
     strong,
     toned,
 )
+from engine.report.unknowns import unknown_parts
 from engine.report.words import (
     HOLDS,
     OUTCOMES,
@@ -80,7 +80,7 @@ def report_parts(report: Report, depth: Depth = FULL) -> Iterator[Part]:
     yield from _left_out(len(report.incidents) - depth.incidents, "incident")
     yield from _loose_findings(report, depth)
     yield from option_parts(report, depth)
-    yield from unknown_parts(report, depth)
+    yield from unknown_parts(report, depth.unknowns)
     yield from next_parts(report)
     yield identity(report)
 
@@ -182,22 +182,6 @@ def option_card(change: ProposedChange, number: int) -> Card:
     return Card(RISKS[change.risk], badge, title, tuple(parts))
 
 
-def unknown_parts(report: Report, depth: Depth) -> Iterator[Part]:
-    """Yield the coverage and each thing that could not be assessed."""
-    cover = report.coverage
-    note = dim(f"{cover.answered} of {counted(cover.possible, 'check')} answered")
-    yield Heading((plain("Not known"),), (note,))
-    if not cover.unknowns:
-        sentence = "Everything that was asked for could be read."
-        missing = cover.possible - cover.answered
-        if missing > 0:
-            sentence = f"{counted(missing, 'check')} stayed without an answer."
-        yield Paragraph((plain(sentence),))
-        return
-    yield Items(tuple(_unknown(unknown) for unknown in cover.unknowns[: depth.unknowns]))
-    yield from _left_out(len(cover.unknowns) - depth.unknowns, "unknown")
-
-
 def next_parts(report: Report) -> Iterator[Part]:
     """Yield the missions worth running next."""
     if report.next:
@@ -293,8 +277,3 @@ def _concerned(finding: Finding) -> Line:
 
 def _check(check: Precondition) -> Item:
     return Item(HOLDS[check.holds], (plain(check.name),), ((dim(check.why),),) if check.why else ())
-
-
-def _unknown(unknown: Unknown) -> Item:
-    place = (dim(f" in {unknown.cluster}"),) if unknown.cluster else ()
-    return Item(HOLDS[None], (strong(unknown.what), *place, plain(f": {unknown.reason}")))

@@ -11,7 +11,6 @@ from engine.report.content import (
     identity,
     next_parts,
     option_parts,
-    unknown_parts,
     verdict,
 )
 from engine.report.inert import brief
@@ -31,6 +30,7 @@ from engine.report.outline import (
     plain,
     toned,
 )
+from engine.report.unknowns import unknown_parts
 from engine.report.words import (
     ENDED_BY,
     FIRED_BY,
@@ -128,7 +128,7 @@ def _result(delivery: Delivery, report: Report, depth: Depth) -> Iterator[Part]:
     yield from _causes(report, depth)
     yield from _other_incidents(report, depth)
     yield from option_parts(report, depth)
-    yield from unknown_parts(report, depth)
+    yield from unknown_parts(report, depth.unknowns)
     yield from next_parts(report)
     yield Heading((plain("About"),))
     yield _facts(("Where", _where(delivery)), *_runbook(delivery), *identity(report).rows)

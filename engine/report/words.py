@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.model.instant import MICROS, format_duration
+from engine.model.instant import MICROS, format_duration, to_us
 from engine.model.report import ObjectRef, Outcome, Report
 from engine.report.outline import Line, Span, Tone, code, dim, plain
 
@@ -87,13 +87,17 @@ def measured(value: Mapping[str, Any]) -> Line:
 
 
 def tally(report: Report) -> Line:
-    """Return how the mission ran, as an aside: checks, time, duration."""
+    """Return how the mission ran, as an aside: checks, time, duration.
+
+    A snapshot that says no time is assessed at the epoch: neither that nor a duration of
+    nothing tells a person anything.
+    """
     cover = report.coverage
-    parts = [
-        f"{cover.answered} of {counted(cover.possible, 'check')} answered",
-        instant(report.finished),
-        f"took {lasted(report.started, report.finished)}",
-    ]
+    parts = [f"{cover.answered} of {counted(cover.possible, 'check')} answered"]
+    if to_us(report.finished):
+        parts.append(instant(report.finished))
+        if report.finished - report.started >= timedelta(milliseconds=1):
+            parts.append(f"took {lasted(report.started, report.finished)}")
     return (dim(" · ".join(parts)),)
 
 

@@ -1,11 +1,12 @@
 """Each kind of delivery and each outcome has its shape, whatever is missing."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
 from engine.model.delivery import Change
-from engine.model.report import Coverage, Outcome, Report
+from engine.model.report import Coverage, Outcome, Report, Unknown
 from engine.report import headline, subject, to_blocks, to_html, to_markdown, to_plain, to_text
 from tests.report.sample import NOON, a_delivery, a_report, findings, incidents
 
@@ -115,3 +116,46 @@ def test_a_huge_report_renders_in_bounded_time_and_size() -> None:
     assert len(to_html(a_delivery(Change.RESULT, report=report))) < 100_000
     assert len(to_blocks(a_delivery(Change.RESULT, report=report))) <= 50
     assert time.process_time() - start < 10
+
+
+def test_unknowns_with_one_reason_are_one_line_in_every_rendering() -> None:
+    things = [f"thing {n:02}" for n in range(15)]
+    unknowns = [
+        Unknown(what=what, cluster=cluster, reason="no status here")
+        for cluster in ("eu", "us")
+        for what in things
+    ]
+    unknowns += [Unknown(what="nodes", cluster="us", reason="no status here")]
+    report = a_report(coverage=Coverage(answered=0, possible=31, unknowns=unknowns))
+    delivery = a_delivery(Change.RESULT, report=report)
+    for said in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery)):
+        assert said.count("no status here") == 1
+    text = " ".join(to_text(report).split())
+    assert "thing 00, thing 01, thing 02" in text
+    assert "thing 11 and 3 more in eu, us; nodes in us: no status here" in text
+    assert "thing 12" not in text
+    assert len(report.coverage.unknowns) == 31
+
+
+def test_reasons_that_are_not_shown_are_counted_by_what_they_left_unknown() -> None:
+    unknowns = [Unknown(what=f"w{n}", reason=f"because {n // 2}") for n in range(20)]
+    report = a_report(coverage=Coverage(answered=0, possible=20, unknowns=unknowns))
+    text = to_plain(a_delivery(Change.RESULT, report=report))
+    assert "because 5" in text
+    assert "because 6" not in text
+    assert "and 8 unknowns more, in the JSON report" in text
+
+
+def test_a_report_on_a_snapshot_without_time_says_none() -> None:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    timeless = a_report(started=epoch, finished=epoch)
+    delivery = a_delivery(Change.RESULT, report=timeless)
+    for said in (to_text(timeless), to_markdown(timeless), to_html(delivery), to_plain(delivery)):
+        assert "1970" not in said
+        assert "took" not in said
+
+
+def test_a_mission_that_took_no_time_says_when_and_not_how_long() -> None:
+    text = to_text(a_report(started=NOON, finished=NOON))
+    assert "2026-11-24 12:00:00 UTC" in text
+    assert "took" not in text

@@ -8,6 +8,7 @@ from engine.analysis.field import mapping
 from engine.analysis.symptom import Check, Symptom
 from engine.model.report import Unknown
 
+_NO_OBJECT = "there is no such object among these manifests"
 _NO_STATUS = "these manifests carry no status: they say what is wanted, not what is"
 
 
@@ -55,7 +56,7 @@ def _unable(view: ClusterView, check: Check) -> str:
         return "; ".join(unread)
     kind = check.status_of
     if kind and not any(mapping(obj, "status") for obj in view.of(kind)):
-        return _NO_STATUS if view.of(kind) else f"there is no {kind} among these manifests"
+        return _NO_STATUS if view.of(kind) else _NO_OBJECT
     return ""
 
 
