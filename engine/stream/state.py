@@ -18,7 +18,12 @@ from engine.stream.reader import Reader
 from engine.stream.trail import Entry, Trail
 from engine.stream.window import WindowState
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Of the form of every value; 1 had one field more in a cell."""
+_REMEDY: Final = (
+    "another version of dogwatch wrote it, or it is damaged; restore the data folder, or move "
+    "dogwatch.db and signals.db away together to start anew"
+)
 State = TypeVar("State")
 
 
@@ -48,15 +53,19 @@ def load(kind: type[State], raw: bytes) -> State:
     """Return what `dump` wrote.
 
     Raises:
-        StoreError: it was written by another version, or is damaged.
+        StoreError: it was written by another version, or is damaged; says what can be done.
     """
     if not raw or raw[0] != VERSION:
         found = raw[0] if raw else "nothing"
-        raise StoreError(f"evaluator state of version {found}; this engine reads {VERSION}")
+        raise StoreError(
+            f"evaluator state of version {found}; this engine reads {VERSION}: {_REMEDY}"
+        )
     try:
         return msgspec.msgpack.decode(raw[1:], type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise StoreError(f"evaluator state of kind {kind.__name__} is damaged: {error}") from error
+        raise StoreError(
+            f"evaluator state of kind {kind.__name__} does not read: {error}: {_REMEDY}"
+        ) from error
 
 
 def name_of(*parts: Any) -> str:
@@ -71,7 +80,7 @@ def parts_of(name: str) -> list[Any]:
     except ValueError:
         parts = None
     if not isinstance(parts, list) or not parts:
-        raise StoreError(f"evaluator state has a foreign key {name[:80]!r}")
+        raise StoreError(f"evaluator state has a foreign key {name[:80]!r}: {_REMEDY}")
     return parts
 
 

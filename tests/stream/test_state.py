@@ -51,15 +51,20 @@ def test_a_member_that_left_for_good_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "raw", "message"),
     [
-        ('["cluster","c1"]', b"\x63\x93", "version 99; this engine reads 1"),
+        ('["cluster","c1"]', b"\x63\x93", "version 99; this engine reads 2"),
         ('["cluster","c1"]', b"", "version nothing"),
-        ('["cluster","c1"]', b"\x01\xc1", "damaged"),
-        ("nonsense", b"\x01", "foreign key 'nonsense'"),
+        ('["cluster","c1"]', b"\x02\xc1", "StreamTimeState does not read"),
+        ('["cell","r","c1",["c1","shop","web"]]', b"\x01\x93", "version 1; this engine reads 2"),
+        ('["cell","r","c1",["c1","shop","web"]]', b"\x02\x91\xa1h", "CellState does not read"),
+        ("nonsense", b"\x02", "foreign key 'nonsense'"),
     ],
 )
-def test_foreign_or_damaged_state_is_refused(name: str, raw: bytes, message: str) -> None:
-    with pytest.raises(StoreError, match=message):
+def test_foreign_or_damaged_state_is_refused_with_the_way_out(
+    name: str, raw: bytes, message: str
+) -> None:
+    with pytest.raises(StoreError, match=message) as refused:
         Evaluator(a_set(a_rule()), {name: raw})
+    assert "move dogwatch.db and signals.db away together" in str(refused.value)
 
 
 def test_open_keys_are_told_as_they_stand() -> None:
