@@ -71,7 +71,7 @@ def build(rule: Draft, known: Known) -> Rule:
         annotations=rule.plain("annotations", {}),
         params=params,
         tests=tuple(rule.plain("tests", [])),
-        tests_line=rule.node.keys["tests"].line if "tests" in rule.node.keys else 0,
+        tests_lines=tuple(test.line for test in items(fields.get("tests"))),
         **durations,
     )
 

@@ -89,7 +89,8 @@ class Rule:
     annotations: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     tests: tuple[Mapping[str, Any], ...] = ()
-    tests_line: int = 0
+    tests_lines: tuple[int, ...] = ()
+    """Line of each of `tests`."""
     by_default: Mapping[str, str] = field(default_factory=dict)
     """Path of `by` -> its value where a signal has none."""
 

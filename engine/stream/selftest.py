@@ -13,8 +13,9 @@ that instant have run), and
 `expect: []` says that nothing fires, up to `until` or the last signal.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, repeat
 from typing import Any
 
 from engine.model.firing import Launch, State, Step, Transition
@@ -79,7 +80,16 @@ class _Seen:
 
 def run(rules: RuleSet) -> list[Result]:
     """Run every test of every rule, disabled ones included; see the module."""
-    return [_run(rule, test, rules) for rule in rules.rules for test in rule.tests]
+    return [
+        _run(rule, test, line, rules)
+        for rule in rules.rules
+        for test, line in zip(rule.tests, _lines(rule), strict=False)
+    ]
+
+
+def _lines(rule: Rule) -> Iterator[int]:
+    """Yield the line of each test, for ever that of the rule where none is known."""
+    return chain(rule.tests_lines, repeat(rule.line))
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -120,13 +130,13 @@ def _failure(result: Result) -> list[str]:
     return [*place, *table, "     what happened:", *(f"       {one}" for one in result.history)]
 
 
-def _run(rule: Rule, test: Mapping[str, Any], rules: RuleSet) -> Result:
+def _run(rule: Rule, test: Mapping[str, Any], line: int, rules: RuleSet) -> Result:
     name = str(test.get("name", ""))
     try:
         outcomes, history = _outcomes(rule, test, rules)
     except ValueError as error:
-        return Result(rule.name, name, rule.path, rule.tests_line, error=str(error))
-    return Result(rule.name, name, rule.path, rule.tests_line, tuple(outcomes), tuple(history))
+        return Result(rule.name, name, rule.path, line, error=str(error))
+    return Result(rule.name, name, rule.path, line, tuple(outcomes), tuple(history))
 
 
 def _outcomes(

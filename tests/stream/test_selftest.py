@@ -1,10 +1,12 @@
 """The `tests` of rules: notation, verdicts, and texts for a person."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.model.instant import to_us
+from engine.rules.load import load
 from engine.rules.rule import Rule, Selector
 from engine.stream import selftest
 from engine.stream.notation import EPOCH_US, instants, signals
@@ -97,6 +99,16 @@ def test_a_failure_shows_both_sides_and_what_happened() -> None:
     assert "expected inactive, 0 missions  actual firing" in text
     assert "9m firing" in text
     assert "1 tests, 1 failed" in text
+
+
+def test_a_failure_points_at_the_line_of_its_test() -> None:
+    path = Path(__file__).parents[2] / "rules" / "workloads.yaml"
+    text = path.read_text().replace("state: firing", "state: pending")
+    failed = [one for one in selftest.run(load({"w.yaml": text}).rules) if not one.passed]
+    assert failed
+    for one in failed:
+        assert f"name: {one.name}" in text.splitlines()[one.line - 1]
+        assert f"at w.yaml:{one.line}\n" in selftest.to_text([one])
 
 
 def test_what_cannot_be_read_is_an_error_of_that_test_alone() -> None:
