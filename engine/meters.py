@@ -3,8 +3,16 @@
 import re
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -34,6 +42,7 @@ FIRINGS_ACTIVE = _gauge("firings_active", "Episodes open now.")
 SUPPRESSED = _counter("firings_suppressed", "Firings held back.", "reason")
 SIGNAL_TO_FIRING = _seconds("signal_to_firing_seconds", "From what decided to its firing stored.")
 SIGNAL_TO_MISSION = _seconds("signal_to_mission_seconds", "From a firing's start to its mission's.")
+MISSIONS_QUEUED = _gauge("missions_queued", "Missions waiting for a worker; NaN: unknown.")
 MISSIONS_STARTED = _counter("missions_started", "Missions begun.", "kind")
 MISSIONS_FINISHED = _counter("missions_finished", "Missions ended.", "kind", "outcome")
 MISSION_SECONDS = _seconds("mission_duration_seconds", "Wall time of a mission.", "kind")
@@ -45,6 +54,7 @@ STALENESS = _gauge(
     "Since a cluster was last seen fresh, or first looked for.",
     "cluster",
 )
+REACHABLE = _gauge("cluster_reachable", "1 while a cluster answers.", "cluster")
 RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")

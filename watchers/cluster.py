@@ -46,6 +46,13 @@ class WatchStatus:
             return None
         return max(0.0, (now - min(seen)).total_seconds())
 
+    def unreachable(self) -> str:
+        """Return why nothing of the cluster is seen now, empty while something is."""
+        if not self.resources:
+            return self.fault or "not reached yet"
+        live = [s.fault for s in self.resources.values() if not s.fault.startswith(_ABSENT)]
+        return live[0] if live and all(live) else ""
+
 
 _ABSENT = ("forbidden", "not-found")
 

@@ -72,6 +72,7 @@ class Watching:
         if staleness is None:  # never seen whole: a cluster that is down from the start shows too
             staleness = (now - self.since).total_seconds()
         meters.STALENESS.labels(name).set(staleness)
+        meters.REACHABLE.labels(name).set(not self.status.unreachable())
         relists: dict[str, int] = {}
         for resource in self.status.resources.values():
             for reason, count in resource.relists.items():

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import math
 import signal
 import socket
 import sys
@@ -128,9 +129,13 @@ class _Process:
             )
         )
 
-    def _metrics(self) -> tuple[bytes, str]:
+    async def _metrics(self) -> tuple[bytes, str]:
         for watching in self._watchings:
             watching.measure()
+        try:
+            meters.MISSIONS_QUEUED.set(await asyncio.to_thread(self._engine.store.queued))
+        except StoreError:
+            meters.MISSIONS_QUEUED.set(math.nan)
         meters.stream(self._engine.fold.counters())
         return meters.exposition(), meters.TEXT_TYPE
 
@@ -149,6 +154,10 @@ class _Process:
         return [
             Health("store", self._engine.fold.problem),
             Health("bus", self._engine.bus.problem),
+            *(
+                Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
+                for one in self._watchings
+            ),
         ]
 
     def _token(self) -> str | None:

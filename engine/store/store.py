@@ -8,9 +8,12 @@ from engine.store.quarantine import Quarantine
 from engine.store.retention import Retention
 from engine.store.rule_sets import RuleSets
 from engine.store.trace import Trace
+from engine.store.waiting import Waiting
 
 
-class Store(Checkpoints, Firings, Missions, Outbox, Quarantine, RuleSets, Trace, Retention):
+class Store(
+    Checkpoints, Firings, Missions, Outbox, Quarantine, RuleSets, Trace, Retention, Waiting
+):
     """All that dogwatch remembers; `open` it, `close` it, use it from any thread.
 
     Raises (every method):

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from engine.model.errors import DogwatchError, StoreError
-from engine.web.cloudevents import BadRequest, to_batch
+from engine.web.cloudevents import BadData, BadRequest, to_batch
 
 BODY_LIMIT = 4 << 20
 """Bytes of one request; more is refused with 413."""
@@ -21,10 +21,18 @@ READ_LIMIT = 16 * BODY_LIMIT
 
 @dataclass(frozen=True)
 class Health:
-    """One check of readiness: `problem` is empty when it passes."""
+    """One check of readiness: `problem` is empty when it passes.
+
+    One that is not `fatal` is shown and counts nothing: others can do no better.
+    """
 
     name: str
     problem: str = ""
+    fatal: bool = True
+
+    def __str__(self) -> str:
+        mark = "+" if not self.problem else "-" if self.fatal else "!"
+        return f"[{mark}] {self.name} {self.problem or 'ok'}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class Ports:
 
     live: Callable[[], bool]
     checks: Callable[[], list[Health]]
-    metrics: Callable[[], tuple[bytes, str]]
+    metrics: Callable[[], Awaitable[tuple[bytes, str]]]
     accept: Callable[[bytes], Awaitable[Accepted]]
     refuse: Callable[[str, str, bytes], Awaitable[None]]
     reload: Callable[[], Awaitable[list[str]]]
@@ -71,13 +79,12 @@ def _health(ports: Ports) -> list[Route]:
 
     async def readyz(request: Request) -> Response:
         checks = ports.checks()
-        bad = [check for check in checks if check.problem]
-        shown = checks if "verbose" in request.query_params else bad
-        lines = [f"[{'-' if c.problem else '+'}] {c.name} {c.problem or 'ok'}" for c in shown]
+        bad = [check for check in checks if check.problem and check.fatal]
+        lines = [str(one) for one in (checks if "verbose" in request.query_params else bad)]
         return _plain(ok=not bad, text="\n".join(["ready", *lines]), other="\n".join(lines))
 
     async def metrics(_: Request) -> Response:
-        body, kind = ports.metrics()
+        body, kind = await ports.metrics()
         return Response(body, media_type=kind)
 
     return [
@@ -123,7 +130,11 @@ async def _taken(ports: Ports, request: Request) -> Response:
         why = f"body of {size} bytes or more; allowed are {BODY_LIMIT}"
         await ports.refuse("too-large", why, head)
         return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    taken = await ports.accept(to_batch(request.headers, head))
+    try:
+        taken = await ports.accept(to_batch(request.headers, head))
+    except BadData as error:
+        await ports.refuse("bad-json", str(error), head)
+        taken = Accepted(0, (f"bad-json: {error}",))
     answer = {"accepted": taken.accepted, "rejected": list(taken.rejected)}
     return JSONResponse(answer, 422 if taken.rejected and not taken.accepted else 202)
 

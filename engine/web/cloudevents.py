@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from urllib.parse import unquote
 
+import msgspec
+
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
 
@@ -19,12 +21,17 @@ class BadRequest(Exception):  # noqa: N818 - the name of the status
         super().__init__(message)
 
 
+class BadData(Exception):  # noqa: N818 - no fault of ours
+    """The data of a binary event is not one JSON value; the message says why."""
+
+
 def to_batch(headers: Mapping[str, str], body: bytes) -> bytes:
     """Return the JSON array or the one event of a request, not yet checked.
 
     Raises:
         BadRequest: the content type is none of the three forms, or that of the data of a
             binary event is not JSON (415).
+        BadData: the data of a binary event says it is JSON, and is not.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in {BATCH, STRUCTURED}:
@@ -44,4 +51,12 @@ def _binary(headers: Mapping[str, str], kind: str, body: bytes) -> bytes:
     }
     if kind not in {"application/json", ""}:
         raise BadRequest(415, f"data of content type '{kind}'; allowed is application/json")
-    return json.dumps(event).encode()[:-1] + b', "data": ' + (body or b"{}") + b"}"
+    return json.dumps(event).encode()[:-1] + b', "data": ' + _one_value(body or b"{}") + b"}"
+
+
+def _one_value(body: bytes) -> bytes:
+    """Return `body`, which is one JSON value: nothing in it can close the event around it."""
+    try:
+        return bytes(msgspec.json.decode(body, type=msgspec.Raw))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadData(f"data of a binary event: {error}") from error

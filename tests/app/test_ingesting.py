@@ -9,6 +9,7 @@ from engine.app.config import ClusterConfig
 from engine.app.ingesting import Watching
 from engine.app.reaching import reach
 from engine.bus.embedded import EmbeddedBus
+from engine.model.watch import ResourceStatus
 
 
 @dataclass
@@ -32,3 +33,15 @@ async def test_a_cluster_that_was_never_reached_grows_stale(tmp_path: Path) -> N
     await bus.aclose()
     labels = {"cluster": "down"}
     assert meters.REGISTRY.get_sample_value("dogwatch_watch_staleness_seconds", labels) == 90
+    assert meters.REGISTRY.get_sample_value("dogwatch_cluster_reachable", labels) == 0
+    watching.status.resources["pods"] = ResourceStatus(seen=clock.at)
+    watching.measure()
+    assert meters.REGISTRY.get_sample_value("dogwatch_cluster_reachable", labels) == 1
+
+
+def test_no_series_tells_when_another_was_created() -> None:
+    meters.SIGNALS.labels("k8s.object").inc()
+    meters.STORE_SECONDS.observe(1)
+    text = meters.exposition()
+    assert b"dogwatch_signals_total" in text
+    assert b"_created" not in text

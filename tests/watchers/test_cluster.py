@@ -62,6 +62,20 @@ def test_staleness_is_that_of_the_resource_that_lags_most() -> None:
     assert status.staleness_s(NOON) is None
 
 
+def test_a_cluster_is_out_of_reach_while_nothing_of_it_answers() -> None:
+    status = WatchStatus()
+    assert status.unreachable() == "not reached yet"
+    status.fault = "unreachable: no route"
+    assert status.unreachable() == "unreachable: no route"
+    status.fault = ""
+    status.resources["jobs.batch"] = ResourceStatus(fault="forbidden: no")
+    assert status.unreachable() == ""
+    status.resources["pods"] = ResourceStatus(fault="timeout: pods")
+    assert status.unreachable() == "timeout: pods"
+    status.resources["nodes"] = ResourceStatus(seen=NOON)
+    assert status.unreachable() == ""
+
+
 def test_a_watcher_is_registered_once() -> None:
     assert set(kinds()) == {"objects", "events"}
     with pytest.raises(ValueError, match="a watcher named objects is registered already"):

@@ -25,6 +25,9 @@ class Inside:
     faults: list[str] = field(default_factory=list)
     answer: Accepted | StoreError = field(default_factory=lambda: Accepted(1))
 
+    async def metrics(self) -> tuple[bytes, str]:
+        return b"dogwatch_up 1\n", "text/plain"
+
     async def accept(self, batch: bytes) -> Accepted:
         self.taken.append(batch)
         if isinstance(self.answer, StoreError):
@@ -47,8 +50,11 @@ def inside() -> Inside:
 async def client(inside: Inside) -> AsyncIterator[httpx.AsyncClient]:
     ports = Ports(
         live=lambda: inside.alive,
-        checks=lambda: [Health(name, why) for name, why in inside.problems.items()],
-        metrics=lambda: (b"dogwatch_up 1\n", "text/plain"),
+        checks=lambda: [
+            Health(name, why, fatal=name in {"store", "bus"})
+            for name, why in inside.problems.items()
+        ],
+        metrics=inside.metrics,
         accept=inside.accept,
         refuse=inside.refuse,
         reload=inside.reload,
@@ -75,6 +81,16 @@ async def test_readyz_verbose_names_every_check(client: httpx.AsyncClient, insid
     inside.problems = {"store": "", "bus": ""}
     answer = await client.get("/readyz?verbose")
     assert (answer.status_code, answer.text) == (200, "ready\n[+] store ok\n[+] bus ok\n")
+
+
+async def test_a_cluster_out_of_reach_is_shown_and_does_not_end_readiness(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    inside.problems = {"store": "", "cluster prod": "unreachable: no route"}
+    answer = await client.get("/readyz?verbose")
+    assert answer.status_code == 200
+    assert answer.text == "ready\n[+] store ok\n[!] cluster prod unreachable: no route\n"
+    assert (await client.get("/readyz")).text == "ready\n"
 
 
 async def test_metrics_are_open(client: httpx.AsyncClient) -> None:
@@ -121,6 +137,18 @@ async def test_only_bad_signals_are_422_with_their_reasons(
     inside.answer = Accepted(0, ("time: no zone",))
     answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
     assert (answer.status_code, answer.json()["rejected"]) == (422, ["time: no zone"])
+
+
+async def test_data_of_a_binary_event_that_would_override_its_headers_is_quarantined(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    headers = {**AUTH, "content-type": "application/json", "ce-specversion": "1.0"}
+    body = b'{}, "cluster": "x"'
+    answer = await client.post("/v1/signals", content=body, headers={**headers, "ce-cluster": "a"})
+    assert answer.status_code == 422
+    assert answer.json()["rejected"][0].startswith("bad-json: data of a binary event: ")
+    assert inside.taken == []
+    assert [(reason, raw) for reason, _, raw in inside.refused] == [("bad-json", body)]
 
 
 async def test_a_full_disk_asks_the_sender_to_come_again(

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.web.cloudevents import BadRequest, to_batch
+from engine.web.cloudevents import BadData, BadRequest, to_batch
 
 EVENT = b'{"id": "1", "source": "t", "type": "alert", "time": "2026-01-01T00:00:00Z"}'
 
@@ -46,3 +46,21 @@ def test_other_content_is_refused_with_415(headers: dict[str, str]) -> None:
     with pytest.raises(BadRequest) as refused:
         to_batch(headers, EVENT)
     assert refused.value.status == 415
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'1, "cluster": "x"',
+        b'{"a": 1}, "id": "2"',
+        b'{}} , {"id": "2"',
+        b'{"a": 1',
+        b"NaN",
+        b" ",
+        b"[" * 100_000,
+    ],
+    ids=lambda body: body[:20].decode(),
+)
+def test_a_body_of_a_binary_event_is_one_json_value(body: bytes) -> None:
+    with pytest.raises(BadData, match="data of a binary event"):
+        to_batch({"ce-specversion": "1.0", "ce-cluster": "a"}, body)
