@@ -1,19 +1,18 @@
 """A report as parts: what is said, in which order, and how much of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
 
 from engine.model.report import (
-    Evidence,
     Finding,
-    Hypothesis,
     Incident,
     ObjectRef,
     Precondition,
     ProposedChange,
     Report,
-    Term,
 )
+from engine.report.causes import hypothesis_card
+from engine.report.depth import FULL, Depth, left_out
 from engine.report.outline import (
     Banner,
     Card,
@@ -26,7 +25,6 @@ from engine.report.outline import (
     Paragraph,
     Part,
     Span,
-    Tone,
     code,
     dim,
     joined,
@@ -48,36 +46,19 @@ from engine.report.words import (
     tone_of,
 )
 
-BULLET = Span("•")
-
-
-@dataclass(frozen=True)
-class Depth:
-    """How much of a report is said: at most so many entries of each list."""
-
-    incidents: int
-    hypotheses: int
-    terms: int
-    evidence: int
-    objects: int
-    findings: int
-    options: int
-    unknowns: int
-
-
-FULL = Depth(100, 10, 20, 20, 12, 20, 50, 100)
+_AFTER_TITLE = re.compile(r"(?:\s*\((?:likely|possibly)\))?\s*[;.]\s*")
+"""How a summary goes on behind the title of an incident, when that stands by itself."""
 
 
 def report_parts(report: Report, depth: Depth = FULL) -> Iterator[Part]:
     """Yield the parts of `report`, the verdict first and the identity last."""
     yield verdict(report)
-    if report.summary:
-        yield Paragraph((plain(report.summary),))
+    yield from lead_parts(report)
     if report.narrative:
         yield Paragraph((dim("Written by a model: "), plain(report.narrative)))
     for number, incident in enumerate(report.incidents[: depth.incidents], start=1):
         yield from incident_parts(report, incident, number, depth)
-    yield from _left_out(len(report.incidents) - depth.incidents, "incident")
+    yield from left_out(len(report.incidents) - depth.incidents, "incident")
     yield from _loose_findings(report, depth)
     yield from option_parts(report, depth)
     yield from unknown_parts(report, depth.unknowns)
@@ -91,7 +72,7 @@ def verdict(report: Report) -> Banner:
     kicker = f"{report.kind} · {report.outcome}"
     if not report.incidents:
         return Banner(tone, (plain(kicker),), (plain(sentence),), tally(report))
-    worst = min(report.incidents, key=lambda incident: incident.severity.rank)
+    worst = worst_of(report.incidents)
     more = len(report.incidents) - 1
     title: Line = (plain(worst.title),)
     if more:
@@ -100,10 +81,39 @@ def verdict(report: Report) -> Banner:
     return Banner(tone_of(worst.severity), (plain(kicker),), title, tally(report))
 
 
+def worst_of(incidents: Sequence[Incident]) -> Incident:
+    """Return the severest of `incidents`, the first of several; there is at least one."""
+    return min(incidents, key=lambda incident: incident.severity.rank)
+
+
+def lead_parts(report: Report) -> Iterator[Part]:
+    """Yield the summary; where it says the banner's title again, without that."""
+    said = report.summary
+    if report.incidents:
+        said = _untitled(said, worst_of(report.incidents))
+    if said:
+        yield Paragraph((plain(said),))
+
+
+def _untitled(summary: str, worst: Incident) -> str:
+    before, title, after = summary.partition(worst.title)
+    behind = _AFTER_TITLE.match(after)
+    if not title or behind is None:
+        return summary
+    if before.strip():
+        return f"{before}the incident above{after}"
+    sure = f"Cause: {worst.hypotheses[0].verdict}. " if worst.hypotheses else ""
+    rest = after[behind.end() :]
+    return f"{sure}{rest[:1].upper()}{rest[1:]}"
+
+
 def incident_parts(report: Report, incident: Incident, number: int, depth: Depth) -> Iterator[Part]:
     """Yield one incident: impact, objects, hypotheses with their evidence, findings."""
     severity = toned(incident.severity.value, tone_of(incident.severity))
-    yield Heading((plain(f"Incident {number}: {incident.title}"),), (severity,))
+    title = f"Incident {number}: {incident.title}"
+    if incident is worst_of(report.incidents):  # the banner says its title
+        title = f"Incident {number}" if len(report.incidents) > 1 else "Incident"
+    yield Heading((plain(title),), (severity,))
     rows: list[tuple[str, Line]] = [
         ("Root", (*named(incident.root), *_in_cluster(incident.root))),
         ("Impact", (plain(incident.impact),)),
@@ -111,38 +121,17 @@ def incident_parts(report: Report, incident: Incident, number: int, depth: Depth
     ]
     yield Facts(tuple(row for row in rows if row[1] and any(span.text for span in row[1])))
     by_id = {item.id: item for found in report.findings for item in found.evidence}
+    above: frozenset[str] = frozenset()
     for hypothesis in incident.hypotheses[: depth.hypotheses]:
-        yield hypothesis_card(hypothesis, by_id, depth, len(incident.findings))
+        found = [by_id[id_] for id_ in hypothesis.evidence if id_ in by_id]
+        yield hypothesis_card(hypothesis, found, depth, len(incident.findings), above)
+        fresh = [item.id for item in found if item.id not in above]
+        above |= frozenset(fresh[: depth.evidence])
     if not incident.hypotheses:
         yield Paragraph((dim("No cause could be told from what was read."),))
-    yield from _left_out(len(incident.hypotheses) - depth.hypotheses, "hypothesis", "hypotheses")
+    yield from left_out(len(incident.hypotheses) - depth.hypotheses, "hypothesis", "hypotheses")
     own = frozenset(incident.findings)
-    found = [finding for finding in report.findings if finding.id in own]
-    yield from finding_parts(found, "Findings", depth)
-
-
-def hypothesis_card(
-    hypothesis: Hypothesis, by_id: Mapping[str, Evidence], depth: Depth, symptoms: int
-) -> Card:
-    """Return one possible cause with its evidence and the terms that make its score."""
-    likely = hypothesis.verdict == "likely"
-    found = [by_id[id_] for id_ in hypothesis.evidence if id_ in by_id]
-    parts: list[Part] = [
-        Facts((("At", named(hypothesis.object)), ("Score", _score(hypothesis, symptoms))))
-    ]
-    if depth.terms and hypothesis.terms:
-        terms = tuple(_term(term) for term in hypothesis.terms[: depth.terms])
-        parts.append(Items(terms, "What makes the score"))
-    parts += evidence_parts(found, depth.evidence)
-    tone = Tone.HIGH if likely else Tone.UNKNOWN
-    return Card(tone, f"{hypothesis.verdict} cause", (strong(hypothesis.title),), tuple(parts))
-
-
-def evidence_parts(found: Sequence[Evidence], limit: int) -> Iterator[Part]:
-    """Yield a list of what was read, where, and when it was true."""
-    if found and limit:
-        yield Items(tuple(_read(item) for item in found[:limit]), "Evidence")
-        yield from _left_out(len(found) - limit, "piece of evidence", "pieces of evidence")
+    yield from finding_parts([one for one in report.findings if one.id in own], "Findings", depth)
 
 
 def finding_parts(found: Sequence[Finding], caption: str, depth: Depth) -> Iterator[Part]:
@@ -156,7 +145,7 @@ def finding_parts(found: Sequence[Finding], caption: str, depth: Depth) -> Itera
     groups = list(alike.values())
     shown = tuple(_findings(group, depth) for group in groups[: depth.findings])
     yield Items(shown, caption)
-    yield from _left_out(sum(map(len, groups[depth.findings :])), "finding")
+    yield from left_out(sum(map(len, groups[depth.findings :])), "finding")
 
 
 def option_parts(report: Report, depth: Depth) -> Iterator[Part]:
@@ -167,7 +156,7 @@ def option_parts(report: Report, depth: Depth) -> Iterator[Part]:
     ordered = sorted(report.changes, key=lambda change: RISK_ORDER.index(change.risk))
     for number, change in enumerate(ordered[: depth.options], start=1):
         yield option_card(change, number)
-    yield from _left_out(len(ordered) - depth.options, "option")
+    yield from left_out(len(ordered) - depth.options, "option")
 
 
 def option_card(change: ProposedChange, number: int) -> Card:
@@ -216,11 +205,6 @@ def _loose_findings(report: Report, depth: Depth) -> Iterator[Part]:
         yield from finding_parts(loose, "", depth)
 
 
-def _left_out(count: int, one: str, many: str = "") -> Iterator[Part]:
-    if count > 0:
-        yield Paragraph((dim(f"… and {counted(count, one, many)} more, in the JSON report."),))
-
-
 def _in_cluster(obj: ObjectRef) -> Line:
     return (dim(f" in {obj.cluster}"),) if obj.cluster else ()
 
@@ -232,22 +216,6 @@ def _objects(incident: Incident, limit: int) -> Line:
     rest = incident.object_count - 1 - len(others[:limit])
     more = (dim(f" and {rest} more"),) if rest > 0 else ()
     return (*joined(named(obj) for obj in others[:limit]), *more)
-
-
-def _score(hypothesis: Hypothesis, symptoms: int) -> Line:
-    explained = f" · explains {len(hypothesis.explains)} of {counted(symptoms, 'finding')}"
-    return (strong(f"{hypothesis.score:.2f}"), dim(explained))
-
-
-def _term(term: Term) -> Item:
-    sum_ = Span(f"{term.weight * term.value:+.2f}")
-    product = dim(f" ({term.weight:.2f} x {term.value:.2f})")
-    return Item(sum_, (strong(term.name), plain(f": {term.why}"), product))
-
-
-def _read(item: Evidence) -> Item:
-    when = f" · {item.time:%H:%M:%S} UTC" if item.time else ""
-    return Item(code(item.id), (plain(item.value),), ((dim(item.source + when),),))
 
 
 def _findings(group: Sequence[Finding], depth: Depth) -> Item:

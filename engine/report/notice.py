@@ -4,15 +4,17 @@ from collections.abc import Iterator, Mapping
 
 from engine.model.delivery import Change, Delivery
 from engine.model.report import Report
+from engine.report.causes import hypothesis_card
 from engine.report.clean import clean
 from engine.report.content import (
-    Depth,
-    hypothesis_card,
     identity,
+    lead_parts,
     next_parts,
     option_parts,
     verdict,
+    worst_of,
 )
+from engine.report.depth import Depth, left_out
 from engine.report.inert import brief
 from engine.report.outline import (
     Banner,
@@ -42,7 +44,7 @@ from engine.report.words import (
     tone_of,
 )
 
-MAIL = Depth(5, 3, 4, 5, 8, 0, 3, 6)
+MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6)
 CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3)
 _SUBJECT = 140
 _HEADLINE = 300
@@ -123,8 +125,7 @@ def _resolve(delivery: Delivery) -> Iterator[Part]:
 
 def _result(delivery: Delivery, report: Report, depth: Depth) -> Iterator[Part]:
     yield verdict(report)
-    if report.summary:
-        yield Paragraph((plain(report.summary),))
+    yield from lead_parts(report)
     yield from _causes(report, depth)
     yield from _other_incidents(report, depth)
     yield from option_parts(report, depth)
@@ -138,7 +139,7 @@ def _causes(report: Report, depth: Depth) -> Iterator[Part]:
     """Yield the causes of the worst incident: the first whole, the others in a line."""
     if not report.incidents:
         return
-    incident = min(report.incidents, key=lambda found: found.severity.rank)
+    incident = worst_of(report.incidents)
     yield _facts(
         ("Root", named(incident.root)),
         ("Impact", (plain(incident.impact),) if incident.impact else ()),
@@ -146,7 +147,8 @@ def _causes(report: Report, depth: Depth) -> Iterator[Part]:
     by_id = {item.id: item for found in report.findings for item in found.evidence}
     first, others = incident.hypotheses[:1], incident.hypotheses[1 : depth.hypotheses]
     for hypothesis in first:
-        yield hypothesis_card(hypothesis, by_id, depth, len(incident.findings))
+        found = [by_id[id_] for id_ in hypothesis.evidence if id_ in by_id]
+        yield hypothesis_card(hypothesis, found, depth, len(incident.findings))
     if not first:
         yield Paragraph((dim("No cause could be told from what was read."),))
     if others:
@@ -160,6 +162,7 @@ def _causes(report: Report, depth: Depth) -> Iterator[Part]:
             ),
             "Also considered",
         )
+    yield from left_out(len(incident.hypotheses) - depth.hypotheses, "possible cause")
 
 
 def _other_incidents(report: Report, depth: Depth) -> Iterator[Part]:

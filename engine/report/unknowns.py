@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from engine.model.report import Report, Unknown
+from engine.report.depth import left_out
 from engine.report.outline import (
     Heading,
     Item,
@@ -37,8 +38,7 @@ def unknown_parts(report: Report, limit: int) -> Iterator[Part]:
     shown = list(reasons.items())[:limit]
     yield Items(tuple(_entry(reason, things) for reason, things in shown))
     left = sum(len(things) for things in list(reasons.values())[limit:])
-    if left:
-        yield Paragraph((dim(f"… and {counted(left, 'unknown')} more, in the JSON report."),))
+    yield from left_out(left, "unknown")
 
 
 def _by_reason(unknowns: Iterable[Unknown]) -> dict[str, dict[str, list[str]]]:

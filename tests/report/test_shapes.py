@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.model.delivery import Change
-from engine.model.report import Coverage, Outcome, Report, Unknown
+from engine.model.report import Coverage, Outcome, Report, Term, Unknown
 from engine.report import headline, subject, to_blocks, to_html, to_markdown, to_plain, to_text
 from tests.report.sample import NOON, a_delivery, a_report, findings, incidents
 
@@ -159,3 +159,79 @@ def test_a_mission_that_took_no_time_says_when_and_not_how_long() -> None:
     text = to_text(a_report(started=NOON, finished=NOON))
     assert "2026-11-24 12:00:00 UTC" in text
     assert "took" not in text
+
+
+def said_by(report: Report) -> list[str]:
+    delivery = a_delivery(Change.RESULT, report=report, title="told by the rule")
+    return [
+        " ".join(said.replace("│", " ").split())
+        for said in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery))
+    ]
+
+
+def test_the_main_sentence_is_said_once() -> None:
+    only = incidents()[0].model_copy(update={"title": "web is down"})
+    report = a_report(incidents=[only], summary="web is down (likely); all pods. 1 of 2 checks.")
+    for said in said_by(report):
+        assert said.count("web is down") == 1
+        assert "Cause: likely. All pods. 1 of 2 checks." in said
+    assert "Incident [critical]" in said_by(report)[0]
+
+
+def test_a_summary_that_goes_on_with_the_title_stays_whole() -> None:
+    only = incidents()[0].model_copy(update={"title": "web is down"})
+    for said in said_by(a_report(incidents=[only], summary="web is down since noon. So there.")):
+        assert "web is down since noon. So there." in said
+
+
+def test_a_summary_that_leads_to_the_title_points_at_it() -> None:
+    only = incidents()[0].model_copy(update={"title": "web is down"})
+    summary = "Nothing was found where you pointed (node n1); web is down (likely); all pods."
+    for said in said_by(a_report(incidents=[only], summary=summary)):
+        assert said.count("web is down") == 1
+        assert "(node n1); the incident above (likely); all pods." in said
+
+
+def test_incidents_beside_the_worst_keep_their_titles() -> None:
+    text = to_text(a_report())
+    assert "Incident 1 [critical]" in " ".join(text.split())
+    assert "Incident 2: PersistentVolumeClaim batch/reports stays Pending" in text
+
+
+def test_evidence_is_told_in_full_once_and_by_its_id_afterwards() -> None:
+    for said in (to_text(a_report()), to_markdown(a_report())):
+        assert said.replace("\\", "").count("FATAL: environment variable PAYMENTS_URL is not") == 1
+        assert "Evidence: e2, as above" in said.replace("`", "")
+
+
+def test_evidence_that_was_cut_off_above_is_told_below() -> None:
+    first, second = incidents()[0].hypotheses
+    proof = [item for found in findings() for item in found.evidence]
+    many = [proof[0].model_copy(update={"id": f"m{n}", "value": f"seen {n}"}) for n in range(25)]
+    whole = findings()[0].model_copy(update={"evidence": many})
+    causes = [
+        first.model_copy(update={"evidence": [item.id for item in many]}),
+        second.model_copy(update={"evidence": ["m1", "m22"]}),
+    ]
+    incident = incidents()[0].model_copy(update={"hypotheses": causes, "findings": [whole.id]})
+    text = to_text(a_report(findings=[whole], incidents=[incident]))
+    assert text.count("seen 22") == 1
+    assert "Also: m1, as above" in text
+
+
+def test_a_mail_shows_every_term_of_the_score() -> None:
+    terms = [Term(name=f"term{n}", weight=0.1, value=0, why="nothing seen") for n in range(6)]
+    cause = incidents()[0].hypotheses[0].model_copy(update={"terms": terms})
+    report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": [cause]})])
+    delivery = a_delivery(Change.RESULT, report=report)
+    for said in (to_plain(delivery), to_html(delivery)):
+        assert all(f"term{n}" in said for n in range(6))
+
+
+def test_terms_and_causes_that_are_not_shown_are_counted() -> None:
+    terms = [Term(name=f"term{n}", weight=0.1, value=0, why="nothing seen") for n in range(23)]
+    causes = [incidents()[0].hypotheses[0].model_copy(update={"terms": terms})] * 5
+    report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": causes})])
+    mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
+    assert "and 3 terms more" in mail
+    assert "and 2 possible causes more" in mail
