@@ -58,8 +58,8 @@ def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfi
             told.add(details["loc"], _message(details))
     for where, message in _cross_faults(_mapping(settings), folder):
         told.add(where, message)
-    if config is None or told.faults:
-        raise ConfigError("\n".join(told.faults))
+    if config is None or told.lines():
+        raise ConfigError("\n".join(told.lines()))
     return _rooted(config, folder)
 
 
@@ -70,16 +70,22 @@ class _Told:
     path: str
     root: Node
     named: list[tuple[str, ...]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    of_file: list[Fault] = field(default_factory=list)
+    of_environment: list[str] = field(default_factory=list)
 
     def add(self, where: Where, message: str) -> None:
         texts = tuple(map(str, where))
         named = next((p for p in self.named if texts[: len(p)] == p), None)
         if named is not None:
-            self.faults.append(f"{PREFIX}{'__'.join(named).upper()}: {message}")
+            self.of_environment.append(f"{PREFIX}{'__'.join(named).upper()}: {message}")
             return
         line, column = _place(self.root, where)
-        self.faults.append(str(Fault(self.path, line, column, message)))
+        self.of_file.append(Fault(self.path, line, column, message))
+
+    def lines(self) -> list[str]:
+        """Return the faults of the file from its top to its end, then those of the environment."""
+        placed = sorted(self.of_file, key=lambda fault: (fault.line, fault.column))
+        return [*map(str, placed), *self.of_environment]
 
 
 def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
@@ -154,11 +160,13 @@ def _override(settings: Any, environ: Mapping[str, str], told: _Told) -> None:
         value = document.documents[0].plain() if document.documents else ""
         names = tuple(name.removeprefix(PREFIX).lower().split("__"))
         if document.faults:
-            told.faults.extend(map(str, document.faults))
+            told.of_environment.extend(map(str, document.faults))
         elif _set(settings, names, value):
             told.named.append(names)
         else:
-            told.faults.append(f"{name}: only fields of mappings can be set, not parts of lists")
+            told.of_environment.append(
+                f"{name}: only fields of mappings can be set, not parts of lists"
+            )
 
 
 def _set(settings: Any, names: tuple[str, ...], value: Any) -> bool:

@@ -131,6 +131,9 @@ routes: [{sinks: [hok, hook]}]
         "DOGWATCH_ROUTES__X:",
     ):
         assert any(words in line for line in told), (words, told)
+    places = [tuple(map(int, line.split(" ", 1)[0].split(":"))) for line in told[:-1]]
+    assert places == sorted(places)
+    assert told[-1].startswith("DOGWATCH_ROUTES__X:")
 
 
 def test_a_part_of_a_list_cannot_be_set_by_the_environment(write: Write) -> None:
