@@ -41,6 +41,13 @@ _PATH = Text(
     "labels.NAME or a path such as signal.data.reason",
 )
 
+_SIGNAL_TYPE = Text(
+    choices=FIRST_STAGE,
+    later=SECOND_STAGE,
+    noun="signal type",
+    advice="; outside senders use 'alert'",
+)
+
 _LISTS: Mapping[str, Field] = {
     "kinds": Field(_GLOBS, "Kinds of objects, for example [Pod]; globs are allowed."),
     "reasons": Field(_GLOBS, "Reasons of events, for example [FailedScheduling]."),
@@ -52,9 +59,7 @@ _LISTS: Mapping[str, Field] = {
 SELECTOR: Final = Record(
     "selector",
     {
-        "type": Field(
-            Text(choices=FIRST_STAGE, later=SECOND_STAGE), "Type of the signals.", required=True
-        ),
+        "type": Field(_SIGNAL_TYPE, "Type of the signals.", required=True),
         **_LISTS,
         "labels": Field(_ANY_TEXT, "Label selector as in Kubernetes, for example app=web,!canary."),
         "exclude": Field(Record("exclude", _LISTS), "What to leave out, by the same lists."),
@@ -139,7 +144,7 @@ _TEST_SIGNAL: Final = Record(
     "test signal",
     {
         "at": Field(_ANY_TEXT, "Instant `90s`, or series `0s..9m/90s`.", required=True),
-        "type": Field(Text(choices=FIRST_STAGE), "Type of the signals.", required=True),
+        "type": Field(_SIGNAL_TYPE, "Type of the signals.", required=True),
         "id": Field(_ANY_TEXT, "Id; given when left out."),
         "source": Field(_ANY_TEXT, "Source of the CloudEvent."),
         "subject": Field(_ANY_TEXT, "Subject of the CloudEvent."),

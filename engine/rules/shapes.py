@@ -11,13 +11,16 @@ MAX_TEXT: Final = 4096
 class Text:
     """A text: of a pattern (`hint` says it in words), or one of `choices`.
 
-    `later` are choices of the language that this version refuses by name.
+    `later` are choices of the language that this version refuses by name; `noun` is what a
+    choice is called, `advice` what to say to one that is near to none.
     """
 
     pattern: str = ""
     hint: str = ""
     choices: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    noun: str = "value"
+    advice: str = ""
 
 
 @dataclass(frozen=True)

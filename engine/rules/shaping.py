@@ -101,8 +101,9 @@ def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
     elif value in shape.later:
         notes.error(node, f"{quoted(value)} is not supported yet; {_one_of(shape)}", "unsupported")
     elif shape.choices and value not in shape.choices:
-        near = guess(value, shape.choices)
-        notes.error(node, f"unknown value {quoted(value)}; {_one_of(shape)}{near}", "choice")
+        near = guess(value, shape.choices) or shape.advice
+        message = f"unknown {shape.noun} {quoted(value)}; {_one_of(shape)}{near}"
+        notes.error(node, message, "choice")
     elif shape.pattern and not re.fullmatch(shape.pattern, value):
         notes.error(node, f"expected {shape.hint}, found {quoted(value)}", "pattern")
     else:
