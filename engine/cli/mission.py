@@ -69,19 +69,20 @@ def run(
     Exit 0 assessed, 1 failed, 3 findings at or above --fail-on.
     """
     from engine.app.one_mission import params_of, run_live, run_recorded
+    from engine.model.errors import DogwatchError
     from engine.model.report import Outcome, Severity
 
     params = params_of(param or [])
     if snapshot is not None and cluster:
-        raise typer.BadParameter("give --snapshot or --cluster, not both")
+        raise DogwatchError("give --snapshot or --cluster, not both")
     if snapshot is not None:
         report = run_recorded(kind, snapshot, params, now)
     elif cluster:
         if now is not None:
-            raise typer.BadParameter("--now goes with --snapshot: a live cluster is read now")
+            raise DogwatchError("--now goes with --snapshot: a live cluster is read now")
         report = run_live(kind, cluster, params, config, progress=on_terminal())
     else:
-        raise typer.BadParameter("say what to read: --snapshot PATH, or --cluster NAME")
+        raise DogwatchError("say what to read: --snapshot PATH, or --cluster NAME")
     _print_report(report, output)
     if report.outcome is Outcome.FAILED:
         raise typer.Exit(FAILED)

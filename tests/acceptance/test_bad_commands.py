@@ -158,6 +158,25 @@ def test_misuse_is_answered_in_words_and_with_an_exit_code(folder: Path, name: s
     assert usage or len(done.stderr.splitlines()) <= 3, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "say what to read: --snapshot PATH, or --cluster NAME"),
+        (("--snapshot", "rules", "--cluster", "a"), "give --snapshot or --cluster, not both"),
+        (
+            ("--cluster", "a", "--now", "2026-01-01T00:00:00Z"),
+            "--now goes with --snapshot: a live cluster is read now",
+        ),
+    ],
+    ids=["nothing", "both", "now"],
+)
+def test_a_mission_run_that_does_not_say_what_to_read_is_told_so_in_one_line(
+    folder: Path, more: tuple[str, ...], said: str
+) -> None:
+    done = called(folder, "mission", "run", "incident-response", *more)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"dogwatch: {said}\n")
+
+
 def every_command(command: Any, name: str = "dogwatch") -> Iterator[tuple[str, Any]]:
     yield name, command
     for word, inner in getattr(command, "commands", {}).items():
