@@ -5,6 +5,10 @@ evaluator, mission and delivery are those of `dogwatch run`.
 """
 
 import asyncio
+import os
+import shlex
+import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
@@ -38,6 +42,14 @@ WITHIN_S = 60.0
 LATENESS = timedelta(seconds=10)
 LOOK_S = 0.05
 WEBHOOK = "webhook"
+NAME = "dogwatch"
+NEXT = {
+    "rules check rules": "change a rule, see its mistakes",
+    "rules test rules": "see the tests of the rules run",
+    "mission run incident-response --snapshot FOLDER": "judge any folder of manifests",
+    "run --config deploy/dogwatch.yaml": "watch a cluster of yours",
+}
+"""Arguments of dogwatch by what they do."""
 T = TypeVar("T")
 
 
@@ -206,14 +218,25 @@ def _settings(folder: Path, received: Received) -> AppConfig:
     )
 
 
+def command(invoked: str, found: str | None) -> str:
+    """Return how a person calls dogwatch: by its name only where that finds this very one.
+
+    Args:
+        invoked: what this process was called as.
+        found: the path of the `dogwatch` that a shell would run, if any.
+    """
+    if Path(invoked).name != NAME:
+        return NAME  # called in some other way: from Python, by a test
+    same = found is not None and os.path.realpath(found) == os.path.realpath(invoked)
+    return NAME if same else shlex.quote(invoked)
+
+
 def _say_what_next(console: Console, keep: Path | None) -> None:
     console.print("\n[bold]What next[/]")
-    lines = [
-        "dogwatch rules check rules && dogwatch rules test rules    change a rule, see it tested",
-        "dogwatch mission run incident-response --snapshot FOLDER   judge any folder of manifests",
-        "dogwatch run --config deploy/dogwatch.yaml                 watch a cluster of yours",
-    ]
+    called = command(sys.argv[0], shutil.which(NAME))
+    lines = {f"{called} {arguments}": what for arguments, what in NEXT.items()}
     if keep:
-        lines.append(f"ls {keep}/snapshots    the evidence of the mission")
-    for line in lines:
-        console.print(f"   {line}", markup=False)
+        lines[f"ls {keep}/snapshots"] = "the evidence of the mission"
+    width = max(map(len, lines))
+    for line, what in lines.items():
+        console.print(f"   {line:<{width}}   {what}", markup=False)
