@@ -1,7 +1,7 @@
 """One mission for a person: on a recorded snapshot or on live clusters; and saving snapshots."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.configured import load_config
 from engine.app.new_folder import expect_new
 from engine.app.reaching import reach
@@ -46,21 +46,31 @@ def run_recorded(kind: str, path: Path, params: dict[str, str], now: str | None)
 
     `now` (RFC 3339) defaults to the latest instant that the snapshot says it was taken at,
     then to the latest instant in its objects, so that the clock of this machine plays no part.
+
+    Raises:
+        DogwatchError: no such kind, or its params do not fit, or name a cluster not recorded.
     """
     made, checked = prepare(kind, params)
     snapshot = recorded.load(path)
+    _refuse_unread(params, snapshot.clusters)
     return _report(kind, params, snapshot, made.run(snapshot, checked, _instant(now, snapshot)))
 
 
 def run_live(
     kind: str, names: Sequence[str], params: dict[str, str], config: str, *, progress: bool
 ) -> Report:
-    """Read the clusters `names` of the configuration now and return the report of `kind`."""
+    """Read the clusters `names` of the configuration now and return the report of `kind`.
+
+    Raises:
+        DogwatchError: no such kind or cluster, or params that do not fit those.
+    """
     settings = load_config(config)
     made, checked = prepare(kind, params)
+    wanted = _wanted(settings, names)
+    _refuse_unread(params, [one.name for one in wanted])
     logs = made.logs
     choose = (lambda cluster: logs(cluster, checked)) if logs else None
-    snapshot = _collected(settings, names, made.needs, choose, progress=progress)
+    snapshot = _collected(settings, wanted, made.needs, choose, progress=progress)
     return _report(kind, params, snapshot, made.run(snapshot, checked, SystemClock().now()))
 
 
@@ -75,7 +85,7 @@ def save_snapshot(
     expect_new(path)
     settings = load_config(config)
     every = tuple(dict.fromkeys(need for kind in kinds().values() for need in kind.needs))
-    snapshot = _collected(settings, names, every, None, progress=progress)
+    snapshot = _collected(settings, _wanted(settings, names), every, None, progress=progress)
     recorded.save(snapshot, path)
     for name, one in snapshot.clusters.items():
         unread = "; ".join(f"{what}: {why}" for what, why in one.unread.items())
@@ -114,14 +124,8 @@ def _told(report: Report) -> Delivery:
     )
 
 
-def _collected(
-    settings: AppConfig,
-    names: Sequence[str],
-    needs: Iterable[str],
-    logs: LogChoice | None,
-    *,
-    progress: bool,
-) -> Snapshot:
+def _wanted(settings: AppConfig, names: Sequence[str]) -> list[ClusterConfig]:
+    """Return the configured clusters `names`, all for none. Raises ConfigError on another name."""
     known = [cluster.name for cluster in settings.clusters]
     unknown = [name for name in names if name not in known]
     if unknown or not known:
@@ -129,8 +133,28 @@ def _collected(
             f"unknown cluster {', '.join(map(repr, unknown)) or '(none is configured)'}; known: "
             f"{', '.join(known) or 'none'}" + "".join(nearest(name, known) for name in unknown)
         )
-    wanted = [c for c in settings.clusters if c.name in names or not names]
+    return [cluster for cluster in settings.clusters if cluster.name in names or not names]
 
+
+def _refuse_unread(params: Mapping[str, str], read: Collection[str]) -> None:
+    """Raise DogwatchError where `params` ask about a cluster that is not among those `read`."""
+    name = params.get("cluster")
+    if name and name not in read:
+        known = ", ".join(sorted(read)) or "none"
+        raise DogwatchError(
+            f"--param cluster={name}: not among the clusters to read; known: {known}"
+            + nearest(name, read)
+        )
+
+
+def _collected(
+    settings: AppConfig,
+    wanted: Sequence[ClusterConfig],
+    needs: Iterable[str],
+    logs: LogChoice | None,
+    *,
+    progress: bool,
+) -> Snapshot:
     async def read() -> Snapshot:
         async with AsyncExitStack() as stack:
             clusters = {one.name: await stack.enter_async_context(reach(one)) for one in wanted}

@@ -130,6 +130,21 @@ def test_a_focus_without_findings_says_so() -> None:
     assert report.summary.startswith("Nothing was found where you pointed (workload quiet)")
 
 
+def test_a_cluster_that_was_not_read_is_unknown_and_no_other_answers_for_it() -> None:
+    report = assessed(*a_sick_cluster(), params={"cluster": "ap", "workload": "web"})
+    assert (report.outcome, report.incidents, report.findings) == (Outcome.PARTIAL, [], [])
+    assert [(u.cluster, u.reason) for u in report.coverage.unknowns] == [
+        ("ap", "not among the clusters that were read (east)")
+    ]
+    assert (report.coverage.answered, report.coverage.possible) == (0, len(CHECKS))
+    assert "cluster ap is not among the clusters that were read (east)" in report.summary
+    assert [(n.kind, n.params) for n in report.next] == [("incident-response", {"workload": "web"})]
+
+
+def test_a_cluster_that_was_read_is_assessed_when_it_is_named() -> None:
+    assert assessed(*a_sick_cluster(), params={"cluster": "east"}).incidents
+
+
 def test_the_summary_is_two_sentences_about_the_first_incident() -> None:
     summary = assessed(*a_sick_cluster()).summary
     assert summary.count(". ") == 1

@@ -21,6 +21,7 @@ from engine.model.report import (
     Outcome,
     Report,
     Severity,
+    Unknown,
 )
 from engine.model.snapshot import Snapshot
 
@@ -63,7 +64,8 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
 
     Args:
         snapshot: any number of clusters; what was not read becomes an unknown.
-        params: where to look first. Everything is examined whatever they say.
+        params: where to look first. Everything is examined whatever they say, save where
+            they name a cluster that was not read: then nothing answers what was asked.
         now: instant of the assessment, aware UTC; a snapshot that says when it was taken is
             judged by that.
 
@@ -73,6 +75,8 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
 
     Source: mission proposals, section 5; failure classes of the Kubernetes API.
     """
+    if params.cluster and params.cluster not in snapshot.clusters:
+        return _inert(_not_read(snapshot, params, now))
     views = {name: ClusterView(one, now) for name, one in snapshot.clusters.items()}
     assessed = [assess(views[name], CHECKS) for name in sorted(views)]
     groups = {a.view.name: fold(a) for a in assessed if not a.unreadable}
@@ -95,6 +99,27 @@ def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime)
         next=_next(incidents, params),
     )
     return _inert(report)
+
+
+def _not_read(snapshot: Snapshot, params: IncidentParams, now: datetime) -> Report:
+    """Return a report that claims nothing: what other clusters hold is no answer."""
+    read = ", ".join(sorted(snapshot.clusters)) or "none"
+    reason = f"not among the clusters that were read ({read})"
+    missing = Unknown(what="the whole cluster", cluster=params.cluster, reason=reason)
+    anywhere = params.model_dump(exclude_defaults=True, exclude={"cluster"})
+    look = NextMission(
+        kind="incident-response", reason="look at the clusters that were read", params=anywhere
+    )
+    return Report(
+        kind="incident-response",
+        clusters={name: one.digest() for name, one in sorted(snapshot.clusters.items())},
+        started=now,
+        finished=now,
+        outcome=Outcome.PARTIAL,
+        summary=f"Nothing could be assessed: cluster {params.cluster} is {reason}.",
+        coverage=Coverage(answered=0, possible=len(CHECKS), unknowns=[missing]),
+        next=[look] if snapshot.clusters else [],
+    )
 
 
 def _inert(report: Report) -> Report:
