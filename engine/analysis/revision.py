@@ -1,6 +1,6 @@
 """Revisions of a workload, and what changed between two pod templates."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -101,12 +101,18 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Differen
                 found.append(Difference("container", clean(name), was, now))
             else:
                 found += _in_container(clean(name), before[name], after[name])
-    found += [
-        Difference(part, "", _shown(old.get(part)), _shown(new.get(part)))
-        for part in _POD_PARTS
-        if old.get(part) != new.get(part)
+    return found + fields_changed(old, new, _POD_PARTS)
+
+
+def fields_changed(
+    old: Mapping[str, Any], new: Mapping[str, Any], fields: Iterable[str]
+) -> list[Difference]:
+    """Return which of `fields` differ between two objects, values in one line each."""
+    return [
+        Difference(field, "", _shown(old.get(field)), _shown(new.get(field)))
+        for field in fields
+        if old.get(field) != new.get(field)
     ]
-    return found
 
 
 def _in_container(

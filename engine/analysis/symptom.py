@@ -35,7 +35,6 @@ class Origin(StrEnum):
     LOG = "log"
     ABSENCE = "absence"
     CHANGE = "change"
-    PEER = "peer"
 
 
 def evidence(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from engine.analysis.change import WORKLOADS, Change, changes
+from engine.analysis.change import Change, changes
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.text import clean
 from engine.missions.kinds.incident_response.blame import Blamed, Place, blame, place_of
@@ -14,7 +14,7 @@ from engine.missions.kinds.incident_response.fold import Group
 from engine.missions.kinds.incident_response.hypotheses import WINDOW, Case, Ranked, rank
 from engine.missions.kinds.incident_response.impact import Doors, Impact, impact
 from engine.missions.kinds.incident_response.options import options
-from engine.missions.kinds.incident_response.peers import Peer, find_peer
+from engine.missions.kinds.incident_response.peers import COMPARED, Peer, find_peer
 from engine.model.ids import digest
 from engine.model.report import (
     Evidence,
@@ -110,7 +110,7 @@ def _peers(
         place_of(ref): ref
         for b in blamed
         for ref in (b.group.object, b.root.cause.object)
-        if ref.kind in WORKLOADS
+        if ref.kind in COMPARED
     }
     found = (find_peer(owners[place], views, sick) for place in sorted(owners))
     return tuple(peer for peer in found if peer is not None)

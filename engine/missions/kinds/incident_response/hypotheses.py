@@ -9,7 +9,7 @@ from typing import Final
 from engine.analysis.change import Change
 from engine.analysis.symptom import Cause
 from engine.missions.kinds.incident_response.blame import Blamed, place_of
-from engine.missions.kinds.incident_response.peers import Peer
+from engine.missions.kinds.incident_response.peers import COMPARED, Peer
 from engine.model.report import Evidence, Hypothesis, ObjectRef, Term
 
 WINDOW: Final = timedelta(hours=2)
@@ -219,11 +219,25 @@ def _origin(item: Evidence) -> tuple[str, str]:
 
 
 def _peers(case: Case, candidate: _Candidate) -> tuple[float, str]:
-    peer = next(
-        (p for p in case.peers if place_of(p.workload) == place_of(candidate.cause.object)), None
-    )
+    blamed = candidate.cause.object
+    peer = next((p for p in case.peers if place_of(p.object) == place_of(blamed)), None)
+    if blamed.kind not in COMPARED:
+        return 0.0, f"a {blamed.kind} is not compared with other clusters"
     if peer is None:
         return 0.0, "no healthy copy in another cluster to compare with"
-    if peer.parts:
+    return _compared(peer)
+
+
+def _compared(peer: Peer) -> tuple[float, str]:
+    """Return how much a copy speaks for a cause: half where its health is not known."""
+    if peer.healthy and peer.parts:
         return 1.0, f"the copy in cluster {peer.cluster} is healthy and differs: {peer.parts[0]}"
-    return 0.0, f"the copy in cluster {peer.cluster} is healthy with the same template"
+    if peer.healthy:
+        return 0.0, f"the copy in cluster {peer.cluster} is healthy with the same spec"
+    unsure = "whether it is healthy there is not known"
+    if not peer.parts:
+        return 0.0, f"cluster {peer.cluster} has the same spec; {unsure}"
+    first = peer.parts[0]
+    what = f"{first.part} of {first.container}" if first.container else first.part
+    there, here = first.before or "unset", first.after or "unset"
+    return 0.5, f"cluster {peer.cluster} has {what} {there} here, not {here}; {unsure}"

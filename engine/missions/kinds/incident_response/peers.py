@@ -1,61 +1,74 @@
-"""Compare a failing workload with a healthy copy of it in another cluster."""
+"""Compare what fails with a copy of it in another cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from engine.analysis.change import WORKLOADS
 from engine.analysis.cluster_view import ClusterView, Object
 from engine.analysis.field import mapping, whole
-from engine.analysis.revision import Difference, differences
-from engine.analysis.symptom import Origin, evidence
+from engine.analysis.revision import Difference, differences, fields_changed
 from engine.missions.kinds.incident_response.blame import Place, place_of
-from engine.model.report import Evidence, ObjectRef
+from engine.model.report import ObjectRef
 
-_SHOWN = 4
+COMPARED: Final = frozenset({*WORKLOADS, "Service"})
+_OF_SERVICE: Final = ("selector", "ports")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A healthy copy of `workload` in `cluster`; `parts` is what differs in the template."""
+    """A copy of `object` in `cluster`; `parts` is what differs, there before and here after.
 
-    workload: ObjectRef
+    `healthy` is False where the cluster says nothing of the health of its copy.
+    """
+
+    object: ObjectRef
     cluster: str
+    healthy: bool
     parts: tuple[Difference, ...]
-    evidence: Evidence
 
 
 def find_peer(
-    workload: ObjectRef, views: Mapping[str, ClusterView], sick: frozenset[Place]
+    ref: ObjectRef, views: Mapping[str, ClusterView], sick: frozenset[Place]
 ) -> Peer | None:
-    """Return the first cluster, by name, where the same workload is healthy.
+    """Return the first cluster, by name, where the same object is healthy, else not known sick.
 
     Args:
-        workload: a Deployment, StatefulSet or DaemonSet that fails.
+        ref: a Deployment, StatefulSet, DaemonSet or Service that fails.
         views: every cluster that could be read.
         sick: the places of all objects with a symptom, in all clusters.
     """
-    here = views[workload.cluster].find(workload) if workload.cluster in views else None
-    if workload.kind not in WORKLOADS or here is None:
+    here = views[ref.cluster].find(ref) if ref.cluster in views else None
+    if ref.kind not in COMPARED or here is None:
         return None
+    peers = list(_copies(ref, here, views, sick))
+    return min(peers, key=lambda peer: not peer.healthy, default=None)
+
+
+def _copies(
+    ref: ObjectRef, here: Object, views: Mapping[str, ClusterView], sick: frozenset[Place]
+) -> Iterator[Peer]:
     for name in sorted(views):
-        there = views[name].get(workload.kind, workload.namespace, workload.name)
-        if name == workload.cluster or there is None:
+        there = views[name].get(ref.kind, ref.namespace, ref.name)
+        if name == ref.cluster or there is None or place_of(views[name].ref(there)) in sick:
             continue
-        ref = views[name].ref(there)
-        if place_of(ref) not in sick and _serves(there):
-            return _peer(workload, here, ref, there)
-    return None
+        healthy = _serves(views[name], ref.kind, there)
+        if healthy is not False:
+            yield Peer(ref, name, bool(healthy), tuple(_parts(ref.kind, there, here)))
 
 
-def _serves(obj: Object) -> bool:
+def _serves(view: ClusterView, kind: str, obj: Object) -> bool | None:
+    """Whether an object without a symptom does its work; None where nothing tells."""
+    if kind == "Service":  # it has no status: the checks of its pods speak for it
+        return None if view.why_unread("pods") else True
     status = mapping(obj, "status")
-    ready = whole(status, "readyReplicas") or whole(status, "numberReady") or 0
-    return ready > 0
+    if not status:
+        return None
+    return (whole(status, "readyReplicas") or whole(status, "numberReady") or 0) > 0
 
 
-def _peer(workload: ObjectRef, here: Object, ref: ObjectRef, there: Object) -> Peer:
+def _parts(kind: str, there: Object, here: Object) -> Sequence[Difference]:
+    if kind == "Service":
+        return fields_changed(mapping(there, "spec"), mapping(here, "spec"), _OF_SERVICE)
     spec = ("spec", "template", "spec")
-    parts: Sequence[Difference] = differences(mapping(there, *spec), mapping(here, *spec))
-    said = "; ".join(str(part) for part in parts[:_SHOWN]) or "the same template"
-    proof = evidence(Origin.PEER, ref, f"in cluster {ref.cluster}", f"healthy there; {said}")
-    return Peer(workload, ref.cluster, tuple(parts), proof)
+    return differences(mapping(there, *spec), mapping(here, *spec))
