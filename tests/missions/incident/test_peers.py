@@ -63,3 +63,14 @@ def test_what_is_not_compared_is_not_told_as_without_a_copy() -> None:
     west = a_cluster(a_node("dead"), name="west")
     said = peers_said(mission_on(a_cluster(a_node("dead", "Unknown")), west))
     assert said == [(0.0, "a Node is not compared with other clusters")]
+
+
+def test_a_copy_that_wants_the_same_says_what_was_compared() -> None:
+    web = a_deployment(ready=0)
+    east = a_cluster(a_node(), web, a_pod("web-1", crashed(1), owner=web))
+    unsure = "whether it is healthy there is not known"
+    alike = peers_said(mission_on(east, manifests("eu", a_deployment())))
+    assert (0.0, f"cluster eu has the same pod template; {unsure}") in alike
+    well = a_cluster(a_node(), a_deployment(), a_pod(owner=a_deployment()), name="west")
+    healthy = "the copy in cluster west is healthy with the same pod template"
+    assert (0.0, healthy) in peers_said(mission_on(east, well))

@@ -232,11 +232,12 @@ def _compared(peer: Peer) -> tuple[float, str]:
     """Return how much a copy speaks for a cause: half where its health is not known."""
     if peer.healthy and peer.parts:
         return 1.0, f"the copy in cluster {peer.cluster} is healthy and differs: {peer.parts[0]}"
+    same = "selector and ports" if peer.object.kind == "Service" else "pod template"
     if peer.healthy:
-        return 0.0, f"the copy in cluster {peer.cluster} is healthy with the same spec"
+        return 0.0, f"the copy in cluster {peer.cluster} is healthy with the same {same}"
     unsure = "whether it is healthy there is not known"
     if not peer.parts:
-        return 0.0, f"cluster {peer.cluster} has the same spec; {unsure}"
+        return 0.0, f"cluster {peer.cluster} has the same {same}; {unsure}"
     first = peer.parts[0]
     what = f"{first.part} of {first.container}" if first.container else first.part
     there, here = first.before or "unset", first.after or "unset"
