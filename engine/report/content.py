@@ -89,8 +89,9 @@ def worst_of(incidents: Sequence[Incident]) -> Incident:
 def lead_parts(report: Report) -> Iterator[Part]:
     """Yield the summary; where it says the banner's title again, without that."""
     said = report.summary
-    if report.incidents:
-        said = _untitled(said, worst_of(report.incidents))
+    worst = worst_of(report.incidents) if report.incidents else None
+    if worst is not None and worst.title:
+        said = _untitled(said, worst)
     if said:
         yield Paragraph((plain(said),))
 

@@ -235,3 +235,9 @@ def test_terms_and_causes_that_are_not_shown_are_counted() -> None:
     mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
     assert "and 3 terms more" in mail
     assert "and 2 possible causes more" in mail
+
+
+def test_an_incident_without_a_title_leaves_the_summary_whole() -> None:
+    bare = incidents()[0].model_copy(update={"title": ""})
+    for said in said_by(a_report(incidents=[bare], summary="All is down. So there.")):
+        assert "All is down. So there." in said
