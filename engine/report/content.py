@@ -108,6 +108,12 @@ def _untitled(summary: str, worst: Incident) -> str:
     return f"{sure}{rest[:1].upper()}{rest[1:]}"
 
 
+def impact_of(incident: Incident, report: Report) -> Line:
+    """Return the impact of `incident`, nothing where the summary has said it of the worst."""
+    said = incident is worst_of(report.incidents) and incident.impact in report.summary
+    return () if said else (plain(incident.impact),)
+
+
 def incident_parts(report: Report, incident: Incident, number: int, depth: Depth) -> Iterator[Part]:
     """Yield one incident: impact, objects, hypotheses with their evidence, findings."""
     severity = toned(incident.severity.value, tone_of(incident.severity))
@@ -117,7 +123,7 @@ def incident_parts(report: Report, incident: Incident, number: int, depth: Depth
     yield Heading((plain(title),), (severity,))
     rows: list[tuple[str, Line]] = [
         ("Root", (*named(incident.root), *_in_cluster(incident.root))),
-        ("Impact", (plain(incident.impact),)),
+        ("Impact", impact_of(incident, report)),
         ("Concerns", _objects(incident, depth.objects)),
     ]
     yield Facts(tuple(row for row in rows if row[1] and any(span.text for span in row[1])))

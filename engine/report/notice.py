@@ -8,6 +8,7 @@ from engine.report.causes import hypothesis_card
 from engine.report.clean import clean
 from engine.report.content import (
     identity,
+    impact_of,
     lead_parts,
     next_parts,
     option_parts,
@@ -46,6 +47,7 @@ from engine.report.words import (
 
 MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6)
 CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3)
+_ALSO = {"likely": "likely as well", "possible": "possible, not shown to be the cause"}
 _SUBJECT = 140
 _HEADLINE = 300
 
@@ -142,7 +144,7 @@ def _causes(report: Report, depth: Depth) -> Iterator[Part]:
     incident = worst_of(report.incidents)
     yield _facts(
         ("Root", named(incident.root)),
-        ("Impact", (plain(incident.impact),) if incident.impact else ()),
+        ("Impact", impact_of(incident, report)),
     )
     by_id = {item.id: item for found in report.findings for item in found.evidence}
     first, others = incident.hypotheses[:1], incident.hypotheses[1 : depth.hypotheses]
@@ -156,7 +158,7 @@ def _causes(report: Report, depth: Depth) -> Iterator[Part]:
             tuple(
                 Item(
                     plain(f"{other.score:.2f}"),
-                    (plain(other.title), dim(f" ({other.verdict}, not shown to be the cause)")),
+                    (plain(other.title), dim(f" ({_ALSO[other.verdict]})")),
                 )
                 for other in others
             ),

@@ -241,3 +241,25 @@ def test_an_incident_without_a_title_leaves_the_summary_whole() -> None:
     bare = incidents()[0].model_copy(update={"title": ""})
     for said in said_by(a_report(incidents=[bare], summary="All is down. So there.")):
         assert "All is down. So there." in said
+
+
+def test_the_impact_is_said_once() -> None:
+    first, second = (
+        found.model_copy(update={"impact": "9 pods are struck"}) for found in incidents()
+    )
+    summary = f"{first.title} (likely); 9 pods are struck. 1 of 2 checks gave an answer."
+    for said in said_by(a_report(incidents=[first], summary=summary)):
+        assert said.count("9 pods are struck") == 1
+    for said in said_by(a_report(incidents=[first, second], summary=summary)):
+        assert said.count("9 pods are struck") == 2
+    for said in said_by(a_report(incidents=[first])):
+        assert said.count("9 pods are struck") == 1
+
+
+def test_what_was_also_considered_is_told_as_sure_as_it_is() -> None:
+    first, second = incidents()[0].hypotheses
+    causes = [first, second, second.model_copy(update={"verdict": "likely", "title": "A quota"})]
+    report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": causes})])
+    mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
+    assert "to be reached (possible, not shown to be the cause)" in mail
+    assert "A quota (likely as well)" in mail
