@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from engine.model.errors import IllegalMove
+from engine.model.moves import after
 from engine.model.report import Report
 
 MAX_CRASHES = 5
@@ -52,11 +52,7 @@ def move(state: MissionState, event: MissionEvent) -> MissionState:
     Raises:
         IllegalMove: the table has no such move.
     """
-    try:
-        return MOVES[state, event]
-    except KeyError:
-        allowed = ", ".join(e for s, e in MOVES if s is state) or "nothing, it is final"
-        raise IllegalMove(f"mission is {state}: '{event}' is no move; allowed: {allowed}") from None
+    return after(MOVES, "mission", state, event)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 
-from engine.model.errors import IllegalMove
 from engine.model.instant import MICROS
+from engine.model.moves import after
 
 BASE_US = MICROS
 CAP_US = 300 * MICROS
@@ -51,13 +51,7 @@ def move(state: DeliveryState, event: DeliveryEvent) -> DeliveryState:
     Raises:
         IllegalMove: the table has no such move.
     """
-    try:
-        return MOVES[state, event]
-    except KeyError:
-        allowed = ", ".join(e for s, e in MOVES if s is state) or "nothing, it is final"
-        raise IllegalMove(
-            f"delivery is {state}: '{event}' is no move; allowed: {allowed}"
-        ) from None
+    return after(MOVES, "delivery", state, event)
 
 
 def backoff_us(attempts: int, chance: float, retry_after_s: float | None) -> int:

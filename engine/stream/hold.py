@@ -4,7 +4,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from engine.model.errors import DogwatchError
+from engine.model.moves import after
 
 
 class Phase(StrEnum):
@@ -47,10 +47,6 @@ TABLE: Final = MappingProxyType(
 rises and falls within `keep_firing_for`, which is 0 unless it is given."""
 
 
-class IllegalMove(DogwatchError):  # noqa: N818 - the name that the house style gives it
-    """An event that has no place in the phase."""
-
-
 class Held(NamedTuple):
     """The hold of one key at one instant; instants are microseconds of stream time.
 
@@ -73,8 +69,4 @@ def move(phase: Phase, event: Event) -> Phase:
     Raises:
         IllegalMove: the table has no such move.
     """
-    after = TABLE.get((phase, event))
-    if after is None:
-        allowed = ", ".join(one for at, one in TABLE if at is phase)
-        raise IllegalMove(f"a key that is {phase} can not take '{event}'; it takes {allowed}")
-    return after
+    return after(TABLE, "key", phase, event)

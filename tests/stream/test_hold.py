@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from engine.stream.hold import TABLE, Event, IllegalMove, Phase, move
+from engine.model.errors import IllegalMove
+from engine.stream.hold import TABLE, Event, Phase, move
 
 PAIRS = list(product(Phase, Event))
 
@@ -14,7 +15,7 @@ def test_every_pair_is_in_the_table_or_is_refused(phase: Phase, event: Event) ->
     if (phase, event) in TABLE:
         assert move(phase, event) is TABLE[phase, event]
     else:
-        with pytest.raises(IllegalMove, match=f"{phase} can not take '{event}'"):
+        with pytest.raises(IllegalMove, match=f"key is {phase}: '{event}' is no move"):
             move(phase, event)
 
 
