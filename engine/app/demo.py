@@ -140,7 +140,7 @@ class _Demo:
         await _until(ended, "the mission to end")
         await running.bus.append(signals[len(before) :])
         end = await running.bus.end()
-        await _until(lambda: running.fold.next_offset >= end, "the log to be folded")
+        await _until(lambda: running.fold.committed_offset >= end, "the log to be folded")
         await _until(lambda: running.store.pending(WEBHOOK).waiting == 0, "the deliveries")
         return ended()[-1]
 
