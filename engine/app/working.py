@@ -78,9 +78,8 @@ class Workers:
                 await asyncio.sleep(RETRY_S)
             except asyncio.CancelledError:
                 if row is not None:
-                    with suppress(
-                        StoreError
-                    ):  # it then counts as a crash, and goes on all the same
+                    # Where the store refuses, it counts as a crash, and goes on all the same.
+                    with suppress(StoreError):
                         self._store.release(row.id)
                 raise
             await self._wait()

@@ -73,8 +73,9 @@ def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator
     change = _TOLD.get(transition.state)
     if change is None or not transition.firing:
         return
-    annotations = _annotations(rule, told)
-    for sink in _wanting(notices(rule, routes), change):
+    sinks = list(_wanting(notices(rule, routes), change))
+    annotations = _annotations(rule, told) if sinks else {}
+    for sink in sinks:
         yield Delivery(
             key=delivery_key(transition.firing, change, sink),
             sink=sink,
