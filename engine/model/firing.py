@@ -32,6 +32,7 @@ class Transition:
         cause: id of the signal that decided, empty for a timer.
         members: names of the objects or series that are true, at most 20, and `member_count`.
         node: node of the deciding signal where known, for inhibition and grouping.
+        depth: how many missions and changes of dogwatch lie on the way to it.
     """
 
     at: int
@@ -45,6 +46,7 @@ class Transition:
     members: tuple[str, ...] = ()
     member_count: int = 0
     node: str = ""
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,16 @@ class Launch:
     kind: str
     params: Mapping[str, Any]
     clusters: tuple[str, ...] = ()
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one step of the evaluator found; each tuple in order of stream time."""
+    """What one step of the evaluator found; each tuple in order of stream time.
+
+    `reminders` are firings that go on: state firing, reason repeat, no new episode.
+    """
 
     transitions: tuple[Transition, ...] = ()
     launches: tuple[Launch, ...] = ()
+    reminders: tuple[Transition, ...] = ()

@@ -22,7 +22,11 @@ SIGNAL_TYPES = (
     "cluster",
     "clock",
 )
-LEVEL_TYPES = frozenset({"k8s.object", "metric", "hardware", "certificate", "drift", "version"})
+LEVEL_TYPES = frozenset(
+    {"k8s.object", "metric", "hardware", "certificate", "drift", "version", "condition"}
+)
+SECOND_STAGE = frozenset({"condition", "mission", "cluster", "clock"})
+"""Types that no single cluster has: they are folded by themselves, without a cluster."""
 HEARTBEAT = "watcher.heartbeat"
 
 

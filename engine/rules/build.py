@@ -1,7 +1,7 @@
 """A sound node of the grammar becomes a Rule; what the grammar can not say is checked here."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from engine.model.ids import digest
 from engine.model.instant import parse_duration
@@ -46,7 +46,9 @@ def build(rule: Draft, known: Known) -> Rule:
     having = compiled(fields.get("having") if rule.wrote("measure") else None, group_names, notes)
     clear = compiled(fields.get("clear"), group_names, notes)
     check_templates(rule, frozenset(functions), frozenset(by), frozenset(params))
-    durations = {f"{name}_us": _us(fields[name]) for name in _DURATIONS if name in fields}
+    durations: Mapping[str, Any] = {
+        f"{name}_us": _us(fields[name]) for name in _DURATIONS if name in fields
+    }
     over_us = _window(fields.get("over"))
     return Rule(
         name=str(rule.plain("name", "")),

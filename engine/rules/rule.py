@@ -26,7 +26,7 @@ class Selector:
 
 @dataclass(frozen=True)
 class Measure:
-    """`fn`: count, distinct, increase, sum, avg, min, max, last; `of` and `where` are CEL."""
+    """One aggregate of a window; `fn` is one of grammar.FUNCTIONS; `of` and `where` are CEL."""
 
     name: str
     fn: str
@@ -44,6 +44,74 @@ class Inhibitor:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """Silence of known keys. `expect`: "seen" (by this rule), or "inventory" (objects exist).
+
+    A key fires once nothing came for `within_us`; `after_us` is how long it must be known before
+    its silence counts.
+    """
+
+    expect: str
+    within_us: int
+    after_us: int = 0
+
+
+@dataclass(frozen=True)
+class SequenceStep:
+    """One step: what it takes, and its own paths of the group key (empty: those of the rule).
+
+    `negated` (`not: true`) is for the last step only: it fires when the step did not come.
+    """
+
+    id: str
+    on: tuple[Selector, ...]
+    when: Program | None = None
+    negated: bool = False
+    by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Steps of one key that come within `within_us` of the first one taken."""
+
+    steps: tuple[SequenceStep, ...]
+    within_us: int
+    ordered: bool = True
+    overlap: bool = False
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the rule is looked at: cron fields in `timezone`.
+
+    Each instant is put off by less than `jitter_us`, always the same for one rule and instant.
+    `catch_up`: none, last or all of those that were missed.
+    """
+
+    cron: str
+    timezone: str = "UTC"
+    jitter_us: int = 0
+    catch_up: str = "none"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A named time interval: all that is given must hold; what is empty always does.
+
+    `times` are minutes of the day [start, end); the other ranges hold both ends: weekdays
+    (Monday is 0), days of the month (-1 is the last one), months, years.
+    """
+
+    name: str
+    timezone: str = "UTC"
+    times: tuple[tuple[int, int], ...] = ()
+    weekdays: tuple[tuple[int, int], ...] = ()
+    days_of_month: tuple[tuple[int, int], ...] = ()
+    months: tuple[tuple[int, int], ...] = ()
+    years: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class MissionOrder:
     """What to launch: params are Jinja texts (or plain values), rendered at the launch."""
 
@@ -53,15 +121,23 @@ class MissionOrder:
 
 @dataclass(frozen=True)
 class Notice:
-    """Whom to tell, and of what: fire, resolve, result (see engine.model.delivery.Change)."""
+    """Whom to tell, and of what: fire, resolve, result (see engine.model.delivery.Change).
+
+    Firings that agree in the labels and keys `group_by` share a message; empty: each has its own.
+    """
 
     sink: str
     on: tuple[str, ...] = ("fire", "resolve", "result")
+    group_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `hash` covers (on, when, by, over, measure, having): the identity of state."""
+    """One rule, with exactly one core: when (with or without a window), absent, sequence, schedule.
+
+    `hash` is the identity of its state: it covers (on, when, by, over, measure, having, sequence,
+    absent). `over_us` is the length of the window; of a session window the longest one.
+    """
 
     name: str
     on: tuple[Selector, ...]
@@ -73,6 +149,10 @@ class Rule:
     enabled: bool = True
     when: Program | None = None
     over_us: int = 0
+    window: str = "sliding"
+    """sliding, tumbling or session."""
+    gap_us: int = 0
+    """Silence that ends a session window."""
     measures: tuple[Measure, ...] = ()
     having: Program | None = None
     for_us: int = 0
@@ -82,6 +162,21 @@ class Rule:
     settle_us: int = 30_000_000
     stale_after_us: int = 300_000_000
     max_keys: int = 10_000
+    absent: Absent | None = None
+    sequence: Sequence | None = None
+    schedule: Schedule | None = None
+    reevaluate_us: int = 0
+    on_nodata: str = "keep"
+    """keep, resolve or fire: what a key does when no signal came for `stale_after_us`."""
+    mode: str = "live"
+    """live, or shadow: evaluated and recorded, launches and tells nothing."""
+    debounce_us: int = 0
+    repeat_us: int = 0
+    max_per_hour: int = 0
+    """Missions in an hour of one cluster; 0: no limit."""
+    mute_during: tuple[Interval, ...] = ()
+    ignore_self: bool = True
+    """What dogwatch itself made or changed is not looked at."""
     inhibited_by: tuple[Inhibitor, ...] = ()
     mission: MissionOrder | None = None
     notify: tuple[Notice, ...] = ()

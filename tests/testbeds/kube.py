@@ -158,6 +158,21 @@ class Kube:
             self.api().delete(path(kind, name))
         del self.made[keep:]
 
+    def await_swept(self) -> None:
+        """Wait until what was swept has gone: deleted namespaces go on for a while.
+
+        Raises:
+            NotReadyError: something stays for more than a minute.
+        """
+        self.until(
+            lambda: (
+                not any(
+                    each["metadata"].get("deletionTimestamp") for each in self.list("Namespace")
+                )
+            ),
+            "namespaces that are deleted",
+        )
+
     def label(self, kind: str, name: str, namespace: str = "", **labels: str | None) -> Manifest:
         """Set labels, or take those away that are None."""
         return self.patch(kind, name, namespace, metadata={"labels": labels})

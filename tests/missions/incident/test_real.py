@@ -50,6 +50,7 @@ def of_namespace(report: Report, namespace: str) -> list[Incident]:
 
 
 async def test_a_cluster_in_which_all_is_well_is_quiet(kube: Kube) -> None:
+    kube.await_swept()
     namespace = kube.namespace()
     kube.create(
         a_deployment("web", namespace, replicas=2),
