@@ -13,6 +13,7 @@ from tests.testbeds.certificates import Authority
 from tests.testbeds.controlplane import SERVERS
 from tests.testbeds.kube import Kube, start_kube
 from tests.testbeds.missing import missing, tally
+from tests.testbeds.promtool import Promtool, find_promtool
 from tests.testbeds.receiver import Receiver, slack
 from tests.testbeds.recipes import RECIPES
 from tests.testbeds.smtp import MailServer
@@ -117,6 +118,12 @@ def chromium() -> Path:
     if found is None:
         missing("chromium", "install the Debian package chromium")
     return Path(found)
+
+
+@pytest.fixture
+def promtool(tmp_path: Path) -> Promtool:
+    """Prometheus' own judge of alerting rules."""
+    return find_promtool(tmp_path)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
