@@ -15,7 +15,9 @@ class Program:
     """A compiled expression; immutable, and safe to use from many threads.
 
     Two programs with the same source and schema are equal. A copy shares the code; a pickle
-    holds source and schema and compiles again, in about a millisecond.
+    holds source and schema and compiles again. All that can be wrong with the source is found
+    when the program is made; its code is written when it is first asked for, as most of the
+    rules that are loaded never meet a signal of theirs.
 
     Attributes:
         source: the text.
@@ -41,7 +43,6 @@ class Program:
         self._schema = schema
         self.source = source
         self.type = tree.type
-        self.function = emit(tree)
         self.guards = guards(tree)
         self.paths = paths(tree)
 
@@ -60,6 +61,13 @@ class Program:
             EvaluationError: the expression has no value; see its `code`.
         """
         return self.function(bindings)
+
+    def __getattr__(self, name: str) -> Any:
+        """Write the code on first use; no tree waits for it, as reading again costs less."""
+        if name != "function":  # what is no slot, or not set yet, is not there
+            raise AttributeError(name)
+        self.function = emit(check(parse(self.source), self._schema))
+        return self.function
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Program):
