@@ -1,7 +1,7 @@
 """Signal: one observation, a CloudEvents 1.0 event with the extension `cluster`."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -29,6 +29,9 @@ SECOND_STAGE = frozenset({"condition", "mission", "cluster", "clock"})
 """Types that no single cluster has: they are folded by themselves, without a cluster."""
 HEARTBEAT = "watcher.heartbeat"
 
+Word = Annotated[str, msgspec.Meta(min_length=1)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One CloudEvent. `time` is event time, aware; `data` holds the observation.
@@ -39,13 +42,13 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     count, uid (of the Event)}, where kind and name are those of the object concerned.
     """
 
-    id: str
-    source: str
-    type: str
-    time: datetime
+    id: Word
+    source: Word
+    type: Word
+    time: Instant
     cluster: str = ""
     subject: str | None = None
-    specversion: str = "1.0"
+    specversion: Literal["1.0"] = "1.0"
     datacontenttype: str | None = None
     data: dict[str, Any] = {}
 

@@ -129,6 +129,15 @@ def test_a_record_over_the_limit_is_kept_whole() -> None:
     assert [(bad.reason, bad.raw) for bad in decode(record).bad] == [(Reason.TOO_LARGE, record)]
 
 
+def test_in_a_record_of_many_bytes_only_the_element_over_the_limit_is_bad() -> None:
+    fits, beyond = (a_signal(str(n), data={"x": "y" * n}) for n in (900_000, 1 << 20))
+    decoded = decode(encode([fits, fits]))
+    assert (decoded.signals, decoded.bad) == ([fits, fits], [])
+    decoded = decode(encode([fits, beyond, fits]))
+    assert decoded.signals == [fits, fits]
+    assert [bad.reason for bad in decoded.bad] == [Reason.TOO_LARGE]
+
+
 def test_a_damaged_record_is_never_believed() -> None:
     record = Damaged(f"[{GOOD}]".encode())
     decoded = decode(record)
