@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from engine.model.config import Config
+from engine.model.mission_kinds import MissionType
 from engine.model.report import Report
 from engine.model.snapshot import ClusterSnapshot, Snapshot
 
 KINDS = ("engine.missions.kinds.incident_response.run",)
 """Every module that registers a kind."""
 
-MissionType: TypeAlias = Literal["analyze", "repair", "troubleshoot", "deploy"]
 LogKey: TypeAlias = tuple[str, str, str, bool]
 """(namespace, pod, container, previous): one log tail."""
 Run: TypeAlias = Callable[[Snapshot, Any, datetime], Report]

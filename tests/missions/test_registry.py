@@ -7,6 +7,7 @@ import pytest
 
 from engine.missions.registry import kinds, mission
 from engine.model.config import Config
+from engine.model.mission_kinds import MISSION_KINDS
 from engine.model.report import Report
 from engine.model.snapshot import Snapshot
 
@@ -44,3 +45,11 @@ def test_a_kind_without_a_docstring_is_refused() -> None:
     with pytest.raises(ValueError, match="no docstring"):
         mission("silent", type="analyze", params=NoParams, needs=())(silent)
     assert "silent" not in kinds()
+
+
+def test_a_kind_is_what_the_language_says_of_it() -> None:
+    assert len(MISSION_KINDS) == 18
+    assert list(MISSION_KINDS) == sorted(MISSION_KINDS)
+    for name, kind in kinds().items():
+        entry = MISSION_KINDS[name]
+        assert (entry.type, set(entry.params)) == (kind.type, set(kind.params.model_fields))

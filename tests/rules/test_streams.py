@@ -2,14 +2,15 @@
 
 import pytest
 
-from engine.model.schema import KINDS, OBJECT, data_shape
+from engine.model.schema import data_shape
+from engine.model.schema_objects import KINDS, OBJECT
 from engine.rules.cel.types import DOUBLE, INT, StructType
 from engine.rules.rule import Selector
-from engine.rules.streams import has_path, signal_type
+from engine.rules.streams import has_path, signal_type, stream_of
 
 
 def data(*selectors: Selector) -> StructType:
-    shape = signal_type(selectors).fields["data"]
+    shape = signal_type(stream_of(selectors)).fields["data"]
     assert isinstance(shape, StructType)
     return shape
 
@@ -53,9 +54,9 @@ def test_a_kind_that_is_not_known_leaves_the_data_open() -> None:
 
 
 def test_the_envelope_has_only_what_the_data_has() -> None:
-    metric = signal_type([Selector("metric")])
+    metric = signal_type(stream_of([Selector("metric")]))
     assert {"value", "labels", "cluster"} <= set(metric.fields)
-    assert not {"namespace", "kind", "node"} & set(metric.fields)
+    assert not {"namespace", "kind"} & set(metric.fields)
 
 
 @pytest.mark.parametrize(
@@ -82,5 +83,5 @@ def test_a_group_key_is_there_or_not(type_: str, path: str, there: bool) -> None
 
 
 def test_data_of_types_without_a_table_is_open() -> None:
-    assert data_shape("hardware").open
+    assert data_shape("vendor.reading").open
     assert not data_shape("k8s.event").open

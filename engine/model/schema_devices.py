@@ -1,0 +1,119 @@
+"""The data of hardware, certificate, drift and version signals: levels that are no objects."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from engine.model.field import Field, Fields
+
+DEVICE: Final[Fields] = {
+    "kind": Field("string", "gpu, nic, infiniband, nvme, or inventory"),
+    "name": Field("string", "the device, such as gpu-0, ens3 or mlx5_0/1"),
+    "uid": Field("string", "identity of the device: uid of the node and serial or name"),
+    "node": Field("string", "node that it is in"),
+    "model": Field("string", "product name"),
+    "labels": Field("map(string)", "labels of the node"),
+}
+"""Fields of every device."""
+
+DEVICES: Final[Mapping[str, Fields]] = {
+    "gpu": {
+        "namespace": Field("string", "namespace of the pod that holds it"),
+        "pod": Field("string", "that pod"),
+        "workload": Field("string", "topmost owner of that pod"),
+        "utilization": Field("double", "time in which it worked, of the last interval", "percent"),
+        "memoryUsed": Field("double", "memory in use", "bytes"),
+        "memoryTotal": Field("double", "memory of the device", "bytes"),
+        "temperature": Field("double", "temperature of the chip", "°C"),
+        "power": Field("double", "power drawn", "W"),
+        "xid": Field("int", "last Xid error code since the driver was loaded, 0: none"),
+        "eccUncorrectable": Field("int", "uncorrectable ECC errors since then", "errors"),
+        "rowRemapFailed": Field("bool", "a defective memory row could not be replaced"),
+        "throttled": Field("list(string)", "why its clock is held down, such as thermal"),
+    },
+    "nic": {
+        "state": Field("string", "up or down"),
+        "speed": Field("int", "speed of the link", "Mbit/s"),
+        "errors": Field("int", "receive and transmit errors; counts up", "packets"),
+        "packets": Field("int", "packets received and sent; counts up", "packets"),
+    },
+    "infiniband": {
+        "state": Field("string", "state of the port: active, init, armed or down"),
+        "rate": Field("int", "rate of the link", "Gbit/s"),
+        "symbolErrors": Field("int", "symbol errors; counts up", "errors"),
+        "linkDowned": Field("int", "times that the link went down; counts up", "times"),
+    },
+    "nvme": {
+        "spare": Field("double", "spare capacity that is left", "percent"),
+        "spareThreshold": Field(
+            "double", "spare below which the device calls itself worn", "percent"
+        ),
+        "used": Field("double", "share of its rated life that is used; may exceed 100", "percent"),
+        "mediaErrors": Field("int", "media errors; counts up", "errors"),
+        "temperature": Field("double", "temperature", "°C"),
+    },
+    "inventory": {
+        "device": Field("string", "what is counted: gpu, nic, infiniband or nvme"),
+        "count": Field("int", "devices of that kind that the node has now", "devices"),
+        "baseline": Field("int", "devices that it had over the last days", "devices"),
+        "missing": Field("list(string)", "names of those that are gone"),
+    },
+}
+"""Fields that each kind of device has beside those of DEVICE."""
+
+CERTIFICATE: Final[Fields] = {
+    "kind": Field("string", "where it is: Secret, Certificate, APIService, webhook, endpoint ..."),
+    "namespace": Field("string", "namespace of that object"),
+    "name": Field("string", "name of that object, or host:port"),
+    "uid": Field("string", "uid of that object"),
+    "workload": Field("string", "workload that serves it, where known"),
+    "labels": Field("map(string)", "labels of that object"),
+    "subject": Field("string", "subject, by its common name"),
+    "issuer": Field("string", "issuer, by its common name"),
+    "names": Field("list(string)", "DNS names and addresses that it is for"),
+    "notBefore": Field("string", "start of its validity", "RFC 3339"),
+    "notAfter": Field("string", "end of its validity: the earliest of its chain", "RFC 3339"),
+    "serial": Field("string", "serial number"),
+    "managed": Field("bool", "cert-manager or an operator renews it"),
+    "renewalTime": Field("string", "when it should be renewed, where managed", "RFC 3339"),
+    "ready": Field("bool", "its manager calls it ready"),
+}
+
+DRIFT: Final[Fields] = {
+    "kind": Field("string", "kind of the object"),
+    "apiVersion": Field("string", "group and version"),
+    "namespace": Field("string", "its namespace"),
+    "name": Field("string", "its name"),
+    "uid": Field("string", "its uid; empty while it is missing"),
+    "workload": Field("string", "name of its topmost owner, else its own"),
+    "labels": Field("map(string)", "its labels"),
+    "app": Field("string", "application or Kustomization that it belongs to, else the folder"),
+    "source": Field("string", "who says so: git, argocd or flux"),
+    "drifted": Field("bool", "it differs from what is desired"),
+    "syncing": Field("bool", "a sync is under way"),
+    "since": Field("string", "when the difference was first seen", "RFC 3339"),
+    "difference": Field("string", "modified, missing or extra"),
+    "paths": Field("list(string)", "fields that differ"),
+    "revision": Field("string", "revision of the desired state"),
+}
+
+VERSIONED: Final[Fields] = {
+    "kind": Field("string", "server, kubelet, api, chart or operator"),
+    "namespace": Field("string", "namespace of a chart or an operator"),
+    "name": Field("string", "node, API (group/version/resource), chart or operator"),
+    "node": Field("string", "node of a kubelet"),
+    "version": Field("string", "its version"),
+    "serverMinor": Field("int", "minor version of the API server"),
+}
+"""Fields of every version signal."""
+
+VERSIONS: Final[Mapping[str, Fields]] = {
+    "server": {"newest": Field("string", "newest patch that is known")},
+    "kubelet": {"minor": Field("int", "its minor version")},
+    "api": {
+        "removedMinor": Field("int", "minor version that no longer serves the API"),
+        "requests": Field("int", "requests that the API server counted; counts up", "requests"),
+    },
+    "chart": {"newest": Field("string", "newest version that is known")},
+    "operator": {"newest": Field("string", "newest version that is known")},
+}
+"""Fields that each kind has beside those of VERSIONED."""

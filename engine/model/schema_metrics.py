@@ -1,0 +1,59 @@
+"""The metrics that shipped rules ask for: names, labels, units. Others may come at any time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class MetricEntry:
+    """One metric: its labels, unit and meaning; `counter`: it counts up."""
+
+    labels: tuple[str, ...]
+    unit: str
+    text: str
+    counter: bool = False
+
+
+_POD: Final = ("namespace", "workload", "pod", "node")
+_MODEL: Final = ("namespace", "workload", "model")
+
+METRICS: Final[Mapping[str, MetricEntry]] = {
+    "node_cpu_used_ratio": MetricEntry(("node",), "ratio", "CPU in use of what the node has"),
+    "node_memory_used_ratio": MetricEntry(
+        ("node",), "ratio", "memory in use of what the node has, caches aside"
+    ),
+    "filesystem_free_ratio": MetricEntry(
+        ("node", "mountpoint"), "ratio", "free space of a file system of a node"
+    ),
+    "volume_free_ratio": MetricEntry(
+        ("namespace", "persistentvolumeclaim"), "ratio", "free space of the volume of a claim"
+    ),
+    "pod_cpu_used_ratio": MetricEntry(_POD, "ratio", "CPU in use of what the pod requests"),
+    "pod_memory_used_ratio": MetricEntry(_POD, "ratio", "memory in use of what the pod requests"),
+    "pod_request_to_use_ratio": MetricEntry(
+        (*_POD, "resource"),
+        "ratio",
+        "what the pod requests of a resource over its mean use of the last 24 h; every hour",
+    ),
+    "namespace_containers_without_limits_ratio": MetricEntry(
+        ("namespace",), "ratio", "containers of a namespace without a memory limit"
+    ),
+    "security_findings_open": MetricEntry(
+        ("severity",), "findings", "security findings that are open in the cluster"
+    ),
+    "security_findings_opened_total": MetricEntry(
+        ("severity",), "findings", "security findings that were new", counter=True
+    ),
+    "llm_time_to_first_token_p99_seconds": MetricEntry(
+        _MODEL, "seconds", "time to the first token that 99 % of the requests stay below"
+    ),
+    "llm_kv_cache_used_ratio": MetricEntry(_MODEL, "ratio", "key-value cache in use"),
+    "dogwatch_consumer_lag_records": MetricEntry(
+        (), "records", "records on the bus that dogwatch has not folded yet"
+    ),
+    "dogwatch_outbox_oldest_seconds": MetricEntry(
+        ("sink",), "seconds", "age of the oldest delivery that waits for a sink"
+    ),
+}
+"""By name."""
