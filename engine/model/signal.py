@@ -23,7 +23,7 @@ SIGNAL_TYPES = (
     "clock",
 )
 LEVEL_TYPES = frozenset(
-    {"k8s.object", "metric", "hardware", "certificate", "drift", "version", "condition"}
+    {"k8s.object", "metric", "hardware", "certificate", "drift", "version", "watcher", "condition"}
 )
 SECOND_STAGE = frozenset({"condition", "mission", "cluster", "clock"})
 """Types that no single cluster has: they are folded by themselves, without a cluster."""
