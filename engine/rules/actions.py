@@ -1,6 +1,6 @@
 """What a rule does once it fires: whom it yields to, what it launches, whom it tells."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -45,13 +45,17 @@ def mission(rule: Draft, known: Known) -> MissionOrder | None:
     return MissionOrder(kind, {name: value.plain() for name, value in params.items()})
 
 
-def notice(node: Node, known: Known, notes: Notes) -> Notice:
-    """Return one entry of `notify`; its sink must be a known one."""
+def notice(node: Node, known: Known, groups: Collection[str], notes: Notes) -> Notice:
+    """Return one entry of `notify`; its sink must be known, and in `groups` what it groups by."""
     fields = entries(node)
     sink = str(fields["sink"].value) if "sink" in fields else ""
     if sink and known.sinks is not None and sink not in known.sinks:
         notes.error(fields["sink"], unknown("sink", sink, known.sinks), "sink")
-    return Notice(sink, tuple(fields["on"].plain())) if "on" in fields else Notice(sink)
+    for name in items(fields.get("group_by")):
+        if str(name.value) not in groups:
+            notes.error(name, unknown("key or label", str(name.value), groups), "group-by")
+    lists = {name: tuple(fields[name].plain()) for name in ("on", "group_by") if name in fields}
+    return Notice(sink, **lists)
 
 
 def check_templates(

@@ -1,7 +1,7 @@
 """A rule as it was written, with the defaults of its group laid under it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.rules.shaping import Notes
@@ -31,6 +31,11 @@ class Draft:
     def faulty(self, name: str) -> bool:
         """Tell whether the field `name` was written, but is not sound."""
         return name in self.node.keys and name not in self.fields
+
+    def without(self, names: Container[str]) -> "Draft":
+        """Return the rule without the values of the fields `names`."""
+        kept = {name: node for name, node in self.fields.items() if name not in names}
+        return replace(self, fields=kept)
 
     def plain(self, name: str, default: Any) -> Any:
         """Return the plain value of the field `name`."""

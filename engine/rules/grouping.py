@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.rules.draft import Draft, entries, items
 from engine.rules.rule import Selector
+from engine.rules.selectors import second_stage
 from engine.rules.shaping import Notes
 from engine.rules.streams import has_path, shape_of
 from engine.rules.wording import choices, guess, quoted
@@ -17,8 +18,15 @@ Selectors = tuple[Selector, ...]
 
 
 def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mapping[str, str]]:
-    """Return the paths of `by`, and the value of each that has a default."""
+    """Return the paths of `by`, and the value of each that has a default.
+
+    `selectors` are those whose signals are grouped by it. In the second stage there is no
+    cluster to group by: the key is what was given.
+    """
+    second = second_stage(selectors)
     if not rule.wrote("by"):
+        if second:
+            return (), {}
         _check_default(rule, selectors)
         return DEFAULT_BY, {}
     notes = rule.notes
@@ -35,10 +43,10 @@ def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mappi
             defaults[path] = str(long["default"].value)
         else:
             _check_present(place, path, selectors, notes)
-    if "cluster" not in by and "by" in rule.fields:
+    if "cluster" not in by and "by" in rule.fields and not second:
         message = (
             "'by' lacks cluster: rules over signals run per cluster; add cluster, or look "
-            "across clusters with a rule over type condition (not supported yet)"
+            "across clusters with a rule over type condition"
         )
         notes.error(rule.node.keys["by"], message, "by-cluster")
     return tuple(by), defaults
@@ -51,7 +59,7 @@ def _check_default(rule: Draft, selectors: Selectors) -> None:
                 f"without 'by' the group key is {', '.join(DEFAULT_BY)}, "
                 f"but {selector.type} has no {path}; give 'by'"
             )
-            rule.notes.error(rule.fields["on"], message, "group-key")
+            rule.notes.error(rule.fields.get("on", rule.node), message, "group-key")
 
 
 def _check_present(place: Node, path: str, selectors: Selectors, notes: Notes) -> None:

@@ -14,6 +14,7 @@ from engine.rules.shapes import (
     Items,
     Record,
     Shape,
+    Span,
     Table,
     Text,
     Whole,
@@ -48,8 +49,17 @@ def _duration(shape: Duration) -> dict[str, Any]:
     return {"anyOf": [text, {"enum": [0, "0"]}]} if shape.zero else text
 
 
+def _span(shape: Span) -> dict[str, Any]:
+    least = -shape.most if shape.negative else shape.least
+    number = {"type": "integer", "minimum": least, "maximum": shape.most}
+    one = "|".join([*shape.names, *(["-?[0-9]+"] if shape.numbers else [])])
+    text = {"type": "string", "pattern": f"^({one})(:({one}))?$"}
+    return {"anyOf": [text, number]} if shape.numbers else text
+
+
 def _items(shape: Items) -> dict[str, Any]:
-    return {"type": "array", "items": _of(shape.of), "minItems": shape.least}
+    most = {"maxItems": shape.most} if shape.most else {}
+    return {"type": "array", "items": _of(shape.of), "minItems": shape.least, **most}
 
 
 def _table(shape: Table) -> dict[str, Any]:
@@ -76,6 +86,7 @@ _MAKERS: Final[Mapping[type, Callable[[Any], dict[str, Any]]]] = {
     Flag: lambda _: {"type": "boolean"},
     Whole: lambda shape: {"type": "integer", "minimum": shape.least, "maximum": shape.most},
     Duration: _duration,
+    Span: _span,
     Anything: lambda _: {},
     Items: _items,
     Table: _table,

@@ -4,20 +4,19 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final
 
 from engine.model.errors import Fault
 from engine.model.ids import digest
 from engine.rules.actions import Known
-from engine.rules.build import build
+from engine.rules.build import Surroundings, build
 from engine.rules.draft import Draft, draft, entries, items
 from engine.rules.grammar import GROUP
+from engine.rules.intervals import intervals
 from engine.rules.lint import Entry, lint
 from engine.rules.rule import RuleSet
 from engine.rules.shaping import Notes, sound
-from engine.rules.yaml import Source, read
-
-_TEST_FILES: Final = (".test.yaml", ".test.yml")
+from engine.rules.test_files import attach, is_test_file
+from engine.rules.yaml import Node, read
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,12 @@ def load(
         known_kinds: parameter names by mission kind; None: kinds are not checked.
         known_sinks: names of the sinks; None: they are not checked.
     """
-    known = Known(known_kinds, known_sinks)
     notes = [_notes(path, content) for path, content in sorted(files.items())]
-    entries_ = [Entry(d, build(d, known)) for n in notes for d in _drafts(n.source, n)]
+    groups = [group for n in notes if not is_test_file(n.source.path) for group in _groups(n)]
+    named = intervals((group.spec.get("intervals"), group.notes) for group in groups)
+    around = Surroundings(Known(known_kinds, known_sinks), named)
+    drafts = [one for group in groups for one in group.drafts()]
+    entries_ = attach([Entry(one, build(one, around)) for one in drafts], notes)
     lint(entries_)
     faults = sorted({fault for n in notes for fault in n.faults})
     if any(fault.severity == "error" for fault in faults):
@@ -61,17 +63,27 @@ def _digest(files: Mapping[str, str | bytes]) -> str:
 def _notes(path: str, content: str | bytes) -> Notes:
     source = read(path, content)
     faults = list(source.faults)
-    if path.endswith(_TEST_FILES):
-        message = "tests in a file of their own are not supported yet; put them into the rule"
-        faults.append(Fault(path, 1, 1, message, code="unsupported"))
-        source = Source(path, source.text, (), source.faults)
-    elif not source.documents and not faults:
+    if not source.documents and not faults:
         faults.append(Fault(path, 1, 1, "the file holds no rules", "warning", "empty"))
     return Notes(source, faults=faults)
 
 
-def _drafts(source: Source, notes: Notes) -> Iterator[Draft]:
-    for document in source.documents:
+@dataclass(frozen=True)
+class _Group:
+    """One document: a rule group whose parts are sound."""
+
+    name: str
+    owner: str
+    spec: Mapping[str, Node]
+    notes: Notes
+
+    def drafts(self) -> Iterator[Draft]:
+        for rule in items(self.spec.get("rules")):
+            yield draft(rule, self.spec.get("defaults"), (self.name, self.owner), self.notes)
+
+
+def _groups(notes: Notes) -> Iterator[_Group]:
+    for document in notes.source.documents:
         if document.value is None:
             continue
         group = entries(sound(document, GROUP, notes))
@@ -79,5 +91,6 @@ def _drafts(source: Source, notes: Notes) -> Iterator[Draft]:
         name, owner = (
             str(metadata[field].value) if field in metadata else "" for field in ("name", "owner")
         )
-        for rule in items(spec.get("rules")):
-            yield draft(rule, spec.get("defaults"), (name, owner), notes)
+        if "spec" in group and not group["spec"].keys.keys() & {"rules", "intervals"}:
+            notes.error(group["spec"], "spec has neither rules nor intervals", "missing")
+        yield _Group(name, owner, spec, notes)

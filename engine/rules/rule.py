@@ -186,6 +186,8 @@ class Rule:
     tests: tuple[Mapping[str, Any], ...] = ()
     tests_lines: tuple[int, ...] = ()
     """Line of each of `tests`."""
+    tests_paths: tuple[str, ...] = ()
+    """File of each of `tests`: that of the rule, or a `*.test.yaml`."""
     by_default: Mapping[str, str] = field(default_factory=dict)
     """Path of `by` -> its value where a signal has none."""
 

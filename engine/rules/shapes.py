@@ -11,14 +11,14 @@ MAX_TEXT: Final = 4096
 class Text:
     """A text: of a pattern (`hint` says it in words), or one of `choices`.
 
-    `later` are choices of the language that this version refuses by name; `noun` is what a
-    choice is called, `advice` what to say to one that is near to none.
+    `later` are choices of the language that this version refuses, each with what to do
+    meanwhile; `noun` is what a choice is called, `advice` what to say to one that is near to none.
     """
 
     pattern: str = ""
     hint: str = ""
     choices: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
+    later: Mapping[str, str] = field(default_factory=dict)
     noun: str = "value"
     advice: str = ""
 
@@ -49,16 +49,33 @@ class Duration:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A value or a range `first:last` with both ends in it, in numbers or in `names`.
+
+    `names` stand for the numbers from `least` on; with `negative` numbers also count from the
+    end, where -1 is the last one.
+    """
+
+    noun: str
+    least: int
+    most: int
+    names: tuple[str, ...] = ()
+    numbers: bool = True
+    negative: bool = False
+
+
+@dataclass(frozen=True)
 class Anything:
     """Any value, without looking into it."""
 
 
 @dataclass(frozen=True)
 class Items:
-    """A list of at least `least` items of one shape."""
+    """A list of `least` to `most` items of one shape; `most` 0 is no limit."""
 
     of: "Shape"
     least: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,14 +110,17 @@ class Record:
 
     Attributes:
         name: what it is called in messages.
-        fields: by name; `later` are fields of the language that this version refuses.
+        fields: by name; `later` are fields of the language that this version refuses, each with
+            what to do meanwhile.
         titled: its field `name` heads the messages about what is in it.
     """
 
     name: str
     fields: Mapping[str, Field]
-    later: frozenset[str] = field(default_factory=frozenset)
+    later: Mapping[str, str] = field(default_factory=dict)
     titled: bool = False
 
 
-Shape = Text | Expression | Flag | Whole | Duration | Anything | Items | Table | Either | Record
+Shape = (
+    Text | Expression | Flag | Whole | Duration | Span | Anything | Items | Table | Either | Record
+)

@@ -17,10 +17,12 @@ from engine.rules.shapes import (
     Items,
     Record,
     Shape,
+    Span,
     Table,
     Text,
     Whole,
 )
+from engine.rules.spans import parse_span
 from engine.rules.wording import choices, guess, quoted, unknown
 from engine.rules.yaml import MAX_FAULTS, Broken, Node, Source
 
@@ -99,7 +101,8 @@ def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
     elif len(value) > MAX_TEXT:
         notes.error(node, f"text of {len(value)} characters; at most {MAX_TEXT}", "size")
     elif value in shape.later:
-        notes.error(node, f"{quoted(value)} is not supported yet; {_one_of(shape)}", "unsupported")
+        message = f"{quoted(value)} is not supported yet; {shape.later[value]}"
+        notes.error(node, message, "unsupported")
     elif shape.choices and value not in shape.choices:
         near = guess(value, shape.choices) or shape.advice
         message = f"unknown {shape.noun} {quoted(value)}; {_one_of(shape)}{near}"
@@ -151,6 +154,19 @@ def _duration(node: Node, shape: Duration, notes: Notes) -> Node | None:
     return replace(node, value=value)
 
 
+def _span(node: Node, shape: Span, notes: Notes) -> Node | None:
+    value = node.value
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        _expected(node, f"a {shape.noun} or a range of them", notes)
+        return None
+    try:
+        parse_span(str(value), shape)
+    except ValueError as error:
+        notes.error(node, str(error), "range")
+        return None
+    return node
+
+
 def _anything(node: Node, _: Anything, __: Notes) -> Node | None:
     return None if any(part.value is Broken.VALUE for part in _parts(node)) else node
 
@@ -169,11 +185,21 @@ def _items(node: Node, shape: Items, notes: Notes) -> Node | None:
     if not isinstance(node.value, tuple):
         _expected(node, "a list", notes)
         return None
-    if len(node.value) < shape.least:
-        notes.error(node, "the list is empty; it needs at least one entry", "empty")
+    count = len(node.value)
+    if count < shape.least or count > (shape.most or count):
+        notes.error(node, _count(count, shape), "empty" if not count else "count")
         return None
     kept = (sound(item, shape.of, notes) for item in node.value)
     return replace(node, value=tuple(item for item in kept if item is not None))
+
+
+def _count(count: int, shape: Items) -> str:
+    if not count:
+        least = "one entry" if shape.least == 1 else f"{shape.least} entries"
+        return f"the list is empty; it needs at least {least}"
+    entries = "1 entry" if count == 1 else f"{count} entries"
+    most = f" and at most {shape.most}" if shape.most else ""
+    return f"the list has {entries}; it needs at least {shape.least}{most}"
 
 
 def _table(node: Node, shape: Table, notes: Notes) -> Node | None:
@@ -221,7 +247,8 @@ def _title(fields: Mapping[str, Node]) -> dict[str, Node]:
 
 def _unknown_field(key: Node, name: str, shape: Record, notes: Notes) -> None:
     if name in shape.later:
-        notes.error(key, f"field '{name}' is not supported yet", "unsupported")
+        message = f"field '{name}' is not supported yet; {shape.later[name]}"
+        notes.error(key, message, "unsupported")
     else:
         message = unknown("field", name, shape.fields, of=f"the {shape.name}")
         notes.error(key, message, "unknown-field")
@@ -233,6 +260,7 @@ _CHECKERS: Mapping[type, Callable[[Node, Any, Notes], Node | None]] = {
     Flag: _flag,
     Whole: _whole,
     Duration: _duration,
+    Span: _span,
     Anything: _anything,
     Items: _items,
     Table: _table,

@@ -1,9 +1,10 @@
 """The signal stream of a rule as types: what its expressions and group key can name."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
-from engine.model.schema import DataShape, Fields, data_shape
+from engine.model.schema import DataShape, data_shape
 from engine.model.signal import ENVELOPE
 from engine.rules.cel.types import (
     BOOL,
@@ -52,27 +53,36 @@ def shape_of(selector: Selector) -> DataShape:
     return data_shape(selector.type, selector.kinds)
 
 
-def signal_type(selectors: Iterable[Selector]) -> StructType:
-    """Return the type of `signal`: the union over what the selectors pass."""
-    every = list(selectors)
-    shapes = [shape_of(selector) for selector in every]
+Stream = tuple[tuple[str, tuple[str, ...]], ...]
+"""Type and kinds of each selector: all that the types of a stream depend on."""
+
+
+def stream_of(selectors: Iterable[Selector]) -> Stream:
+    """Return what the types of the signals that `selectors` pass depend on."""
+    return tuple((selector.type, selector.kinds) for selector in selectors)
+
+
+@lru_cache(maxsize=1024)
+def signal_type(stream: Stream) -> StructType:
+    """Return the type of `signal`: the union over what the selectors of `stream` pass."""
+    shapes = [data_shape(type_, kinds) for type_, kinds in stream]
     fields: dict[str, Type] = {}
     for shape in shapes:
         for name, type_ in _types(shape.fields).items():
             fields[name] = type_ if fields.get(name, type_) == type_ else DYN
     opened = any(shape.open for shape in shapes)
-    data = StructType(_name(every), fields, opened)
+    data = StructType(_name(stream), fields, opened)
     envelope = {name: fields[name] for name in ENVELOPE if name in fields}
     return StructType("signal", {**_ATTRIBUTES, **envelope, "data": data}, opened)
 
 
-def _types(fields: Fields) -> dict[str, Type]:
+def _types(fields: Mapping[str, str]) -> dict[str, Type]:
     return {name: _WORDS[word] for name, word in fields.items()}
 
 
-def _name(selectors: list[Selector]) -> str:
+def _name(stream: Stream) -> str:
     """Return how messages call the data: `k8s.object Pod`."""
-    names = [" ".join([selector.type, "/".join(selector.kinds)]).strip() for selector in selectors]
+    names = [" ".join([type_, "/".join(kinds)]).strip() for type_, kinds in stream]
     return " or ".join(dict.fromkeys(names))
 
 

@@ -268,9 +268,59 @@ def test_no_files_are_no_rules_and_no_faults() -> None:
     assert load({}).faults == []
 
 
-def test_a_test_file_is_refused_by_name() -> None:
-    (fault,) = load({"a.test.yaml": "tests: []"}).faults
-    assert "not supported yet" in fault.message
+TESTS = """\
+apiVersion: dogwatch.dev/v1
+kind: RuleTests
+spec:
+  tests:
+    - rule: node-not-ready
+      name: a node that is away fires
+      signals: []
+      expect: [{at: 1m, state: firing}]
+"""
+
+
+def test_tests_of_a_test_file_stand_behind_those_of_the_rule() -> None:
+    found = load({"nodes.yaml": group(READY), "nodes.test.yaml": TESTS})
+    assert found.faults == []
+    (node,) = found.rules.rules
+    assert [test["name"] for test in node.tests] == [
+        "fires",
+        "silent",
+        "a node that is away fires",
+    ]
+    assert node.tests_paths == ("nodes.yaml", "nodes.yaml", "nodes.test.yaml")
+    assert node.tests_lines == (13, 14, 5)
+    assert "rule" not in node.tests[2]
+
+
+def test_a_test_of_an_unknown_rule_is_an_error_with_the_nearest_name() -> None:
+    text = TESTS.replace("node-not-ready", "node-not-redy")
+    (fault,) = load({"nodes.yaml": group(READY), "nodes.test.yaml": text}).faults
+    assert str(fault) == (
+        "nodes.test.yaml:5:13 unknown rule 'node-not-redy'; known: node-not-ready; "
+        "did you mean 'node-not-ready'?"
+    )
+
+
+def test_a_test_file_counts_as_a_test_that_fires() -> None:
+    bare = READY[: READY.index("      tests:")]
+    silent = TESTS + "    - {rule: node-not-ready, name: calm, signals: [], expect: []}\n"
+    assert {fault.code for fault in load({"nodes.yaml": group(bare)}).faults} == {"no-test"}
+    assert load({"nodes.yaml": group(bare), "nodes.test.yaml": silent}).faults == []
+
+
+def test_rules_and_tests_do_not_swap_their_files() -> None:
+    rules = load({"a.test.yaml": group(READY)}).faults
+    assert [str(fault) for fault in rules if fault.line == 2] == [
+        "a.test.yaml:2:7 unknown kind 'RuleGroup'; allowed: RuleTests; "
+        "rules stand in a file without .test"
+    ]
+    tests = load({"a.yaml": TESTS}).faults
+    assert [str(fault) for fault in tests if fault.line == 2] == [
+        "a.yaml:2:7 unknown kind 'RuleTests'; allowed: RuleGroup; "
+        "tests of their own stand in a file *.test.yaml"
+    ]
 
 
 def test_faults_of_one_file_are_bounded() -> None:
