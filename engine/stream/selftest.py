@@ -81,15 +81,16 @@ class _Seen:
 def run(rules: RuleSet) -> list[Result]:
     """Run every test of every rule, disabled ones included; see the module."""
     return [
-        _run(rule, test, line, rules)
+        _run(rule, test, place, rules)
         for rule in rules.rules
-        for test, line in zip(rule.tests, _lines(rule), strict=False)
+        for test, place in zip(rule.tests, _places(rule), strict=False)
     ]
 
 
-def _lines(rule: Rule) -> Iterator[int]:
-    """Yield the line of each test, for ever that of the rule where none is known."""
-    return chain(rule.tests_lines, repeat(rule.line))
+def _places(rule: Rule) -> Iterator[tuple[str, int]]:
+    """Yield file and line of each test, for ever those of the rule where none are known."""
+    known = zip(rule.tests_paths, rule.tests_lines, strict=True)
+    return chain(known, repeat((rule.path, rule.line)))
 
 
 def to_json(result: Result) -> dict[str, Any]:
@@ -130,13 +131,13 @@ def _failure(result: Result) -> list[str]:
     return [*place, *table, "     what happened:", *(f"       {one}" for one in result.history)]
 
 
-def _run(rule: Rule, test: Mapping[str, Any], line: int, rules: RuleSet) -> Result:
+def _run(rule: Rule, test: Mapping[str, Any], place: tuple[str, int], rules: RuleSet) -> Result:
     name = str(test.get("name", ""))
     try:
         outcomes, history = _outcomes(rule, test, rules)
     except ValueError as error:
-        return Result(rule.name, name, rule.path, line, error=str(error))
-    return Result(rule.name, name, rule.path, line, tuple(outcomes), tuple(history))
+        return Result(rule.name, name, *place, error=str(error))
+    return Result(rule.name, name, *place, tuple(outcomes), tuple(history))
 
 
 def _outcomes(

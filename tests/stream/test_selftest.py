@@ -111,6 +111,21 @@ def test_a_failure_points_at_the_line_of_its_test() -> None:
         assert f"at w.yaml:{one.line}\n" in selftest.to_text([one])
 
 
+def test_a_failure_of_a_test_file_points_at_that_file() -> None:
+    path = Path(__file__).parents[2] / "rules" / "workloads.yaml"
+    tests = """\
+apiVersion: dogwatch.dev/v1
+kind: RuleTests
+spec:
+  tests:
+    - {rule: restart-storm, name: wrong, signals: [], expect: [{at: 1m, state: firing}]}
+"""
+    files: dict[str, str | bytes] = {"w.yaml": path.read_text(), "w.test.yaml": tests}
+    results = selftest.run(load(files).rules)
+    (failed,) = [one for one in results if not one.passed]
+    assert (failed.path, failed.line) == ("w.test.yaml", 5)
+
+
 def test_what_cannot_be_read_is_an_error_of_that_test_alone() -> None:
     bad = {"name": "bad", "signals": [{**RESTARTS, "at": "soon"}], "expect": []}
     good = {"name": "good", "signals": [], "expect": []}
