@@ -30,6 +30,9 @@ def _pod(pod: Object) -> Fields:
     reasons += [str(status["reason"])] if status.get("reason") else []
     # To have completed is the normal end of an init container, and tells only of whole Pods.
     reasons += terminated if phase == "Succeeded" else []
+    spec = _map(pod, "spec")
+    working = _maps(spec, "containers")
+    limits = [_map(container, "resources", "limits") for container in working]
     return {
         "phase": phase,
         "ready": _conditions(pod).get("Ready") == "True",
@@ -37,8 +40,11 @@ def _pod(pod: Object) -> Fields:
         "reason": next(iter(reasons), ""),
         "waiting": waiting,
         "terminated": terminated,
-        "scheduled": bool(_map(pod, "spec").get("nodeName")),
+        "scheduled": bool(spec.get("nodeName")),
         "terminating": bool(_map(pod, "metadata").get("deletionTimestamp")),
+        "containers": len(working),
+        "containersWithoutLimits": sum("memory" not in limit for limit in limits),
+        "priorityClass": str(spec.get("priorityClassName", "")),
     }
 
 
@@ -103,7 +109,17 @@ def _node(node: Object) -> Fields:
 
 def _claim(claim: Object) -> Fields:
     phase = str(_map(claim, "status").get("phase", ""))
-    return {"phase": phase, "bound": phase == "Bound"}
+    storage = str(_map(claim, "spec").get("storageClassName", ""))
+    return {"phase": phase, "bound": phase == "Bound", "storageClass": storage}
+
+
+def _volume(volume: Object) -> Fields:
+    claim = _map(volume, "spec", "claimRef")
+    return {
+        "phase": str(_map(volume, "status").get("phase", "")),
+        "reclaimPolicy": str(_map(volume, "spec").get("persistentVolumeReclaimPolicy", "Retain")),
+        "claim": f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else "",
+    }
 
 
 def _job(job: Object) -> Fields:
@@ -162,8 +178,57 @@ def _endpoint_slice(endpoints: Object) -> Fields:
     }
 
 
+def _ingress(ingress: Object) -> Fields:
+    spec = _map(ingress, "spec")
+    hosts = [str(rule["host"]) for rule in _maps(spec, "rules") if rule.get("host")]
+    covered = {str(host) for entry in _maps(spec, "tls") for host in _texts(entry, "hosts")}
+    return {"hosts": hosts, "tls": bool(hosts) and covered.issuperset(hosts)}
+
+
+def _network_policy(policy: Object) -> Fields:
+    spec = _map(policy, "spec")
+    # The API's default: Ingress always, Egress where there are rules for it.
+    default = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    selector = _map(spec, "podSelector")
+    return {
+        "policyTypes": _texts(spec, "policyTypes") or default,
+        "selectsAll": not selector.get("matchLabels") and not selector.get("matchExpressions"),
+    }
+
+
 def _namespace(namespace: Object) -> Fields:
     return {"phase": str(_map(namespace, "status").get("phase", ""))}
+
+
+def _secret(secret: Object) -> Fields:
+    metadata = _map(secret, "metadata")
+    annotations = _map(metadata, "annotations")
+    return {
+        "secretType": str(secret.get("type", "Opaque")),
+        "managed": bool(metadata.get("ownerReferences"))
+        or any(str(name).startswith("cert-manager.io/") for name in annotations),
+    }
+
+
+def _role(role: Object) -> Fields:
+    rules = _maps(role, "rules")
+    return {
+        "wildcard": any("*" in _texts(r, name) for r in rules for name in ("verbs", "resources"))
+    }
+
+
+def _binding(binding: Object) -> Fields:
+    role = _map(binding, "roleRef")
+    return {
+        "roleKind": str(role.get("kind", "")),
+        "role": str(role.get("name", "")),
+        "subjects": [_subject(one) for one in _maps(binding, "subjects")],
+    }
+
+
+def _subject(subject: Mapping[str, Any]) -> str:
+    names = (subject.get(name) for name in ("kind", "namespace", "name"))
+    return "/".join(str(name) for name in names if name)
 
 
 _KINDS: Mapping[tuple[str, str], Callable[[Object], Fields]] = {
@@ -172,6 +237,8 @@ _KINDS: Mapping[tuple[str, str], Callable[[Object], Fields]] = {
     ("", "Namespace"): _namespace,
     ("", "Service"): _service,
     ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolume"): _volume,
+    ("", "Secret"): _secret,
     ("apps", "Deployment"): _replicas("updatedReplicas"),
     ("apps", "StatefulSet"): _replicas("updatedReplicas"),
     ("apps", "ReplicaSet"): _replicas("replicas"),
@@ -181,6 +248,12 @@ _KINDS: Mapping[tuple[str, str], Callable[[Object], Fields]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("policy", "PodDisruptionBudget"): _budget,
     ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
+    ("networking.k8s.io", "Ingress"): _ingress,
+    ("networking.k8s.io", "NetworkPolicy"): _network_policy,
+    ("rbac.authorization.k8s.io", "Role"): _role,
+    ("rbac.authorization.k8s.io", "ClusterRole"): _role,
+    ("rbac.authorization.k8s.io", "RoleBinding"): _binding,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): _binding,
 }
 
 
@@ -194,6 +267,11 @@ def _map(value: Any, *path: str) -> Mapping[str, Any]:
 def _maps(value: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     entries = value.get(name)
     return [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+
+
+def _texts(value: Mapping[str, Any], name: str) -> list[str]:
+    entries = value.get(name)
+    return [str(entry) for entry in entries] if isinstance(entries, list) else []
 
 
 def _int(value: Mapping[str, Any], name: str, default: int = 0) -> int:
