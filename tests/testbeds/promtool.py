@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _NEVER = {"labels": '{__name__="never"}', "value": 1}
 """Expected of every query, so that promtool shows what it got instead."""
 _GOT = re.compile(r"^ +got: (.*)$", re.MULTILINE)
-_SAMPLE = re.compile(r"((?:[a-zA-Z_:][\w:]*)?(?:\{(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*\})?) ([^ ,]+)")
+_SAMPLE = re.compile(
+    r"([a-zA-Z_:][\w:]*|(?:[a-zA-Z_:][\w:]*)?\{(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*\}) ([^ ,]+)"
+)
 _LABEL = re.compile(r"([a-zA-Z_]\w*)=(\"(?:[^\"\\]|\\.)*\")")
 
 
