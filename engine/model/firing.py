@@ -68,9 +68,15 @@ class Launch:
 class Step:
     """What one step of the evaluator found; each tuple in order of stream time.
 
-    `reminders` are firings that go on: state firing, reason repeat, no new episode.
+    `notices` is what people are told of now: openings (put off by `debounce`), ends, and
+    `reminders`: firings that go on, with state firing, reason repeat, and no new episode.
     """
 
     transitions: tuple[Transition, ...] = ()
     launches: tuple[Launch, ...] = ()
-    reminders: tuple[Transition, ...] = ()
+    notices: tuple[Transition, ...] = ()
+
+    @property
+    def reminders(self) -> tuple[Transition, ...]:
+        """The notices that say: it still fires."""
+        return tuple(one for one in self.notices if one.reason == "repeat")

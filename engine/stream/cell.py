@@ -8,6 +8,7 @@ when a refold finds it again, or finds the same episode from another instant on;
 finds nothing of it, it stands too and ends in the same instant.
 """
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from engine.model.firing import State, Transition
@@ -26,7 +27,10 @@ if TYPE_CHECKING:
 
 
 class Cell:
-    """The state of one key; see the module. `wake` is when it wants to be looked at."""
+    """The state of one key; see the module. `wake` is when it wants to be looked at.
+
+    `met` are instants of true signals while it fires, for rules with `debounce`.
+    """
 
     __slots__ = (
         "cluster",
@@ -35,6 +39,7 @@ class Cell:
         "held",
         "key",
         "launched_at",
+        "met",
         "opened",
         "orders",
         "reader",
@@ -54,6 +59,7 @@ class Cell:
         self.held = REST
         self.head = -1
         self.trail = Trail()
+        self.met: list[int] = []
         self.wake: int | None = None
         self.orders: list[Order] = []
         self.launched_at: int | None = None
@@ -110,6 +116,10 @@ class Cell:
     def trim(self, mark: int) -> set[str]:
         """Drop what is final; return the series of which nothing is remembered any more."""
         self.trail.forget(mark)
+        if self.met:
+            dues = (order.due for order in self.orders if not order.waits())
+            edge = min(dues, default=mark)
+            del self.met[: max(0, bisect_left(self.met, min(edge, mark)) - 1)]
         if self.launched_at is not None and self.launched_at + self.rule.cooldown_us < mark:
             self.launched_at = None
         if self.spared_until is not None and self.spared_until < mark:
@@ -160,11 +170,14 @@ class Cell:
         """Fold the samples of one instant, then decide; `head` is the newest one so far."""
         at = samples[-1].at
         self.head = max(self.head, at)
-        self.condition.expire(at)
         firing = self.held.phase is Phase.FIRING
         for sample in samples:
             self.condition.add(sample, firing=firing)
+        self.condition.expire(at)
         self._decide(at, samples[-1])
+        fires = self.held.firing and self.held.fell is None
+        if self.rule.debounce_us and fires and any(one.met for one in samples):
+            self.met.append(at)
         for entry in self.trail.early.pop(at, ()):
             self._reconcile(entry)
 
@@ -183,6 +196,7 @@ class Cell:
     def _restore(self, at: int) -> None:
         """Set the hold back to just before `at`; moves told early wait in the trail."""
         self.held = self.trail.restore(at)
+        del self.met[bisect_left(self.met, at) :]
 
     def _decide(self, at: int, sample: Sample | None) -> None:
         """Move the hold by the condition at `at`; `sample`: the signal that decided."""

@@ -11,6 +11,7 @@ from engine.stream.cell import Cell
 from engine.stream.dispatch import CellId, Dispatch, Found
 from engine.stream.index import Index
 from engine.stream.members import Members
+from engine.stream.orders import carried
 from engine.stream.reader import Reader, Sight
 from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
@@ -96,10 +97,9 @@ class ClusterFold:
                 self._end(where, cell, Reason.RULE_CHANGED)
                 self.renew(reader, cell.key, cell)
             else:
-                edited = reader.rule.inhibited_by != cell.rule.inhibited_by
+                before = cell.rule
                 cell.rebind(reader, self._mark())
-                if edited:
-                    self._dispatch.release(where, cell, self._mark())
+                self._dispatch.rebind(where, cell, before, self._mark())
                 self._after(where, cell, self._mark())
 
     def renew(self, reader: Reader, key: tuple[str, ...], old: Cell) -> None:
@@ -110,9 +110,7 @@ class ClusterFold:
         """
         rule, mark = reader.rule, self._mark()
         cell = Cell(reader, self.name, key, storm=old.storm)
-        cell.orders = [order for order in old.orders if not order.blocked]
-        for order in cell.orders:
-            order.carried = True
+        cell.orders = carried(old.orders)
         cell.launched_at = old.launched_at
         cell.spared_until = old.spared_until
         cut = old.opened is not None and bool(old.opened.held.firing)
@@ -221,9 +219,8 @@ class ClusterFold:
         cell.fold(sample, mark)
         self._after(where, cell, mark)
         if cell.orders and not cell.rule.settle_us:
-            due = max((one.due for one in cell.orders if not one.blocked), default=0)
-            if due >= mark:
-                self._settle(where, cell, due)
+            self._dispatch.settle_at_once(where, cell, mark)
+            self._after(where, cell, mark)
 
     def _after(self, where: CellId, cell: Cell, limit: int) -> None:
         """Tell what may be told of before `limit`, let go of what is final, set the timer."""

@@ -1,15 +1,30 @@
-"""Dispatch: what follows from what was told in one cluster: standing firings and missions.
+"""Dispatch: what follows from what was told in one cluster: standing firings and orders.
 
 See engine.stream.orders for the rules by which a mission goes, waits or is dropped.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from engine.model.firing import Launch, State, Transition
+from engine.rules.rule import Rule
+from engine.stream.account import Ledger
 from engine.stream.cell import Cell
-from engine.stream.orders import Order, Standing, inhibited, launch, names_inhibitor
+from engine.stream.hold import Phase
+from engine.stream.mute import muted_until
+from engine.stream.orders import (
+    Order,
+    Standing,
+    Wish,
+    inhibited,
+    launch,
+    names_inhibitor,
+    quiet_from,
+    told_of_end,
+)
 from engine.stream.reasons import Reason
 from engine.stream.trail import Entry, ended
 
@@ -18,15 +33,27 @@ CellId = tuple[str, tuple[str, ...]]
 
 @dataclass
 class Found:
-    """What was found since it was last given out, in all clusters."""
+    """What was found since it was last given out, in all clusters; notices with their instant."""
 
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
+    notices: list[tuple[int, Transition]] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def end(self, told: Transition, orders: Sequence[Order]) -> None:
+        """Take in the end of something open, whose orders are `orders`."""
+        self.transitions.append(told)
+        if told.state is State.RESOLVED:
+            self.notices += [(told.at, one) for one in told_of_end(told, orders)]
+
+    def hold_back(self, rule: str, reason: Reason) -> None:
+        """Count something that is held back."""
+        self.counters[f'suppressed{{rule="{rule}",reason="{reason}"}}'] += 1
 
 
 class Dispatch:
-    """Standing firings and waiting missions of one cluster.
+    """Standing firings and orders of one cluster.
 
     `due(at, where)` asks the fold to call `settle` at the instant `at`.
     """
@@ -53,103 +80,251 @@ class Dispatch:
         if cell.opened is not None:
             self._stand(where, cell, cell.opened)
         for order in cell.orders:
-            if order.blocked:
-                self._blocked[where] = cell
-            else:
-                self._due(order.due, where)
+            if order.wish is Wish.TELL:
+                order.held = Reason.SHADOW.value if cell.rule.mode == "shadow" else ""
+            self._await(where, cell, order)
 
     def tell(self, where: CellId, cell: Cell, entry: Entry) -> None:
         """Give out a move, and follow it up."""
         told = entry.transition
         if told is None:
             return
-        self._found.transitions.append(told)
         if told.state is State.FIRING:
+            self._found.transitions.append(told)
             self._stand(where, cell, entry)
             self._order(where, cell, entry)
         elif told.state is State.RESOLVED:
-            self.fall(where, cell, told)
+            self._found.end(told, cell.orders)
+            self._fall(where, cell, told)
+        else:
+            self._found.transitions.append(told)
 
     def end(self, where: CellId, cell: Cell, at: int, reason: Reason) -> None:
         """Give out the end of what is open in `cell`, as its rule ends."""
         self._blocked.pop(where, None)
         if cell.opened is not None:
             told = ended(cell.opened, at, reason)
-            self._found.transitions.append(told)
+            self._found.end(told, cell.orders)
             if told.state is State.RESOLVED:
-                self.fall(where, cell, told)
+                self._fall(where, cell, told)
 
-    def fall(self, where: CellId, cell: Cell, told: Transition) -> None:
-        """A firing ended: what it held back settles anew, what was held back of it is dropped."""
-        self._standing.get(where[0], {}).pop(where, None)
-        kept = [one for one in cell.orders if not (one.blocked and one.told.firing == told.firing)]
-        if len(kept) < len(cell.orders):
-            cell.orders = kept
-            self._blocked.pop(where, None)
-        for other, held_back in sorted(self._blocked.items(), key=lambda one: one[0]):
-            if names_inhibitor(held_back.rule, where[0]):
-                self.release(other, held_back, told.at)
-
-    def release(self, where: CellId, cell: Cell, at: int) -> None:
-        """Let what is held back of `cell` settle anew from `at` on."""
-        if self._blocked.pop(where, None) is None:
-            return
-        self._touched.add(where)
-        for order in cell.orders:
-            if order.blocked:
-                order.blocked = False
-                order.due = at + cell.rule.settle_us
-                self._due(order.due, where)
+    def rebind(self, where: CellId, cell: Cell, before: Rule, at: int) -> None:
+        """Go on with `cell` under an edited rule of the same hash, from `at` on."""
+        rule = cell.rule
+        if before.inhibited_by != rule.inhibited_by or before.mute_during != rule.mute_during:
+            self._release(where, cell, at, {Reason.INHIBITED, Reason.MUTED})
+        if before.mode != rule.mode:
+            self._turn(where, cell, at)
+        if before.repeat_us != rule.repeat_us:
+            cell.orders = [one for one in cell.orders if one.wish is not Wish.REMIND]
+            opened = cell.opened
+            if opened is not None and opened.held.firing and opened.transition is not None:
+                self._remind(where, cell, Order(opened.transition, opened.nodes, at))
 
     def settle(self, where: CellId, cell: Cell, at: int) -> None:
-        """Decide on the missions of `cell` that are due by `at`."""
-        standing = {name: found.values() for name, found in self._standing.items()}
-        for order in [one for one in cell.orders if not one.blocked and one.due <= at]:
-            told, opened = order.told, cell.opened
-            mine = Standing(cell.rule, self._cluster, told.key, told.at, order.nodes)
-            if inhibited(mine, standing, at):
-                self._suppress(order, at, Reason.INHIBITED)
-                order.blocked = opened is not None and opened.held.firing == told.firing
-            else:
-                self._launch(cell, order, at)
-            if order.blocked:
-                self._blocked[where] = cell
-            else:
-                cell.orders.remove(order)
+        """Do what is due of `cell` by `at`."""
+        for order in [one for one in cell.orders if not one.waits() and one.due <= at]:
+            match order.wish:
+                case Wish.LAUNCH:
+                    self._look(where, cell, order, at)
+                case Wish.TELL:
+                    self._announce(where, cell, order, at)
+                case Wish.REMIND:
+                    self._repeat(where, cell, order, at)
+
+    def settle_at_once(self, where: CellId, cell: Cell, mark: int) -> None:
+        """Launch what waits for nothing, although stream time (`mark`) has not passed it."""
+        for order in [one for one in cell.orders if one.wish is Wish.LAUNCH and not one.held]:
+            if order.due == order.told.at >= mark:
+                self._look(where, cell, order, order.due)
 
     def _stand(self, where: CellId, cell: Cell, entry: Entry) -> None:
+        """Let a firing hold back others; one in shadow mode has no such effect."""
         told = entry.transition
-        if told is not None and told.state is State.FIRING:
+        if told is not None and told.state is State.FIRING and cell.rule.mode == "live":
             standing = Standing(cell.rule, self._cluster, told.key, told.at, entry.nodes)
             self._standing.setdefault(where[0], {})[where] = standing
 
     def _order(self, where: CellId, cell: Cell, entry: Entry) -> None:
         rule, told = cell.rule, entry.transition
-        if told is not None and (rule.mission is not None or rule.inhibited_by):
-            order = Order(told, entry.nodes, told.at + rule.settle_us)
-            cell.orders.append(order)
+        if told is None:
+            return
+        if rule.mission is not None or rule.inhibited_by or rule.mute_during:
+            due = told.at + max(rule.settle_us, rule.debounce_us)
+            self._add(where, cell, Order(told, entry.nodes, due))
+        announced = Order(told, entry.nodes, told.at + rule.debounce_us, Wish.TELL)
+        if rule.mode == "shadow":
+            self._add(where, cell, msgspec.structs.replace(announced, held=Reason.SHADOW.value))
+        elif rule.debounce_us:
+            self._add(where, cell, announced)
+        else:
+            self._found.notices.append((told.at, told))
+            self._remind(where, cell, announced)
+
+    def _add(self, where: CellId, cell: Cell, order: Order) -> None:
+        cell.orders.append(order)
+        self._await(where, cell, order)
+
+    def _await(self, where: CellId, cell: Cell, order: Order) -> None:
+        """See to it that `order` is looked at when it should."""
+        if order.held == Reason.INHIBITED:
+            self._blocked[where] = cell
+        elif not order.waits():
             self._due(order.due, where)
 
+    def _put_off(self, where: CellId, order: Order, due: int) -> None:
+        order.due = due
+        self._due(due, where)
+
+    def _remind(self, where: CellId, cell: Cell, told: Order) -> None:
+        """Order the first reminder, `repeat` after the firing was told of."""
+        every = cell.rule.repeat_us
+        if every and not any(one.wish is Wish.TELL for one in cell.orders):
+            due = told.due + every
+            self._add(where, cell, Order(told.told, told.nodes, due, Wish.REMIND))
+
+    def _fall(self, where: CellId, cell: Cell, told: Transition) -> None:
+        """A firing ended: what it held back settles anew, what was held back of it is dropped."""
+        self._standing.get(where[0], {}).pop(where, None)
+        self._blocked.pop(where, None)
+        kept = []
+        for order in cell.orders:
+            if order.told.firing != told.firing:
+                kept.append(order)
+            elif order.wish is Wish.LAUNCH and not order.held:
+                quiet = quiet_from(cell.rule, order.told, cell.met, told.at)
+                if quiet > order.due:
+                    self._put_off(where, order, quiet)
+                kept.append(order)
+        cell.orders = kept
+        self._free(where[0], told.at)
+
+    def _free(self, inhibitor: str, at: int) -> None:
+        for other, held_back in sorted(self._blocked.items(), key=lambda one: one[0]):
+            if names_inhibitor(held_back.rule, inhibitor):
+                self._release(other, held_back, at, {Reason.INHIBITED})
+
+    def _release(self, where: CellId, cell: Cell, at: int, reasons: set[Reason]) -> None:
+        """Let what is held back of `cell` for one of `reasons` settle anew from `at` on."""
+        for order in cell.orders:
+            if order.held in reasons:
+                order.held = ""
+                self._touched.add(where)
+                self._blocked.pop(where, None)
+                self._put_off(where, order, at + cell.rule.settle_us)
+
+    def _turn(self, where: CellId, cell: Cell, at: int) -> None:
+        """The rule went into shadow mode, or came out of it."""
+        self._touched.add(where)
+        shadow = cell.rule.mode == "shadow"
+        if shadow:
+            self._standing.get(where[0], {}).pop(where, None)
+            self._free(where[0], at)
+        elif cell.opened is not None:
+            self._stand(where, cell, cell.opened)
+        for order in cell.orders:
+            if order.wish is Wish.TELL:
+                order.held = Reason.SHADOW.value if shadow else ""
+                self._put_off(where, order, max(at, order.due))
+
+    def _announce(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
+        """Tell of a firing that has been quiet for `debounce`, or let it wait on."""
+        quiet = quiet_from(cell.rule, order.told, cell.met, at)
+        if quiet > at:
+            self._put_off(where, order, quiet)
+            return
+        cell.orders.remove(order)
+        self._found.notices.append((at, order.told))
+        self._remind(where, cell, order)
+
+    def _repeat(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
+        """Tell that a firing goes on, unless it is held back at this instant."""
+        rule, every = cell.rule, cell.rule.repeat_us
+        reason = self._why_held(cell, order, at)
+        if rule.mode == "shadow":
+            reason = Reason.SHADOW
+        if reason is not None:
+            self._found.hold_back(rule.name, reason)
+        else:
+            self._found.notices.append((at, _as_now(cell, order.told, at)))
+        self._put_off(where, order, order.due + every)
+
+    def _look(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
+        """Decide on a mission that is due at `at`."""
+        rule, told = cell.rule, order.told
+        open_ = cell.opened is not None and cell.opened.held.firing == told.firing
+        quiet = quiet_from(rule, told, cell.met, at)
+        if open_ and quiet > at:
+            self._put_off(where, order, quiet)
+        elif reason := self._why_held(cell, order, at):
+            self._hold(where, cell, order, at, reason)
+            if not open_:
+                cell.orders.remove(order)
+        elif order.held:
+            order.held = ""
+            self._put_off(where, order, at + rule.settle_us)
+        else:
+            cell.orders.remove(order)
+            self._launch(cell, order, at)
+
+    def _hold(self, where: CellId, cell: Cell, order: Order, at: int, reason: Reason) -> None:
+        if order.held != reason:
+            self._suppress(order, at, reason)
+        order.held = reason.value
+        until = muted_until(cell.rule.mute_during, at)
+        order.due = order.due if until is None else until
+        self._await(where, cell, order)
+
+    def _why_held(self, cell: Cell, order: Order, at: int) -> Reason | None:
+        """Return what holds a firing back at `at`; what is due then waits for its end."""
+        rule, told = cell.rule, order.told
+        standing = {name: found.values() for name, found in self._standing.items()}
+        mine = Standing(rule, self._cluster, told.key, told.at, order.nodes)
+        if inhibited(mine, standing, at):
+            return Reason.INHIBITED
+        return None if muted_until(rule.mute_during, at) is None else Reason.MUTED
+
     def _launch(self, cell: Cell, order: Order, at: int) -> None:
-        rule, since = cell.rule, cell.launched_at
+        rule, ledger = cell.rule, self._found.ledger
         if rule.mission is None:
             return
-        if since is not None and at - since < rule.cooldown_us:
-            self._suppress(order, at, Reason.COOLDOWN)
+        if reason := self._why_dropped(cell, order, at):
+            self._suppress(order, at, reason)
             return
-        spared = cell.spared_until is not None and order.told.at <= cell.spared_until
-        if spared and not order.carried:
-            cell.spared_until = None
-            self._suppress(order, at, Reason.RULE_CHANGED)
+        cell.launched_at = at if rule.cooldown_us else None
+        if rule.max_per_hour:
+            ledger.launch(rule.name, self._cluster, at)
+        if rule.mode == "shadow":
+            self._found.hold_back(rule.name, Reason.SHADOW)
             return
         found, faults = launch(rule, self._cluster, order, at)
         self._found.launches.append(found)
         for _ in range(faults):
             cell.reader.count("bad_params")
-        cell.launched_at = at if rule.cooldown_us else None
+
+    def _why_dropped(self, cell: Cell, order: Order, at: int) -> Reason | None:
+        rule, since, until = cell.rule, cell.launched_at, cell.spared_until
+        if since is not None and at - since < rule.cooldown_us:
+            return Reason.COOLDOWN
+        if until is not None and order.told.at <= until and not order.carried:
+            cell.spared_until = None
+            return Reason.RULE_CHANGED
+        launched = self._found.ledger.launched(rule.name, self._cluster, at)
+        return Reason.RATE_LIMIT if 0 < rule.max_per_hour <= launched else None
 
     def _suppress(self, order: Order, at: int, reason: Reason) -> None:
         """Tell that a mission was held back, and why."""
         told = replace(order.told, at=at, state=State.SUPPRESSED, reason=reason.value, cause="")
         self._found.transitions.append(told)
-        self._found.counters[f'suppressed{{rule="{told.rule}",reason="{reason}"}}'] += 1
+        self._found.hold_back(told.rule, reason)
+
+
+def _as_now(cell: Cell, told: Transition, at: int) -> Transition:
+    """Return the reminder of a firing, with what its condition shows now while it is true."""
+    reminder = replace(told, at=at, reason=Reason.REPEAT.value, cause="")
+    if cell.held.phase is not Phase.FIRING or cell.held.fell is not None:
+        return reminder
+    shown = cell.condition.show()
+    return replace(
+        reminder, value=shown.value, members=shown.members, member_count=shown.member_count
+    )

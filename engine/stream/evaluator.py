@@ -8,6 +8,7 @@ from typing import Any
 from engine.model.firing import Launch, State, Step, Transition
 from engine.model.signal import Signal
 from engine.rules.rule import RuleSet
+from engine.stream.account import Account
 from engine.stream.cell import Cell
 from engine.stream.cluster_fold import ClusterFold, Shared
 from engine.stream.index import Index
@@ -129,6 +130,8 @@ class Evaluator:
                 place = name_of("cell", rule, name, list(key))
                 found[place] = None if cell is None else dump_cell(cell)
             fold.touched.clear()
+        for (rule, name), account in self._shared.found.ledger.changes().items():
+            found[name_of("rule", rule, name)] = None if account is None else dump(account)
         return found
 
     def counters(self) -> Mapping[str, int]:
@@ -165,13 +168,15 @@ class Evaluator:
 
     def _found(self) -> Step:
         found = self._shared.found
-        if not found.transitions and not found.launches:
+        if not found.transitions and not found.launches and not found.notices:
             return _NOTHING
         transitions = sorted(found.transitions, key=_place)
         launches = sorted(found.launches, key=_place)
+        notices = sorted(found.notices, key=lambda one: (one[0], _place(one[1])[1:]))
         found.transitions.clear()
         found.launches.clear()
-        return Step(tuple(transitions), tuple(launches))
+        found.notices.clear()
+        return Step(tuple(transitions), tuple(launches), tuple(told for _, told in notices))
 
     def _load(self, state: Mapping[str, bytes]) -> None:
         entries = [(parts_of(name), raw) for name, raw in state.items()]
@@ -184,6 +189,9 @@ class Evaluator:
                 chunks.setdefault(parts[1], {})[parts[2], parts[3]] = load(ChunkState, raw)
         for cluster, found in chunks.items():
             self._folds[cluster].recent.load(found)
+        for parts, raw in entries:
+            if parts[0] == "rule":
+                self._shared.found.ledger.place(parts[1], parts[2], load(Account, raw))
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
 
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
@@ -196,7 +204,7 @@ class Evaluator:
             if state.opened is not None:
                 reason = Reason.RULE_CHANGED if reader else Reason.RULE_REMOVED
                 at = fold.time.mark or 0
-                self._shared.found.transitions.append(ended(state.opened, at, reason))
+                self._shared.found.end(ended(state.opened, at, reason), state.orders)
             self._gone.add(name_of("cell", rule, cluster, key))
             if reader is not None:
                 fold.renew(reader, place, restore_cell(state, reader, cluster, place))

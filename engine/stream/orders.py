@@ -1,17 +1,25 @@
-"""Orders: missions of firings that wait to settle, are held back, or go.
+"""Orders: what is to be done about a firing at an instant: a mission, a notice, a reminder.
 
-A firing of a rule with a mission waits `settle`, then its mission is launched unless
+A mission waits `settle` from the firing on, and `debounce` from the last signal that made the
+condition true (ten times that at most); then it is launched unless
 
-- a rule of `inhibited_by` fires for equal labels: it is held back and told as suppressed; when
-  the inhibitor ends and the firing is still open, it settles anew and is looked at again;
-- the last mission of the key was launched less than `cooldown` before: it is dropped and told.
+- a rule of `inhibited_by` fires for equal labels, or an interval of `mute_during` holds: it is
+  held back and told as suppressed; when that ends and the firing is still open, it settles anew
+  and is looked at again;
+- the last mission of the key was launched less than `cooldown` before, or the rule launched
+  `max_per_hour` missions in the cluster within an hour: it is dropped and told;
+- the rule is in shadow mode: it is dropped and counted.
 
 That the firing has ended in the meantime is no reason to drop its mission: it did happen. A
 firing on several nodes is inhibited when firing inhibitors cover all of them.
+
+People are told of the opening at once, or when `debounce` is over, or with its end. A firing of
+a rule in shadow mode is not told of, nor is its end, unless its opening was.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final
 
 import msgspec
 
@@ -20,20 +28,38 @@ from engine.model.ids import mission_id
 from engine.model.instant import from_us
 from engine.rules.rule import Rule
 from engine.rules.template import TemplateError, render
+from engine.stream.reasons import Reason
+
+DEBOUNCE_MOST: Final = 10
+"""Times `debounce` after the firing that nothing waits beyond."""
+
+
+class Wish(StrEnum):
+    """What an order asks for."""
+
+    LAUNCH = "launch"
+    TELL = "tell"
+    REMIND = "remind"
 
 
 class Order(msgspec.Struct, array_like=True):
-    """A mission to be launched: the firing as it was told, its nodes, and when it is due.
+    """Something to be done about a firing: as it was told, its nodes, and when it is due.
 
-    `blocked`: an inhibitor held it back; it then waits for that one's end. `carried`: it is of
-    a firing that an edit of the rule cut off.
+    `held` says what keeps it (inhibited: until that one ends; muted: until it is due; shadow:
+    until the rule is live), empty for nothing. `carried`: it is of a firing that an edit of the
+    rule cut off.
     """
 
     told: Transition
     nodes: frozenset[str]
     due: int
-    blocked: bool = False
+    wish: Wish = Wish.LAUNCH
+    held: str = ""
     carried: bool = False
+
+    def waits(self) -> bool:
+        """Whether it waits for something else than its time."""
+        return self.held in {Reason.INHIBITED.value, Reason.SHADOW.value}
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -75,6 +101,36 @@ def names_inhibitor(rule: Rule, inhibitor: str) -> bool:
     return any(one.rule == inhibitor for one in rule.inhibited_by)
 
 
+def quiet_from(rule: Rule, told: Transition, met: Iterable[int], at: int) -> int:
+    """Return when the firing `told` has been quiet for the `debounce` of `rule`.
+
+    Args:
+        rule: the rule.
+        told: the firing as it was told.
+        met: instants of the signals that made the condition true.
+        at: instant; later signals do not count.
+    """
+    last = max((one for one in met if told.at < one <= at), default=told.at)
+    return min(last + rule.debounce_us, told.at + DEBOUNCE_MOST * rule.debounce_us)
+
+
+def told_of_end(told: Transition, orders: Iterable[Order]) -> list[Transition]:
+    """Return what people are told as the firing of `told` ends: nothing, if it was no news.
+
+    An opening that was put off comes before its end.
+    """
+    waiting = [one for one in orders if one.wish is Wish.TELL and one.told.firing == told.firing]
+    if any(one.held for one in waiting):
+        return []
+    return [*(one.told for one in waiting), told]
+
+
+def carried(orders: Sequence[Order]) -> list[Order]:
+    """Return the missions among `orders` that go although an edit cut their firing off."""
+    kept = [one for one in orders if one.wish is Wish.LAUNCH and not one.held]
+    return [msgspec.structs.replace(one, carried=True) for one in kept]
+
+
 def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int]:
     """Return the launch of `order` at `at`, and how many params could not be rendered.
 
@@ -98,6 +154,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         kind=kind,
         params=params,
         clusters=(cluster,) if cluster else (),
+        depth=told.depth + 1,
     )
     return found, len(faults)
 

@@ -15,7 +15,11 @@ class Reason(StrEnum):
     NO_DATA = "no data"
     DELETED = "deleted"
     INHIBITED = "inhibited"
+    MUTED = "muted"
     COOLDOWN = "cooldown"
+    RATE_LIMIT = "rate limit"
+    SHADOW = "shadow"
+    REPEAT = "repeat"
     RULE_CHANGED = "rule changed"
     RULE_REMOVED = "rule removed"
 
@@ -29,7 +33,11 @@ SENTENCES: Final = MappingProxyType(
         Reason.NO_DATA: "no occurrence came for `stale_after`",
         Reason.DELETED: "the last object for which the condition was true was deleted",
         Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",
+        Reason.MUTED: "a time interval named in `mute_during` held",
         Reason.COOLDOWN: "the last mission of this key was launched less than `cooldown` before",
+        Reason.RATE_LIMIT: "the rule launched `max_per_hour` missions in the hour before",
+        Reason.SHADOW: "the rule is in shadow mode: it launches and tells nothing",
+        Reason.REPEAT: "the firing goes on; `repeat` asks for a reminder",
         Reason.RULE_CHANGED: "the rule was edited, so its state began anew",
         Reason.RULE_REMOVED: "the rule was removed or disabled",
     }

@@ -1,7 +1,8 @@
 """The evaluator's state as bytes: one entry a key, a cluster, and a chunk of what was recent.
 
 Keys are JSON lists, so that they can be read: ["cell", rule, cluster, [key ...]],
-["cluster", name], ["recent", cluster, kind, chunk]. Values are MessagePack with a version.
+["cluster", name], ["rule", rule, cluster], ["recent", cluster, kind, chunk]. Values are
+MessagePack with a version.
 """
 
 import json
@@ -18,8 +19,8 @@ from engine.stream.reader import Reader
 from engine.stream.trail import Entry, Trail
 from engine.stream.window import WindowState
 
-VERSION: Final = 2
-"""Of the form of every value; 1 had one field more in a cell."""
+VERSION: Final = 3
+"""Of the form of every value; 2 knew no limits and no accounts."""
 _REMEDY: Final = (
     "another version of dogwatch wrote it, or it is damaged; restore the data folder, or move "
     "dogwatch.db and signals.db away together to start anew"
@@ -37,6 +38,7 @@ class CellState(msgspec.Struct, array_like=True):
     trail: list[Entry]
     opened: Entry | None
     orders: list[Order]
+    met: list[int]
     launched_at: int | None
     spared_until: int | None
     storm: bool
@@ -96,6 +98,7 @@ def dump_cell(cell: Cell) -> bytes:
             trail=cell.trail.entries,
             opened=cell.opened,
             orders=cell.orders,
+            met=cell.met,
             launched_at=cell.launched_at,
             spared_until=cell.spared_until,
             storm=cell.storm,
@@ -122,6 +125,6 @@ def restore_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str,
     """Return a cell with what outlives a change of its rule: what was told, its missions."""
     cell = Cell(reader, cluster, key, storm=state.storm)
     cell.opened = state.opened
-    cell.orders, cell.launched_at = state.orders, state.launched_at
+    cell.orders, cell.met, cell.launched_at = state.orders, state.met, state.launched_at
     cell.spared_until = state.spared_until
     return cell

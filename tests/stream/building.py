@@ -15,6 +15,16 @@ from engine.stream.evaluator import Evaluator
 
 T0 = 1_767_225_600 * MICROS
 _IDS = count()
+DURATIONS = (
+    "for",
+    "keep_firing_for",
+    "cooldown",
+    "settle",
+    "stale_after",
+    "over",
+    "debounce",
+    "repeat",
+)
 
 
 def us(seconds: float) -> int:
@@ -33,7 +43,7 @@ def a_measure(fn: str, of: str = "", where: str = "", *, initial: bool = False) 
 def a_rule(name: str = "r", on: str = "k8s.object", **fields: Any) -> Rule:
     """Return a rule from texts: durations as `5m`, expressions as CEL, `measure` named n."""
     made: dict[str, Any] = {}
-    for field in ("for", "keep_firing_for", "cooldown", "settle", "stale_after", "over"):
+    for field in DURATIONS:
         if field in fields:
             made[f"{field}_us"] = parse_duration(fields.pop(field))
     for field in ("when", "having", "clear"):
@@ -129,6 +139,7 @@ class Run:
         self.evaluator = Evaluator(a_set(*rules))
         self.transitions: list[Transition] = []
         self.launches: list[Launch] = []
+        self.notices: list[Transition] = []
 
     def see(self, *signals: Signal) -> "Run":
         for signal in signals:
@@ -144,6 +155,7 @@ class Run:
     def take(self, step: Step) -> "Run":
         self.transitions += step.transitions
         self.launches += step.launches
+        self.notices += step.notices
         return self
 
     @property
@@ -154,6 +166,17 @@ class Run:
     @property
     def launched(self) -> list[float]:
         return sorted(seconds(one.at) for one in self.launches)
+
+    @property
+    def told(self) -> list[tuple[float, str, str]]:
+        """(seconds, state, reason) of every notice, in order."""
+        return [(seconds(one.at), one.state.value, one.reason) for one in self.notices]
+
+    @property
+    def held_back(self) -> list[tuple[float, str]]:
+        """(seconds, reason) of every mission that was held back."""
+        found = (one for one in self.transitions if one.state == "suppressed")
+        return [(seconds(one.at), one.reason) for one in found]
 
     def count(self, name: str) -> int:
         return self.evaluator.counters().get(name, 0)

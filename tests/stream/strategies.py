@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.model.signal import Signal
 from engine.rules.cel import Program
 from engine.rules.cel import compile as cel
-from engine.rules.rule import Inhibitor, Measure, MissionOrder, Rule, Selector
+from engine.rules.rule import Inhibitor, Interval, Measure, MissionOrder, Rule, Selector
 from tests.stream.building import a_beat, a_signal
 
 program = lru_cache(maxsize=None)(cel)
@@ -17,6 +17,7 @@ SECOND = 1_000_000
 DURATIONS = st.sampled_from([0, 3, 5, 8]).map(lambda one: one * SECOND)
 TYPES = ("k8s.object", "k8s.event", "alert")
 KEYS = (("cluster",), ("cluster", "workload"), ("cluster", "node"))
+MINUTE = Interval("first", times=((0, 1),))
 HAVING = ("m.n > 1", "m.n >= 3", "m.n < 2", "m.n == 0")
 
 
@@ -74,6 +75,11 @@ def whole_rules(draw: st.DrawFn, name: str, inhibitor: str) -> Rule:
         settle_us=draw(DURATIONS),
         cooldown_us=draw(st.sampled_from([0, 20])) * SECOND,
         max_keys=draw(st.sampled_from([1, 2, 100])),
+        debounce_us=draw(st.sampled_from([0, 0, 2, 4])) * SECOND,
+        repeat_us=draw(st.sampled_from([0, 0, 6])) * SECOND,
+        max_per_hour=draw(st.sampled_from([0, 1, 3])),
+        mute_during=draw(st.sampled_from([(), (MINUTE,)])),
+        mode=draw(st.sampled_from(["live", "live", "shadow"])),
         inhibited_by=draw(st.sampled_from([(), (Inhibitor(inhibitor, equal),)])),
     )
 

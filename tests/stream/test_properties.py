@@ -24,7 +24,7 @@ EPISODE = {
     (State.PENDING, State.FIRING),
     (State.FIRING, State.RESOLVED),
 }
-Found = tuple[list[Transition], list[Launch]]
+Found = tuple[list[Transition], list[Launch], list[Transition]]
 
 
 def folded(rule_set: Sequence[Rule], log: Sequence[Signal], end: int) -> Found:
@@ -38,7 +38,9 @@ def told(steps: Sequence[Step]) -> Found:
     launches = [one for step in steps for one in step.launches]
     transitions.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items()), one.state))
     launches.sort(key=lambda one: (one.at, one.rule, one.mission))
-    return transitions, launches
+    notices = [one for step in steps for one in step.notices]
+    notices.sort(key=lambda one: one.firing)
+    return transitions, launches, notices
 
 
 def of(found: Found, rule: Rule, *states: State) -> list[tuple[int, tuple[str, ...], str]]:

@@ -7,6 +7,7 @@ import pytest
 from engine.model.errors import StoreError
 from engine.model.signal import Signal
 from engine.stream.evaluator import Evaluator
+from engine.stream.state import VERSION
 from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
@@ -51,11 +52,19 @@ def test_a_member_that_left_for_good_leaves_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "raw", "message"),
     [
-        ('["cluster","c1"]', b"\x63\x93", "version 99; this engine reads 2"),
+        ('["cluster","c1"]', b"\x63\x93", f"version 99; this engine reads {VERSION}"),
         ('["cluster","c1"]', b"", "version nothing"),
-        ('["cluster","c1"]', b"\x02\xc1", "StreamTimeState does not read"),
-        ('["cell","r","c1",["c1","shop","web"]]', b"\x01\x93", "version 1; this engine reads 2"),
-        ('["cell","r","c1",["c1","shop","web"]]', b"\x02\x91\xa1h", "CellState does not read"),
+        ('["cluster","c1"]', bytes([VERSION]) + b"\xc1", "StreamTimeState does not read"),
+        (
+            '["cell","r","c1",["c1","shop","web"]]',
+            b"\x01\x93",
+            f"version 1; this engine reads {VERSION}",
+        ),
+        (
+            '["cell","r","c1",["c1","shop","web"]]',
+            bytes([VERSION]) + b"\x91\xa1h",
+            "CellState does not read",
+        ),
         ("nonsense", b"\x02", "foreign key 'nonsense'"),
     ],
 )
