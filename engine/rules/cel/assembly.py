@@ -40,6 +40,8 @@ class Assembly(ABC):
     counter: int = 0
     blocks: int = 1
     metered: bool = False
+    doubtful: set[int] = field(default_factory=set)
+    """The variables that may hold an error instead of a value."""
 
     @abstractmethod
     def visit(self, node: Node) -> Code:

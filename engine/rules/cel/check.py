@@ -13,6 +13,7 @@ from engine.rules.cel import inference
 from engine.rules.cel import types as t
 from engine.rules.cel.numbers import Uint
 from engine.rules.cel.syntax import (
+    Bind,
     Call,
     Choice,
     Ident,
@@ -25,7 +26,7 @@ from engine.rules.cel.syntax import (
     Node,
     Select,
 )
-from engine.rules.cel.types import BOOL, DYN, ListType, MapType, StructType, Type
+from engine.rules.cel.types import BOOL, DYN, ListType, MapType, Type
 
 TYPE_NAMES: Final = frozenset(
     {"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"}
@@ -88,14 +89,18 @@ class _Checker:
             case Loop():
                 return self._loop(node)
             case _:
-                return self._literal(node)
+                return self._rare(node)
 
-    def _literal(self, node: Node) -> Node:
-        if isinstance(node, ListOf):
-            return self._list(node)
-        if isinstance(node, MapOf):
-            return self._map(node)
-        raise AssertionError(f"the parser makes no {type(node).__name__}")
+    def _rare(self, node: Node) -> Node:
+        match node:
+            case ListOf():
+                return self._list(node)
+            case MapOf():
+                return self._map(node)
+            case Bind():
+                return self._bind(node)
+            case _:
+                raise AssertionError(f"the parser makes no {type(node).__name__}")
 
     # -- names
 
@@ -120,10 +125,8 @@ class _Checker:
         if not node.test and self._is_well_known(node):
             return inference.type_name(node, f"google.protobuf.{node.field}")
         operand = self.visit(node.operand)
-        of = BOOL if node.test else inference.field(node, operand.type)
-        if node.test:
-            inference.field(node, operand.type)
-        return replace(node, operand=operand, type=of)
+        found = inference.field(node, operand.type)
+        return replace(node, operand=operand, type=BOOL if node.test else found)
 
     def _is_well_known(self, node: Select) -> bool:
         below = node.operand
@@ -138,21 +141,8 @@ class _Checker:
 
     def _index(self, node: Index) -> Node:
         operand, key = self.visit(node.operand), self.visit(node.key)
-        of: Type = DYN
-        match operand.type:
-            case ListType(elem):
-                if key.type not in t.NUMBERS | {DYN}:
-                    inference.refuse(
-                        node.key, f"a list is indexed by a number, not by a {key.type}"
-                    )
-                of = elem
-            case MapType(_, value):
-                of = value
-            case StructType():
-                of = inference.struct_key(node, operand.type)
-            case scalar if scalar != DYN:
-                inference.refuse(node, f"a {scalar} can not be indexed")
-        return replace(node, operand=operand, key=key, type=of)
+        found = inference.part(node, operand.type, key.type)
+        return replace(node, operand=operand, key=key, type=found)
 
     # -- operators and functions
 
@@ -174,11 +164,12 @@ class _Checker:
     def _call(self, node: Call) -> Node:
         if node.function == "!_":
             return replace(node, args=(self._condition(node.args[0], "!"),), type=BOOL)
+        inference.known(node)
         target = None if node.target is None else self.visit(node.target)
         args = tuple(self.visit(arg) for arg in node.args)
         checked = replace(node, target=target, args=args)
         values = args if target is None else (target, *args)
-        if node.function in inference.ORDER | {"==", "!=", "in"}:
+        if node.function in inference.RELATIONS:
             inference.relation(node, *values)
             return replace(checked, type=BOOL)
         return inference.constant(replace(checked, type=inference.result(node, values)))
@@ -187,32 +178,41 @@ class _Checker:
 
     def _list(self, node: ListOf) -> Node:
         items = tuple(self.visit(item) for item in node.items)
-        return replace(
-            node, items=items, type=ListType(inference.common([item.type for item in items]))
-        )
+        types = inference.contents(items, node.optional)
+        return replace(node, items=items, type=ListType(inference.common(types)))
 
     def _map(self, node: MapOf) -> Node:
         entries = tuple((self.visit(key), self.visit(value)) for key, value in node.entries)
         for key, _ in entries:
             if key.type not in _KEYS:
                 inference.refuse(key, f"a {key.type} can not be the key of a map")
-        keys, values = [key.type for key, _ in entries], [value.type for _, value in entries]
-        return replace(
-            node, entries=entries, type=MapType(inference.common(keys), inference.common(values))
-        )
+        keys = inference.common([key.type for key, _ in entries])
+        values = inference.contents([value for _, value in entries], node.optional)
+        return replace(node, entries=entries, type=MapType(keys, inference.common(values)))
 
     def _loop(self, node: Loop) -> Node:
         over = self.visit(node.over)
-        self.locals += 1
-        local = self.locals
-        self.scopes.append((node.variable, local, inference.element(node, over.type)))
-        where = None if node.where is None else self._condition(node.where, "map()")
-        if node.macro == "map":
-            each = self.visit(node.each)
-        else:
+        types = inference.elements(node, over.type)
+        outer = len(self.scopes)
+        numbers = tuple(map(self._name, node.variables, types))
+        where = None if node.where is None else self._condition(node.where, f"{node.macro}()")
+        if node.macro in inference.PREDICATES:
             each = self._condition(node.each, f"{node.macro}()")
+        else:
+            each = self.visit(node.each)
+        del self.scopes[outer:]
+        found = inference.outcome(node, over.type, each.type)
+        return replace(node, over=over, each=each, where=where, locals=numbers, type=found)
+
+    def _bind(self, node: Bind) -> Node:
+        value = self.visit(node.value)
+        local = self._name(node.variable, value.type)
+        body = self.visit(node.body)
         self.scopes.pop()
-        of = {"map": ListType(each.type), "filter": ListType(inference.element(node, over.type))}
-        return replace(
-            node, over=over, each=each, where=where, local=local, type=of.get(node.macro, BOOL)
-        )
+        return replace(node, value=value, body=body, local=local, type=body.type)
+
+    def _name(self, name: str, of: Type) -> int:
+        """Open the scope of a variable of a macro; return its number."""
+        self.locals += 1
+        self.scopes.append((name, self.locals, of))
+        return self.locals

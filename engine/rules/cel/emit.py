@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from engine.rules.cel import python as py
-from engine.rules.cel import relations, strings
+from engine.rules.cel import regexes, relations
 from engine.rules.cel.assembly import WRITABLE, Code, Compiled
-from engine.rules.cel.flow import Flow
+from engine.rules.cel.flow import FALLBACKS, Flow
 from engine.rules.cel.functions import CALLS, FUNCTIONS
 from engine.rules.cel.guards import path_of
 from engine.rules.cel.numbers import Uint
 from engine.rules.cel.syntax import (
+    Bind,
     Call,
     Choice,
     Ident,
@@ -30,7 +31,18 @@ from engine.rules.cel.syntax import (
     Select,
     children,
 )
-from engine.rules.cel.types import BOOL, DOUBLE, DYN, INT, NUMBERS, STRING, ListType, MapType, Type
+from engine.rules.cel.types import (
+    BOOL,
+    DOUBLE,
+    DYN,
+    INT,
+    NUMBERS,
+    STRING,
+    ListType,
+    MapType,
+    OptionalType,
+    Type,
+)
 
 _SCALARS: Final = frozenset({BOOL, INT, DOUBLE, STRING})
 
@@ -67,6 +79,8 @@ class _Emitter(Flow):
                 code = self._call(node)
             case Logic() | Loop():
                 code = self.blocks_of(node)
+            case Bind():
+                code = self.bind(node)
             case _:
                 code = self._structure(node)
         self.mark(code.expr, node)
@@ -77,25 +91,48 @@ class _Emitter(Flow):
             return self.choice(node)
         if isinstance(node, ListOf):
             items = [self.visit(item).expr for item in node.items]
+            for number in node.optional:
+                items[number] = py.spread(
+                    py.call("optional_elements", items[number], py.const("?"))
+                )
             return Code(ast.List(elts=items, ctx=ast.Load()), sure=ListType())
         if isinstance(node, MapOf):
-            parts = [self.visit(part).expr for part in children(node)]
-            return Code(py.call("make_map", self.meter(), *parts), sure=MapType())
+            return self._map(node)
         raise AssertionError(f"the parser makes no {type(node).__name__}")
 
+    def _map(self, node: MapOf) -> Code:
+        parts: list[ast.expr] = []
+        for number, (key, value) in enumerate(node.entries):
+            pair = self.visit(key).expr, self.visit(value).expr
+            optional = number in node.optional
+            parts += [py.spread(py.call("entry", *pair))] if optional else pair
+        return Code(py.call("make_map", self.meter(), *parts), sure=MapType())
+
     def _ident(self, node: Ident) -> Code:
+        if node.local in self.doubtful:
+            return Code(py.call("bound", py.name(f"v{node.local}")))
         if node.local:
             return Code(py.name(f"v{node.local}"), safe=True)
         return Code(py.item(py.name("bindings"), node.name))
 
     def _access(self, node: Select | Index) -> Code:
         operand = self.visit(node.operand)
+        if node.optional:
+            return self._optional(node, operand)
         if isinstance(node, Select):
             return self._presence(node, operand) if node.test else _subscript(operand, node.field)
         if isinstance(node.key, Literal) and isinstance(node.key.value, str):
             return _subscript(operand, node.key.value)
         key = self.visit(node.key)
         return Code(py.call("index", self.meter(), operand.expr, key.expr))
+
+    def _optional(self, node: Select | Index, operand: Code) -> Code:
+        if isinstance(node, Select):
+            call = py.call("select_optional", operand.expr, py.const(node.field))
+        else:
+            key = self.visit(node.key).expr
+            call = py.call("index_optional", self.meter(), operand.expr, key)
+        return Code(call, sure=OptionalType())
 
     def _presence(self, node: Select, operand: Code) -> Code:
         temp = self.temp()
@@ -119,16 +156,21 @@ class _Emitter(Flow):
         return self._function(node)
 
     def _function(self, node: Call) -> Code:
-        args = [self._argument(arg) for arg in children(node)]
-        run = CALLS[node.function, node.target is not None]
-        sure: Type = DYN
+        if node.function in FALLBACKS and node.target is not None:
+            return self.fallback(node, node.target)
+        return self.run(node, [self._argument(arg) for arg in children(node)])
+
+    def run(self, node: Call, args: list[Code]) -> Code:
+        """Call the overload that the arguments have for certain, or what finds it when it runs."""
+        key = node.function, node.target is not None
+        run, sure = CALLS[key], cast("Type", DYN)
+        overloads = FUNCTIONS[key]
         kinds = tuple(arg.sure for arg in args)
-        overloads = FUNCTIONS[node.function, node.target is not None]
         for overload in overloads:
-            if overload.params == kinds:
-                run, sure = overload.run, overload.result
-        if len({overload.result for overload in overloads}) == 1:
-            sure = overloads[0].result
+            if overload.takes(kinds):
+                run, sure = overload.run, overload.always
+        if len({overload.always for overload in overloads}) == 1:
+            sure = overloads[0].always
         function = cast("ast.Name", self.constant(run)).id
         return Code(py.call(function, self.meter(), *(arg.expr for arg in args)), sure=sure)
 
@@ -142,7 +184,7 @@ class _Emitter(Flow):
     def _pattern(self, node: Call) -> Code:
         """A literal pattern is compiled once; anything but a plain string takes the slow way."""
         text, literal = self.visit(children(node)[0]), cast("Literal", node.args[-1])
-        compiled = self.constant(strings.pattern(literal.value, strings.LITERAL))
+        compiled = self.constant(regexes.pattern(literal.value, regexes.LITERAL))
         run = cast("ast.Name", self.constant(CALLS["matches", True])).id
         temp = self.temp()
         test = py.is_(py.call("type", py.keep(temp, text.expr)), py.name("str"))

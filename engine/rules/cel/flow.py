@@ -4,14 +4,28 @@
 """
 
 import ast
-from collections.abc import Callable
+from abc import abstractmethod
 from typing import Final
 
 from engine.rules.cel import python as py
 from engine.rules.cel.assembly import Assembly, Code
-from engine.rules.cel.syntax import Choice, Ident, Literal, Logic, Loop, Node, children
-from engine.rules.cel.types import BOOL, DYN, STRING, ListType
+from engine.rules.cel.inference import OF_OPTIONAL
+from engine.rules.cel.syntax import (
+    Bind,
+    Call,
+    Choice,
+    Literal,
+    Logic,
+    Loop,
+    Node,
+    children,
+)
+from engine.rules.cel.types import BOOL, DYN, STRING, ListType, Type, shape
 
+FALLBACKS: Final = frozenset({"or", "orValue"})
+"""Methods of an optional value whose argument is only evaluated where it is needed."""
+_COUNTING: Final = frozenset({"exists_one", "existsOne"})
+_Branch = tuple[list[ast.stmt], ast.expr]
 MAX_BLOCKS: Final = 12
 """Loops and tries in one another within a function; Python allows 20."""
 _STEP_COST: Final = 2
@@ -29,6 +43,10 @@ def weigh(node: Node) -> int:
 class Flow(Assembly):
     """Emits the nodes that decide what is evaluated at all."""
 
+    @abstractmethod
+    def run(self, node: Call, args: list[Code]) -> Code:
+        """Return the code of a call with these arguments."""
+
     def choice(self, node: Choice) -> Code:
         """Evaluate one of two parts; as an expression, where both are one."""
         test = self.visit(node.test)
@@ -44,11 +62,39 @@ class Flow(Assembly):
         if not yes_body and not no_body:
             safe = test.safe and test.sure == BOOL and yes.safe and no.safe
             return Code(py.choose(decided, yes.expr, no.expr), sure=sure, safe=safe)
+        return self._branch(node, decided, (yes_body, yes.expr), (no_body, no.expr), sure)
+
+    def _branch(
+        self, node: Node, test: ast.expr, yes: _Branch, no: _Branch, sure: Type = DYN
+    ) -> Code:
         temp = self.temp()
-        yes_body.append(py.assign(temp, yes.expr))
-        no_body.append(py.assign(temp, no.expr))
-        self.add(py.when(decided, yes_body, no_body), node)
+        bodies = [[*body, py.assign(temp, value)] for body, value in (yes, no)]
+        self.add(py.when(test, *bodies), node)
         return Code(py.name(temp), sure=sure, safe=True)
+
+    def fallback(self, node: Call, target: Node) -> Code:
+        """Evaluate `target.orValue(other)`, or `or`; `other` only where it is needed."""
+        optional = self.visit(target)
+        with self.block() as body:
+            other = self.visit(node.args[0])
+        if other.safe and not body:
+            return self.run(node, [optional, other])
+        temp = self.temp()
+        called = py.const(f"{node.function}()")
+        test = py.call("present", py.keep(temp, optional.expr), called)
+        self.mark(test, node)
+        found = py.attribute(temp, "content") if node.function == "orValue" else py.name(temp)
+        if not body:
+            return Code(py.choose(test, found, other.expr))
+        return self._branch(node, test, ([], found), (body, other.expr))
+
+    def bind(self, node: Bind) -> Code:
+        """Evaluate a value once; an error waits until its name is used."""
+        body, value = self._part(node.value)
+        self._attempt(node.value, f"v{node.local}", body, value)
+        if body or not value.safe:
+            self.doubtful.add(node.local)
+        return self.visit(node.body)
 
     def blocks_of(self, node: Logic | Loop) -> Code:
         """Emit tries and loops; those too deep in others go to a function of their own."""
@@ -119,79 +165,106 @@ class Flow(Assembly):
 
     def _loop(self, node: Loop) -> Code:
         over = self.visit(node.over)
-        result = self.temp()
-        start: dict[str, ast.expr] = {
-            "all": py.true(),
-            "exists": py.false(),
-            "exists_one": py.const(0),
-        }
-        initial = start.get(node.macro, ast.List(elts=[], ctx=ast.Load()))
-        self.add(py.assign(result, initial), node)
+        result, walked = self.temp(), self.temp()
+        self.add(py.assign(result, _start(node)), node)
         with self.block() as body:
             cost = _STEP_COST + weigh(node.each) + (weigh(node.where) if node.where else 0)
-            spend = ast.Attribute(value=self.meter(), attr="spend", ctx=ast.Load())
-            paid = ast.Call(func=spend, args=[py.const(cost)], keywords=[])
-            self.add(ast.Expr(value=paid), node)
+            self.add(self._pay(cost), node)
             self._step(node, result)
-        elements = py.call("elements", self.meter(), over.expr)
-        self.add(py.walk(f"v{node.local}", elements, body), node)
-        return self._outcome(node, result)
+        if node.macro in OF_OPTIONAL:
+            elements = py.call("optional_elements", over.expr, py.const(f"{node.macro}()"))
+        else:
+            walk = "pairs" if len(node.locals) > 1 else "elements"
+            elements = py.call(walk, self.meter(), py.keep(walked, over.expr))
+        self.add(py.walk([f"v{local}" for local in node.locals], elements, body), node)
+        return self._outcome(node, result, walked)
 
-    def _outcome(self, node: Loop, result: str) -> Code:
+    def _outcome(self, node: Loop, result: str, walked: str) -> Code:
+        found = py.name(result)
         if node.macro in {"all", "exists"}:
             self._settle(node, result, f"{node.macro}()")
-            return Code(py.name(result), sure=BOOL, safe=True)
-        if node.macro == "exists_one":
-            one = py.compare(py.name(result), ast.Eq(), py.const(1))
-            return Code(one, sure=BOOL, safe=True)
-        return Code(py.name(result), sure=ListType(), safe=True)
+            return Code(found, sure=BOOL, safe=True)
+        if node.macro in _COUNTING:
+            return Code(py.compare(found, ast.Eq(), py.const(1)), sure=BOOL, safe=True)
+        if node.macro == "sortBy":
+            call = py.call("sorted_by", self.meter(), py.name(walked), found)
+            return Code(call, sure=ListType())
+        sure = shape(node.type) if node.macro != "optFlatMap" else DYN
+        return Code(found, sure=sure, safe=True)
 
     def _step(self, node: Loop, result: str) -> None:
         """One element. all and exists stop at the value that decides; errors wait for it."""
         if node.macro in {"all", "exists"}:
-            decisive = node.macro == "exists"
-            temp = self.temp()
-            self._attempt(node.each, temp, *self._part(node.each))
-            take: list[ast.stmt] = [py.assign(result, py.name(temp))]
-            stop = py.when(py.is_(py.name(temp), py.const(decisive)), [*take, ast.Break()])
-            self.add(stop, node)
-            unsure = py.is_not(py.name(temp), py.const(not decisive))
-            again: list[ast.stmt] = [py.assign(result, py.name(temp)), self._pay_for_error()]
-            self.add(py.when(unsure, again), node)
+            self._quantify(node, result)
             return
-        if node.macro == "map":
-            self._guarded(node.where, node, lambda: self._append(result, node.each))
-        elif node.macro == "filter":
-            variable = Ident(
-                line=node.line, column=node.column, name=node.variable, local=node.local
-            )
-            self._guarded(node.each, node, lambda: self._append(result, variable))
-        else:
-            one = ast.AugAssign(
-                target=ast.Name(id=result, ctx=ast.Store()), op=ast.Add(), value=py.const(1)
-            )
-            self._guarded(node.each, node, lambda: self.add(one, node))
-
-    def _pay_for_error(self) -> ast.stmt:
-        spend = ast.Attribute(value=self.meter(), attr="spend", ctx=ast.Load())
-        return ast.Expr(value=ast.Call(func=spend, args=[py.const(_ERROR_COST)], keywords=[]))
-
-    def _guarded(self, test: Node | None, node: Loop, act: Callable[[], None]) -> None:
-        if test is None:
-            act()
+        where = node.each if node.macro in _COUNTING | {"filter"} else node.where
+        if where is None:
+            self._take(node, result)
             return
-        code = self.visit(test)
+        code = self.visit(where)
         decided = code.expr
         if code.sure != BOOL:
             decided = py.call("condition", code.expr, py.const(f"{node.macro}()"))
         with self.block() as body:
-            act()
-        self.add(py.when(decided, body), test)
+            self._take(node, result)
+        self.add(py.when(decided, body), where)
 
-    def _append(self, result: str, node: Node) -> None:
-        code = self.visit(node)
-        append = ast.Attribute(value=py.name(result), attr="append", ctx=ast.Load())
-        self.add(ast.Expr(value=ast.Call(func=append, args=[code.expr], keywords=[])), node)
+    def _quantify(self, node: Loop, result: str) -> None:
+        decisive = node.macro == "exists"
+        temp = self.temp()
+        self._attempt(node.each, temp, *self._part(node.each))
+        take = py.assign(result, py.name(temp))
+        stop = py.when(py.is_(py.name(temp), py.const(decisive)), [take, ast.Break()])
+        self.add(stop, node)
+        unsure = py.is_not(py.name(temp), py.const(not decisive))
+        again = [py.assign(result, py.name(temp)), self._pay(_ERROR_COST)]
+        self.add(py.when(unsure, again), node)
+
+    def _take(self, node: Loop, result: str) -> None:
+        """Let an element that counts have its effect on the result."""
+        key = py.name(f"v{node.locals[0]}")
+        if node.macro in _COUNTING:
+            more = ast.Name(id=result, ctx=ast.Store())
+            self.add(ast.AugAssign(target=more, op=ast.Add(), value=py.const(1)), node)
+        elif node.macro == "filter":
+            self.add(_append(result, key), node)
+        else:
+            self.add(self._taken(node.macro, result, key, self.visit(node.each).expr), node.each)
+
+    def _taken(self, macro: str, result: str, key: ast.expr, value: ast.expr) -> ast.stmt:
+        if macro == "transformMap":
+            slot = ast.Subscript(value=py.name(result), slice=key, ctx=ast.Store())
+            return ast.Assign(targets=[slot], value=value)
+        if macro == "transformMapEntry":
+            return py.do(py.call("merge", self.meter(), py.name(result), value))
+        if macro == "optMap":
+            return py.assign(result, py.call("Optional", value))
+        if macro == "optFlatMap":
+            return py.assign(result, value)
+        return _append(result, value)
+
+    def _pay(self, cost: int) -> ast.stmt:
+        spend = ast.Attribute(value=self.meter(), attr="spend", ctx=ast.Load())
+        return py.do(ast.Call(func=spend, args=[py.const(cost)], keywords=[]))
+
+
+def _start(node: Loop) -> ast.expr:
+    """Return what a macro gives for no elements."""
+    if node.macro in OF_OPTIONAL:
+        return py.name("NONE")
+    starts: dict[str, ast.expr] = {
+        "all": py.true(),
+        "exists": py.false(),
+        "exists_one": py.const(0),
+        "existsOne": py.const(0),
+        "transformMap": ast.Dict(keys=[], values=[]),
+        "transformMapEntry": ast.Dict(keys=[], values=[]),
+    }
+    return starts.get(node.macro, ast.List(elts=[], ctx=ast.Load()))
+
+
+def _append(result: str, value: ast.expr) -> ast.stmt:
+    return py.do(ast.Call(func=py.attribute(result, "append"), args=[value], keywords=[]))
 
 
 def _take_in(temp: str, result: str, other: object, *, first: bool) -> ast.stmt:

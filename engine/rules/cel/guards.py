@@ -90,9 +90,9 @@ def path_of(node: Node) -> Path | None:
     match node:
         case Ident(local=0):
             return (node.name,)
-        case Select(test=False):
+        case Select(test=False, optional=False):
             below, key = path_of(node.operand), node.field
-        case Index(key=Literal(value=str(key))):
+        case Index(key=Literal(value=str(key)), optional=False):
             below = path_of(node.operand)
         case _:
             return None

@@ -1,23 +1,36 @@
 """What a part of an expression gives, from the types of its parts; or why it can not be."""
 
+from collections.abc import Sequence
 from functools import reduce
 from typing import Final, NoReturn
 
 from engine.model.errors import nearest
 from engine.rules.cel import types as t
 from engine.rules.cel.errors import CelError, EvaluationError
-from engine.rules.cel.functions import CONSTANT, FUNCTIONS, fold
+from engine.rules.cel.functions import CONSTANT, FUNCTIONS, QUALIFIED, fold
 from engine.rules.cel.nodes import MACROS
-from engine.rules.cel.strings import LITERAL, pattern
-from engine.rules.cel.syntax import Call, Index, Literal, Loop, Node, Select
-from engine.rules.cel.types import DYN, ListType, MapType, StructType, Type
+from engine.rules.cel.regexes import COMPUTED, LITERAL, pattern
+from engine.rules.cel.syntax import Call, Ident, Index, Literal, Loop, Node, Select
+from engine.rules.cel.types import DYN, ListType, MapType, OptionalType, StructType, Type
 from engine.rules.cel.values import TypeName
 
 _ORDERED: Final = frozenset({
     t.INT, t.UINT, t.DOUBLE, t.STRING, t.BYTES, t.BOOL, t.TIMESTAMP, t.DURATION, DYN
 })  # fmt: skip
 ORDER: Final = frozenset({"<", "<=", ">", ">="})
+RELATIONS: Final = ORDER | {"==", "!=", "in"}
+PREDICATES: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter"})
+"""The macros whose last argument is a bool."""
+OF_OPTIONAL: Final = frozenset({"optMap", "optFlatMap"})
+"""The macros that walk over an optional value."""
+_PATTERNS: Final = {
+    "matches": LITERAL,
+    "regex.extract": COMPUTED,
+    "regex.extractAll": COMPUTED,
+    "regex.replace": COMPUTED,
+}
 _METHODS: Final = frozenset({name for name, method in FUNCTIONS if method} | set(MACROS))
+_NAMESPACES: Final = frozenset({"cel", *(name.split(".")[0] for name in QUALIFIED)})
 _GLOBALS: Final = frozenset(
     {name for name, method in FUNCTIONS if not method and name.isidentifier()} | {"has"}
 )
@@ -39,7 +52,14 @@ def common(found: list[Type]) -> Type:
 
 
 def field(node: Select, of: Type) -> Type:
-    """Return the type of a field of an `of`."""
+    """Return the type of a field of an `of`; a field of an optional value is optional too."""
+    if isinstance(of, OptionalType):
+        return OptionalType(_field(node, of.elem))
+    found = _field(node, of)
+    return OptionalType(found) if node.optional else found
+
+
+def _field(node: Select, of: Type) -> Type:
     if isinstance(of, StructType):
         return struct_field(node, node.field, of)
     if isinstance(of, MapType):
@@ -62,24 +82,82 @@ def struct_field(node: Node, name: str, of: StructType) -> Type:
     return DYN
 
 
-def struct_key(node: Index, of: StructType) -> Type:
-    """Return the type of `struct["field"]`."""
-    if isinstance(node.key, Literal) and isinstance(node.key.value, str):
-        return struct_field(node.key, node.key.value, of)
-    return DYN
+def part(node: Index, of: Type, key: Type) -> Type:
+    """Return the type of `of[key]`; a part of an optional value is optional too."""
+    if isinstance(of, OptionalType):
+        return OptionalType(_part(node, of.elem, key))
+    found = _part(node, of, key)
+    return OptionalType(found) if node.optional else found
 
 
-def element(node: Loop, of: Type) -> Type:
-    """Return the type of what a macro walks over."""
+def _part(node: Index, of: Type, key: Type) -> Type:
     if isinstance(of, ListType):
+        if key not in t.NUMBERS | {DYN}:
+            refuse(node.key, f"a list is indexed by a number, not by a {key}")
         return of.elem
     if isinstance(of, MapType):
-        return of.key
+        return of.value
     if isinstance(of, StructType):
-        return t.STRING
+        written = node.key.value if isinstance(node.key, Literal) else None
+        return struct_field(node.key, written, of) if isinstance(written, str) else DYN
+    if of != DYN:
+        refuse(node, f"a {of} can not be indexed")
+    return DYN
+
+
+def contents(nodes: Sequence[Node], optional: frozenset[int]) -> list[Type]:
+    """Return the types that `nodes` put into a list or map; an optional one puts its value."""
+    return [
+        _content(node) if number in optional else node.type for number, node in enumerate(nodes)
+    ]
+
+
+def _content(node: Node) -> Type:
+    if isinstance(node.type, OptionalType):
+        return node.type.elem
+    if node.type != DYN:
+        refuse(node, f"? takes an optional value, such as a.?b, not a {node.type}")
+    return DYN
+
+
+def elements(node: Loop, of: Type) -> tuple[Type, ...]:
+    """Return the types of the variables of a macro that walks over an `of`."""
+    count = len(node.variables)
+    if node.macro in OF_OPTIONAL:
+        return (_walked_optional(node, of),)
+    if isinstance(of, ListType):
+        return (t.INT, of.elem)[-count:]
+    if isinstance(of, MapType):
+        return (of.key, of.value)[:count]
+    if isinstance(of, StructType):
+        return (t.STRING, DYN)[:count]
     if of != DYN:
         refuse(node, f"{node.macro}() walks over a list or a map, not over a {of}")
+    return (DYN,) * count
+
+
+def _walked_optional(node: Loop, of: Type) -> Type:
+    if isinstance(of, OptionalType):
+        return of.elem
+    if of != DYN:
+        refuse(node, f"{node.macro}() takes an optional value, such as a.?b, not a {of}")
     return DYN
+
+
+def outcome(node: Loop, over: Type, each: Type) -> Type:
+    """Return the type of what a macro gives, whose elements each give an `each`."""
+    key = elements(node, over)[0]
+    results: dict[str, Type] = {
+        "filter": ListType(key),
+        "sortBy": ListType(key),
+        "map": ListType(each),
+        "transformList": ListType(each),
+        "transformMap": MapType(key, each),
+        "transformMapEntry": each if isinstance(each, MapType) else MapType(),
+        "optMap": OptionalType(each),
+        "optFlatMap": each if isinstance(each, OptionalType) else OptionalType(),
+    }
+    return results.get(node.macro, t.BOOL)
 
 
 def relation(node: Call, left: Node, right: Node) -> None:
@@ -98,51 +176,57 @@ def relation(node: Call, left: Node, right: Node) -> None:
 
 def result(node: Call, values: tuple[Node, ...]) -> Type:
     """Return the type of a call, from the overloads that may apply."""
-    method = node.target is not None
-    overloads = FUNCTIONS.get((node.function, method))
-    if overloads is None:
-        refuse(node, unknown_function(node.function, method=method))
+    overloads = FUNCTIONS[node.function, node.target is not None]
+    types = [value.type for value in values]
     possible = [
-        overload.result
+        overload.gives(*types)
         for overload in overloads
-        if len(overload.params) == len(values)
-        and all(
-            t.fits(value.type, param) for value, param in zip(values, overload.params, strict=True)
-        )
+        if len(overload.params) == len(values) and all(map(t.fits, types, overload.params))
     ]
     if not possible:
-        found = ", ".join(str(value.type) for value in values)
+        found = ", ".join(map(str, types))
         allowed = "; ".join(f"({', '.join(map(str, o.params))})" for o in overloads)
         refuse(node, f"{node.function} does not take ({found}); it takes {allowed}")
-    if node.function == "+" and all(isinstance(value.type, ListType) for value in values):
-        return t.join(values[0].type, values[1].type)
     return possible[0] if len(set(possible)) == 1 else DYN
 
 
-def unknown_function(name: str, *, method: bool) -> str:
-    """Return why there is no such function or method."""
-    known, others = (_METHODS, _GLOBALS) if method else (_GLOBALS, _METHODS)
-    if name in MACROS and method:
-        counts = " or ".join(map(str, MACROS[name]))
-        return f"{name}() takes {counts} arguments"
+def known(node: Call) -> None:
+    """Refuse a function or method that there is not, with the nearest that there is."""
+    name, target = node.function, node.target
+    if name in RELATIONS or (name, target is not None) in FUNCTIONS:
+        return
+    if isinstance(target, Ident) and target.name in _NAMESPACES:
+        full = f"{target.name}.{name}"
+        refuse(target, f"unknown function {full}(){nearest(full, sorted(QUALIFIED))}")
+    if target is not None and name in MACROS:
+        refuse(node, f"{name}() takes {' or '.join(map(str, MACROS[name]))} arguments")
+    names, others = (_GLOBALS, _METHODS) if target is None else (_METHODS, _GLOBALS)
     if name in others:
-        return f"{name}() is {'no method' if method else 'a method'}; write " + (
-            f"{name}(x)" if method else f"x.{name}()"
-        )
-    return f"unknown function {name}(){nearest(name, sorted(known))}"
+        right = f"a method; write x.{name}()" if target is None else f"no method; write {name}(x)"
+        refuse(node, f"{name}() is {right}")
+    refuse(node, f"unknown function {name}(){nearest(name, sorted(names))}")
 
 
 def constant(node: Call) -> Node:
     """Work out what is known at compile time: literal durations, timestamps and patterns."""
-    last = node.args[-1] if node.args else None
-    if not isinstance(last, Literal) or not isinstance(last.value, str):
+    literal = _literal_text(node)
+    if literal is None:
         return node
     try:
-        if node.function in CONSTANT and node.target is None and len(node.args) == 1:
-            value = fold(node.function, last.value)
-            return Literal(line=node.line, column=node.column, type=node.type, value=value)
-        if node.function == "matches":
-            pattern(last.value, LITERAL)
+        if node.function in _PATTERNS:
+            pattern(literal.value, _PATTERNS[node.function])
+            return node
+        value = fold(node.function, literal.value)
     except EvaluationError as error:
-        refuse(last, error.message)
-    return node
+        refuse(literal, error.message)
+    return Literal(line=node.line, column=node.column, type=node.type, value=value)
+
+
+def _literal_text(node: Call) -> Literal | None:
+    """Return the argument of `node` that is looked at before any evaluation, if it is written."""
+    values = node.args if node.target is None else (node.target, *node.args)
+    number = 0 if node.function in CONSTANT and len(values) == 1 else 1
+    if len(values) <= number or not (number == 0 or node.function in _PATTERNS):
+        return None
+    found = values[number]
+    return found if isinstance(found, Literal) and isinstance(found.value, str) else None

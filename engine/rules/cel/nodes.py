@@ -1,15 +1,30 @@
 """Nodes that more than one token makes: chains, signs, has() and the macros."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from engine.rules.cel.errors import CelError
 from engine.rules.cel.lexer import Token
-from engine.rules.cel.syntax import Call, Ident, Logic, Loop, Node, Select
+from engine.rules.cel.syntax import Bind, Call, Ident, ListOf, Logic, Loop, Node, Select
 
-MACROS: Final = {"all": (2,), "exists": (2,), "exists_one": (2,), "filter": (2,), "map": (2, 3)}
-"""The macros, and how many arguments each may have."""
+MACROS: Final[Mapping[str, Mapping[int, int]]] = {
+    "all": {2: 1, 3: 2},
+    "exists": {2: 1, 3: 2},
+    "exists_one": {2: 1},
+    "existsOne": {3: 2},
+    "filter": {2: 1},
+    "map": {2: 1, 3: 1},
+    "sortBy": {2: 1},
+    "transformList": {3: 2, 4: 2},
+    "transformMap": {3: 2, 4: 2},
+    "transformMapEntry": {3: 2, 4: 2},
+    "optMap": {2: 1},
+    "optFlatMap": {2: 1},
+}
+"""The macros: with so many arguments, so many of them are names of variables."""
 MAX_CHAIN: Final = 64
+_OF_MANY: Final = frozenset({"math.greatest", "math.least"})
 
 
 def logic(sign: Token, left: Node, right: Node) -> Node:
@@ -34,7 +49,7 @@ def signed(signs: list[Token], operand: Node) -> Node:
 
 def presence(token: Token, args: tuple[Node, ...]) -> Node:
     """Return the node of `has(operand.field)`."""
-    if len(args) != 1 or not isinstance(args[0], Select) or args[0].test:
+    if len(args) != 1 or not isinstance(args[0], Select) or args[0].test or args[0].optional:
         raise CelError(
             token.line, token.column, "has() takes one selection of a field, such as has(a.b)"
         )
@@ -43,17 +58,41 @@ def presence(token: Token, args: tuple[Node, ...]) -> Node:
 
 def loop(over: Node, name: Token, args: tuple[Node, ...]) -> Node:
     """Return the node of a macro."""
-    variable, *filters, each = args
-    if not isinstance(variable, Ident) or variable.root:
-        raise CelError(
-            variable.line, variable.column, f"the first argument of {name.text}() is a plain name"
-        )
+    count = MACROS[name.text][len(args)]
+    variables = tuple(_variable(name.text, arg) for arg in args[:count])
+    if len(set(variables)) < count:
+        raise CelError(args[1].line, args[1].column, f"{name.text}() takes two different names")
+    *filters, each = args[count:]
     return Loop(
         line=name.line,
         column=name.column,
         macro=name.text,
         over=over,
-        variable=variable.name,
+        variables=variables,
         each=each,
         where=filters[0] if filters else None,
     )
+
+
+def bind(name: Token, args: tuple[Node, ...]) -> Node:
+    """Return the node of `cel.bind(variable, value, body)`."""
+    variable, value, body = args
+    named = _variable("cel.bind", variable)
+    return Bind(line=name.line, column=name.column, variable=named, value=value, body=body)
+
+
+def _variable(macro: str, node: Node) -> str:
+    if isinstance(node, Ident) and not node.root:
+        return node.name
+    raise CelError(node.line, node.column, f"the first argument of {macro}() is a plain name")
+
+
+def qualified(space: Node, name: Token, args: tuple[Node, ...]) -> Node:
+    """Return the call of a function with a namespace, such as `math.abs(x)`.
+
+    `math.greatest` and `math.least` of several arguments are those of one list.
+    """
+    function = f"{space.name}.{name.text}" if isinstance(space, Ident) else name.text
+    if function in _OF_MANY and len(args) > 1:
+        args = (ListOf(line=name.line, column=name.column, items=args),)
+    return Call(line=space.line, column=space.column, function=function, args=args)

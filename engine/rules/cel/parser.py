@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from engine.rules.cel import literals, nodes
 from engine.rules.cel.errors import CelError
+from engine.rules.cel.functions import QUALIFIED
 from engine.rules.cel.lexer import KEYWORDS, RESERVED, Token, tokens
 from engine.rules.cel.nodes import MACROS, MAX_CHAIN
 from engine.rules.cel.syntax import (
@@ -39,6 +40,7 @@ _LEVEL = {
     "/": 5,
     "%": 5,
 }
+_BIND = ("cel", "bind", 3)
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -161,7 +163,7 @@ class _Parser:
         for _ in range(MAX_CHAIN + 1):
             token = self._peek
             if self._skip("."):
-                node = self._selection(node, token)
+                node = self._selection(node)
             elif self._skip("["):
                 node = self._index(node, token)
             elif token.kind == "{" and isinstance(node, Ident | Select):
@@ -173,21 +175,15 @@ class _Parser:
         raise CelError(self._peek.line, self._peek.column, f"more than {MAX_CHAIN} selections")
 
     def _index(self, operand: Node, bracket: Token) -> Node:
-        self._no_optional()
+        optional = self._skip("?")
         key = self._expression()
         self._expect("]")
-        return Index(line=bracket.line, column=bracket.column, operand=operand, key=key)
+        return Index(
+            line=bracket.line, column=bracket.column, operand=operand, key=key, optional=optional
+        )
 
-    def _no_optional(self) -> None:
-        if self._peek.kind == "?":
-            raise CelError(
-                self._peek.line,
-                self._peek.column,
-                "optional values (?) are not supported; use has()",
-            )
-
-    def _selection(self, operand: Node, dot: Token) -> Node:
-        self._no_optional()
+    def _selection(self, operand: Node) -> Node:
+        optional = self._skip("?")
         name = self._take()
         if name.kind == "quoted":
             field = name.text[1:-1]
@@ -195,9 +191,11 @@ class _Parser:
             field = name.text
         else:
             self._refuse(name, "the name of a field")
-        if name.kind == "word" and self._skip("("):
+        if name.kind == "word" and not optional and self._skip("("):
             return self._method(operand, name)
-        return Select(line=dot.line, column=name.column, operand=operand, field=field)
+        return Select(
+            line=name.line, column=name.column, operand=operand, field=field, optional=optional
+        )
 
     def _method(self, target: Node, name: Token) -> Node:
         looping = name.text in MACROS and self._arity() in MACROS[name.text]
@@ -208,6 +206,10 @@ class _Parser:
         self._loops -= looping
         if looping:
             return nodes.loop(target, name, args)
+        if isinstance(target, Ident) and f"{target.name}.{name.text}" in QUALIFIED:
+            return nodes.qualified(target, name, args)
+        if isinstance(target, Ident) and (target.name, name.text, len(args)) == _BIND:
+            return nodes.bind(name, args)
         return Call(
             line=name.line, column=name.column, function=name.text, target=target, args=args
         )
@@ -224,18 +226,15 @@ class _Parser:
         return 0
 
     def _expressions(self, closing: str) -> tuple[Node, ...]:
-        """Read expressions up to `closing`, which is taken; a list may end with a comma."""
+        """Read expressions up to `closing`, which is taken."""
         found: list[Node] = []
         if self._skip(closing):
             return ()
         while True:
-            self._no_optional()
             found.append(self._expression())
             if self._skip(closing):
                 return tuple(found)
             self._expect(",")
-            if closing == "]" and self._skip(closing):
-                return tuple(found)
 
     # -- primaries
 
@@ -259,8 +258,7 @@ class _Parser:
             self._expect(")")
             return node
         if token.kind == "[":
-            items = self._expressions("]")
-            return ListOf(line=token.line, column=token.column, items=items)
+            return self._list(token)
         if token.kind == "{":
             return self._map(token)
         if token.kind == "." and self._peek.kind == "word":
@@ -286,15 +284,41 @@ class _Parser:
             return nodes.presence(token, args)
         return Call(line=line, column=column, function=token.text, args=args)
 
+    def _list(self, bracket: Token) -> Node:
+        items: list[Node] = []
+        optional: set[int] = set()
+        while self._goes_on("]", first=not items):
+            if self._skip("?"):
+                optional.add(len(items))
+            items.append(self._expression())
+        return ListOf(
+            line=bracket.line,
+            column=bracket.column,
+            items=tuple(items),
+            optional=frozenset(optional),
+        )
+
     def _map(self, brace: Token) -> Node:
         entries: list[tuple[Node, Node]] = []
-        while not self._skip("}"):
-            if entries:
-                self._expect(",")
-                if self._skip("}"):
-                    break
-            self._no_optional()
+        optional: set[int] = set()
+        while self._goes_on("}", first=not entries):
+            if self._skip("?"):
+                optional.add(len(entries))
             key = self._expression()
             self._expect(":")
             entries.append((key, self._expression()))
-        return MapOf(line=brace.line, column=brace.column, entries=tuple(entries))
+        return MapOf(
+            line=brace.line,
+            column=brace.column,
+            entries=tuple(entries),
+            optional=frozenset(optional),
+        )
+
+    def _goes_on(self, closing: str, *, first: bool) -> bool:
+        """Tell whether another element follows; the last one may end with a comma."""
+        if self._skip(closing):
+            return False
+        if first:
+            return True
+        self._expect(",")
+        return not self._skip(closing)

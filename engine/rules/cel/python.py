@@ -26,6 +26,16 @@ def keep(identifier: str, value: ast.expr) -> ast.expr:
     return ast.NamedExpr(target=ast.Name(id=identifier, ctx=ast.Store()), value=value)
 
 
+def spread(values: ast.expr) -> ast.expr:
+    """Put the elements of `values` among others."""
+    return ast.Starred(value=values, ctx=ast.Load())
+
+
+def attribute(of: str, field: str) -> ast.expr:
+    """Read `of.field` of a variable."""
+    return ast.Attribute(value=name(of), attr=field, ctx=ast.Load())
+
+
 def item(of: ast.expr, key: str) -> ast.expr:
     """Read `of[key]`."""
     return ast.Subscript(value=of, slice=const(key), ctx=ast.Load())
@@ -82,10 +92,16 @@ def attempt(body: list[ast.stmt], failures: str, caught: str, handler: list[ast.
     return ast.Try(body=body, handlers=[catch], orelse=[], finalbody=[])
 
 
-def walk(variable: str, over: ast.expr, body: list[ast.stmt]) -> ast.stmt:
-    """Loop over values."""
-    target = ast.Name(id=variable, ctx=ast.Store())
+def walk(variables: list[str], over: ast.expr, body: list[ast.stmt]) -> ast.stmt:
+    """Loop over values, or over tuples of them where there are several variables."""
+    names: list[ast.expr] = [ast.Name(id=variable, ctx=ast.Store()) for variable in variables]
+    target = names[0] if len(names) == 1 else ast.Tuple(elts=names, ctx=ast.Store())
     return ast.For(target=target, iter=over, body=body, orelse=[])
+
+
+def do(action: ast.expr) -> ast.stmt:
+    """Evaluate for the effect."""
+    return ast.Expr(value=action)
 
 
 def fail(error: ast.expr) -> ast.stmt:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from engine.rules.cel import strings, values
+from engine.rules.cel import containers, lists, optionals, regexes, values
 from engine.rules.cel.errors import MISSING, NO_OVERLOAD, EvaluationError
 from engine.rules.cel.meter import UNMETERED, Meter
 
@@ -63,6 +63,13 @@ def negate(value: Any) -> bool:
     return not condition(value, "!")
 
 
+def bound(value: Any) -> Any:
+    """Return what a name of cel.bind() stands for, or raise the error that its value ended with."""
+    if isinstance(value, EvaluationError):
+        raise value
+    return value
+
+
 def real(value: Any) -> Any:
     """Return a JSON number that the schema calls a double as one, be it written without a point."""
     return float(value) if type(value) is int else value
@@ -82,23 +89,34 @@ HELPERS: Final = MappingProxyType({
     "at_most": values.at_most,
     "blame": blame,
     "condition": condition,
-    "contains": values.contains,
+    "NONE": optionals.NONE,
+    "Optional": optionals.Optional,
+    "bound": bound,
+    "contains": containers.contains,
     "dict": dict,
-    "elements": values.elements,
+    "elements": containers.elements,
+    "entry": containers.entry,
     "equal": values.equal,
     "float": float,
-    "found": strings.found,
+    "found": regexes.found,
     "greater": values.greater,
-    "has_field": values.has_field,
-    "index": values.index,
+    "has_field": containers.has_field,
+    "index": containers.index,
+    "index_optional": containers.index_optional,
     "int": int,
     "less": values.less,
-    "make_map": values.make_map,
+    "make_map": containers.make_map,
+    "merge": containers.merge,
     "negate": negate,
     "not_equal": not_equal,
+    "optional_elements": optionals.elements,
+    "pairs": containers.pairs,
     "plain": values.plain,
+    "present": optionals.present,
     "real": real,
-    "select": values.select,
+    "select": containers.select,
+    "select_optional": containers.select_optional,
+    "sorted_by": lists.in_order_of,
     "str": str,
     "type": type,
     "unsettled": unsettled,

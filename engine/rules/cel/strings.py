@@ -5,64 +5,15 @@ Positions count code points. Everything that builds a text pays for it before bu
 
 from typing import Any, Final
 
-import re2
-
-from engine.rules.cel.errors import ARGUMENT, CONVERSION, NO_OVERLOAD, EvaluationError
+from engine.rules.cel.errors import ARGUMENT, NO_OVERLOAD, EvaluationError
 from engine.rules.cel.meter import Meter
 
-MAX_PATTERN: Final = 1_000
 _SPACE: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000"
 )
 _LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER: Final = {code: code - 32 for code in range(ord("a"), ord("z") + 1)}
-_COMPILE_COST: Final = 6_000
-
-
-def _options(memory: int) -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = memory
-    return options
-
-
-LITERAL: Final = _options(1 << 20)
-_COMPUTED: Final = _options(1 << 16)
-"""A pattern that is made during an evaluation must be small: it takes at most 1 ms to compile."""
-
-
-def pattern(text: str, options: Any) -> Any:
-    """Return the compiled RE2 `text`.
-
-    Raises:
-        EvaluationError: argument, when RE2 refuses it or it is longer than MAX_PATTERN.
-    """
-    if len(text) > MAX_PATTERN:
-        raise EvaluationError(ARGUMENT, f"a pattern has more than {MAX_PATTERN} characters")
-    try:
-        return re2.compile(text, options)
-    except (re2.error, UnicodeEncodeError) as error:
-        why = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-        raise EvaluationError(ARGUMENT, f"{text[:60]!r} is no RE2 pattern: {why}") from error
-
-
-def matches(meter: Meter, text: str, expression: str) -> bool:
-    """Tell whether `expression` (RE2) matches anywhere in `text`."""
-    meter.spend(_COMPILE_COST + len(expression))
-    return found(meter, text, pattern(expression, _COMPUTED))
-
-
-def found(meter: Meter, text: str, compiled: Any) -> bool:
-    """Tell whether a compiled pattern matches anywhere in `text`.
-
-    The price is that of the worst case, every instruction of the pattern at every character.
-    """
-    meter.spend(16 + (len(text) * compiled.programsize >> 3))
-    try:
-        return compiled.search(text) is not None
-    except UnicodeEncodeError as error:
-        raise EvaluationError(CONVERSION, "the string holds a lone surrogate") from error
 
 
 def contains(meter: Meter, text: str, part: str) -> bool:

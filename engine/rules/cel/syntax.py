@@ -1,7 +1,8 @@
 """The syntax tree. Every node knows its line and column; `type` is what the checker inferred."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engine.rules.cel.types import DYN, Type
 
@@ -36,19 +37,21 @@ class Ident(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Select(Node):
-    """`operand.field`, or its presence test `has(operand.field)`."""
+    """`operand.field`, its presence test `has(operand.field)`, or `operand.?field`."""
 
     operand: Node
     field: str
     test: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index(Node):
-    """`operand[key]`."""
+    """`operand[key]`, or `operand[?key]`."""
 
     operand: Node
     key: Node
+    optional: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,58 +82,61 @@ class Choice(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class ListOf(Node):
-    """`[a, b]`."""
+    """`[a, b]`; `optional` are the positions of items written `?a`, which may be left out."""
 
     items: tuple[Node, ...]
+    optional: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class MapOf(Node):
-    """`{a: b}`."""
+    """`{a: b}`; `optional` are the positions of entries written `?a: b`."""
 
     entries: tuple[tuple[Node, Node], ...]
+    optional: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loop(Node):
-    """A macro: all, exists, exists_one, filter or map over the elements of `over`.
+    """A macro over the elements of `over`, such as all, filter or map.
 
-    `each` is the predicate, or for map the result; `where` is the filter of a map with three
-    arguments. `local` numbers the variable, once checked.
+    `each` is the predicate, or the result of an element; `where` is the filter of macros that
+    may have one. With two variables, `variables` are position and element of a list, or key and
+    value of a map. `locals` number the variables, once checked.
     """
 
     macro: str
     over: Node
-    variable: str
+    variables: tuple[str, ...]
     each: Node
     where: Node | None = None
+    locals: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bind(Node):
+    """`cel.bind(variable, value, body)`; an error of `value` counts where the name is used."""
+
+    variable: str
+    value: Node
+    body: Node
     local: int = 0
 
 
 def children(node: Node) -> tuple[Node, ...]:
     """Return the nodes directly below `node`, in the order of the source."""
-    match node:
-        case Select():
-            return (node.operand,)
-        case Index():
-            return (node.operand, node.key)
-        case Call():
-            return node.args if node.target is None else (node.target, *node.args)
-        case Choice():
-            return (node.test, node.yes, node.no)
-        case _:
-            return _members(node)
+    below = _CHILDREN.get(type(node))
+    return () if below is None else below(node)
 
 
-def _members(node: Node) -> tuple[Node, ...]:
-    match node:
-        case Logic():
-            return node.parts
-        case ListOf():
-            return node.items
-        case MapOf():
-            return tuple(part for entry in node.entries for part in entry)
-        case Loop():
-            return (node.over, node.each) + ((node.where,) if node.where else ())
-        case _:
-            return ()
+_CHILDREN: Final[Mapping[type, Callable[[Any], tuple[Node, ...]]]] = {
+    Select: lambda node: (node.operand,),
+    Index: lambda node: (node.operand, node.key),
+    Call: lambda node: node.args if node.target is None else (node.target, *node.args),
+    Choice: lambda node: (node.test, node.yes, node.no),
+    Logic: lambda node: node.parts,
+    ListOf: lambda node: node.items,
+    MapOf: lambda node: tuple(part for entry in node.entries for part in entry),
+    Loop: lambda node: (node.over, node.each, *((node.where,) if node.where else ())),
+    Bind: lambda node: (node.value, node.body),
+}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
-Type = Union["Scalar", "ListType", "MapType", "StructType"]
+Type = Union["Scalar", "ListType", "MapType", "StructType", "OptionalType"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,20 @@ class StructType:
         return self.name
 
 
+@dataclass(frozen=True)
+class OptionalType:
+    """A value of type `elem`, or none: what `a.?b` gives."""
+
+    elem: Type = DYN
+
+    def __str__(self) -> str:
+        return f"optional_type({self.elem})"
+
+
 def shape(of: Type) -> Type:
     """Return `of` without what its parts are: any list, any map, or the scalar itself."""
-    if isinstance(of, ListType):
-        return ListType()
+    if isinstance(of, ListType | OptionalType):
+        return type(of)()
     return of if isinstance(of, Scalar) else MapType()
 
 
@@ -86,8 +96,9 @@ def fits(found: Type, wanted: Type) -> bool:
     """
     if DYN in {found, wanted}:
         return True
-    if isinstance(found, ListType) and isinstance(wanted, ListType):
-        return fits(found.elem, wanted.elem)
+    for kind in (ListType, OptionalType):
+        if isinstance(found, kind) and isinstance(wanted, kind):
+            return fits(found.elem, wanted.elem)
     if isinstance(found, Scalar) or isinstance(wanted, Scalar):
         return found == wanted
     return shape(found) == shape(wanted)
@@ -97,8 +108,9 @@ def join(left: Type, right: Type) -> Type:
     """Return the type of a value that is either of `left` or of `right`."""
     if left == right:
         return left
-    if isinstance(left, ListType) and isinstance(right, ListType):
-        return ListType(join(left.elem, right.elem))
+    for kind in (ListType, OptionalType):
+        if isinstance(left, kind) and isinstance(right, kind):
+            return kind(join(left.elem, right.elem))
     if isinstance(left, MapType) and isinstance(right, MapType):
         return MapType(join(left.key, right.key), join(left.value, right.value))
     return DYN

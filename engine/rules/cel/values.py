@@ -4,23 +4,20 @@ Inside an evaluation a value is int, Uint, float, bool, str, bytes, None, list, 
 datetime, timedelta or TypeName. Bindings may hold subclasses of these and any Mapping.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from engine.rules.cel.errors import (
-    ARGUMENT,
     COST,
-    DUPLICATE_KEY,
-    INDEX,
-    MISSING,
     NO_OVERLOAD,
     UNSUPPORTED,
     EvaluationError,
 )
 from engine.rules.cel.meter import Meter
 from engine.rules.cel.numbers import Uint
+from engine.rules.cel.optionals import Optional
 
 MAX_NESTING: Final = 100
 
@@ -45,11 +42,12 @@ NAMES: Final[Mapping[type, str]] = {
     dict: "map",
     datetime: "google.protobuf.Timestamp",
     timedelta: "google.protobuf.Duration",
+    Optional: "optional_type",
 }
 NUMBERS: Final = frozenset({int, Uint, float})
 _SIMPLE: Final = frozenset({int, float, bool, bytes, type(None), timedelta, TypeName})
-_ORDERED: Final = frozenset({bool, str, bytes, timedelta})
-_KEYS: Final = frozenset({bool, int, Uint, str})
+ORDERED: Final = frozenset({int, Uint, float, bool, str, bytes, datetime, timedelta})
+"""Types whose values have an order among themselves."""
 SCALARS: Final = frozenset({int, float, bool, str, bytes, type(None), timedelta, datetime})
 
 
@@ -110,10 +108,9 @@ def _equal(meter: Meter, left: Any, right: Any, depth: int) -> bool:
         return False
     if depth > MAX_NESTING:
         raise EvaluationError(COST, f"values nested deeper than {MAX_NESTING} are not compared")
-    if ours is list:
-        return _equal_lists(meter, left, right, depth + 1)
-    if ours is dict:
-        return _equal_maps(meter, left, right, depth + 1)
+    parts = _PARTS.get(ours)
+    if parts is not None:
+        return parts(meter, left, right, depth + 1)
     if ours in {str, bytes}:
         meter.spend_text(len(left))
     return bool(left == right)
@@ -138,6 +135,19 @@ def _equal_maps(
     )
 
 
+def _equal_optionals(meter: Meter, left: Optional, right: Optional, depth: int) -> bool:
+    if left.present and right.present:
+        return _equal(meter, left.content, right.content, depth)
+    return left.present == right.present
+
+
+_PARTS: Final[Mapping[type, Callable[[Meter, Any, Any, int], bool]]] = {
+    list: _equal_lists,
+    dict: _equal_maps,
+    Optional: _equal_optionals,
+}
+
+
 def alike(left: Any, right: Any) -> tuple[Any, Any]:
     """Return two numbers so that Python compares them as CEL does: with a double as doubles."""
     if isinstance(left, float) or isinstance(right, float):
@@ -154,13 +164,13 @@ def ordered(meter: Meter, sign: str, left: Any, right: Any) -> tuple[Any, Any]:
     ours, theirs = kind(left), kind(right)
     if ours in NUMBERS and theirs in NUMBERS:
         return alike(left, right)
-    if ours is theirs and ours in _ORDERED:
-        if ours in {str, bytes}:
-            meter.spend_text(min(len(left), len(right)))
-        return left, right
-    if ours is theirs is datetime and (left.tzinfo is None) == (right.tzinfo is None):
-        return left, right
-    raise no_overload(sign, left, right)
+    if ours is not theirs or ours not in ORDERED:
+        raise no_overload(sign, left, right)
+    if ours is datetime and (left.tzinfo is None) != (right.tzinfo is None):
+        raise no_overload(sign, left, right)
+    if ours in {str, bytes}:
+        meter.spend_text(min(len(left), len(right)))
+    return left, right
 
 
 def less(meter: Meter, left: Any, right: Any) -> bool:
@@ -187,9 +197,6 @@ def at_least(meter: Meter, left: Any, right: Any) -> bool:
     return bool(one >= other)
 
 
-# -- lists and maps
-
-
 def has_key(meter: Meter, where: Mapping[Any, Any], key: Any) -> bool:
     """Tell whether a map has `key`, numbers by value; false is not 0 and true is not 1."""
     if key not in where:
@@ -199,82 +206,6 @@ def has_key(meter: Meter, where: Mapping[Any, Any], key: Any) -> bool:
     meter.spend(2 + len(where))
     wanted = kind(key) is bool
     return any(found == key and isinstance(found, bool) is wanted for found in where)
-
-
-def contains(meter: Meter, element: Any, where: Any) -> bool:
-    """Return `element in where`, for a list or the keys of a map."""
-    found = kind(where)
-    if found is list:
-        meter.spend(4 + 5 * len(where))
-        return any(equal(meter, element, each) for each in where)
-    if found is not dict or not (kind(element) in _KEYS or kind(element) is float):
-        raise no_overload("in", element, where)
-    return has_key(meter, where, element)
-
-
-def has_field(operand: Any, field: str) -> bool:
-    """Return `has(operand.field)`."""
-    if kind(operand) is dict:
-        return field in operand
-    raise no_overload("has", operand)
-
-
-def select(operand: Any, field: str) -> Any:
-    """Return `operand.field`."""
-    if kind(operand) is not dict:
-        raise EvaluationError(NO_OVERLOAD, f"a {name(operand)} has no fields, so no '{field}'")
-    if field not in operand:
-        raise EvaluationError(MISSING, f"there is no '{field}'")
-    return operand[field]
-
-
-def index(meter: Meter, operand: Any, key: Any) -> Any:
-    """Return `operand[key]`: of a list by position from 0, of a map by key."""
-    found = kind(operand)
-    if found is list:
-        return _element(operand, key)
-    if found is not dict or not (kind(key) in _KEYS or kind(key) is float):
-        raise no_overload("[]", operand, key)
-    if not has_key(meter, operand, key):
-        raise EvaluationError(MISSING, f"there is no key {key!r:.60}")
-    return operand[key]
-
-
-def _element(where: Any, key: Any) -> Any:
-    if kind(key) not in NUMBERS or key != key // 1:
-        raise no_overload("[]", where, key)
-    if not 0 <= key < len(where):
-        raise EvaluationError(INDEX, f"index {key} of a list of {len(where)}")
-    return where[int(key)]
-
-
-def elements(meter: Meter, over: Any) -> Iterable[Any]:
-    """Return what a macro walks over: the elements of a list or the keys of a map."""
-    found = kind(over)
-    if found is not list and found is not dict:
-        raise EvaluationError(NO_OVERLOAD, f"a macro walks over a list or map, not a {name(over)}")
-    meter.spend(10)
-    return over  # type: ignore[no-any-return]
-
-
-def make_map(meter: Meter, *parts: Any) -> dict[Any, Any]:
-    """Build a map from alternating keys and values."""
-    built: dict[Any, Any] = {}
-    meter.spend(10 + 8 * len(parts))
-    for key, value in zip(parts[::2], parts[1::2], strict=True):
-        if kind(key) not in _KEYS:
-            raise EvaluationError(ARGUMENT, f"a {name(key)} can not be the key of a map")
-        if key in built:
-            raise _duplicate(built, key)
-        built[key] = value
-    return built
-
-
-def _duplicate(built: dict[Any, Any], key: Any) -> EvaluationError:
-    """In CEL 1, 1u and true are three keys, although 1 finds 1u; a dict holds one of them."""
-    if any(found == key and kind(found) is kind(key) for found in built):
-        return EvaluationError(DUPLICATE_KEY, f"the key {key!r:.60} stands twice in a map")
-    return EvaluationError(UNSUPPORTED, f"the key {key!r:.60} stands in a map as another type")
 
 
 # -- out to Python
@@ -299,4 +230,8 @@ def _plain(meter: Meter, value: Any, depth: int) -> Any:
         }
     if found is Uint:
         return int(value)
+    if found is Optional:
+        raise EvaluationError(
+            UNSUPPORTED, "an optional value is no result; end it with .orValue(x)"
+        )
     return value.name if found is TypeName else value
