@@ -149,7 +149,7 @@ class Cell:
     def _run(self, limit: int) -> None:
         """Run the timers before `limit`, each at its instant."""
         while (at := self._next_timer()) is not None and at < limit:
-            self.condition.expire(at)
+            self.condition.expire(at, firing=self.held.phase is Phase.FIRING)
             self._decide(at, None)
             self._time_out(at)
 
@@ -173,7 +173,7 @@ class Cell:
         firing = self.held.phase is Phase.FIRING
         for sample in samples:
             self.condition.add(sample, firing=firing)
-        self.condition.expire(at)
+        self.condition.expire(at, firing=firing)
         self._decide(at, samples[-1])
         fires = self.held.firing and self.held.fell is None
         if self.rule.debounce_us and fires and any(one.met for one in samples):

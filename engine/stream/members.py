@@ -80,8 +80,9 @@ class Members:
         elif before is not None:
             del self.members[sample.series]
 
-    def expire(self, at: int) -> None:
+    def expire(self, at: int, *, firing: bool) -> None:
         """Let occurrences end that were last renewed `stale_after` before `at`."""
+        del firing
         self._now = at
 
     def rewind(self, at: int) -> list[Sample]:

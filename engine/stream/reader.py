@@ -1,7 +1,7 @@
 """Reader: what one rule reads off a signal: its key, whether it is met, what it measures."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,24 +10,15 @@ from engine.model.instant import from_us
 from engine.model.signal import LEVEL_TYPES, Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
-from engine.stream.measures import OCCURRENCES, BadValue, distinct_key, number, plain
+from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.members import Members
 from engine.stream.sample import Sample
 from engine.stream.series import series_of
+from engine.stream.spans import Session, Tumbling
 from engine.stream.window import Window
 
 DAY_US: Final = 86_400_000_000
 EVENT_MEMORY_US: Final = 7_200_000_000
-_TAKEN: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "count": lambda value: value,
-    "distinct": distinct_key,
-    "last": plain,
-    "sum": number,
-    "avg": number,
-    "min": number,
-    "max": number,
-    "increase": number,
-}
 
 
 class Sight:
@@ -84,7 +75,7 @@ class Reader:
             measure.fn in OCCURRENCES for measure in rule.measures
         )
         self._counts = any(measure.fn == "count" for measure in rule.measures)
-        self.tracks = any(measure.fn == "increase" for measure in rule.measures)
+        self.tracks = any(measure.fn in STEPS for measure in rule.measures)
 
     def condition(self) -> Window | Members:
         """Return the empty condition of a new key."""
@@ -93,7 +84,11 @@ class Reader:
             return Members(rule.stale_after_us, lasting=self.lasting)
         kinds = {selector.type for selector in rule.on}
         memory = EVENT_MEMORY_US if kinds == {"k8s.event"} else DAY_US
-        return Window(rule.measures, rule.over_us, None if "k8s.object" in kinds else memory)
+        forgets = None if "k8s.object" in kinds else memory
+        if rule.window == "session":
+            return Session(rule.measures, rule.over_us, forgets, rule.gap_us)
+        kind = Tumbling if rule.window == "tumbling" else Window
+        return kind(rule.measures, rule.over_us, forgets)
 
     def key(self, sight: Sight) -> tuple[str, ...] | None:
         """Return the group key; None where a part is missing, which is counted."""
@@ -190,7 +185,7 @@ class Reader:
             value = 1 if measure.of is None else measure.of.evaluate(bindings)
             if measure.fn == "count":
                 return _event_count(sight.signal) if sight.signal.type == "k8s.event" else 1
-            return _TAKEN[measure.fn](value)
+            return TAKEN[measure.fn](value, sight.at)
         except EvaluationError as error:
             self.count("missing_field" if error.missing else "errors")
         except BadValue:

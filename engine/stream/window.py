@@ -2,6 +2,7 @@
 
 Samples come and go in any order of the caller's making: `add` at the newest instant, `expire`
 up to an instant, `rewind` back to before one. Aggregates do not depend on order.
+Windows of another kind differ in their edges only; see engine.stream.spans.
 """
 
 from bisect import bisect_left
@@ -12,7 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from engine.rules.rule import Measure
-from engine.stream.measures import AGGREGATES, Aggregate, increase
+from engine.stream.aggregates import AGGREGATES, Aggregate, Steps
+from engine.stream.measures import STEPS
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 
 _LAZY: Final = 64
@@ -41,10 +43,10 @@ class Window:
         "_count",
         "_counters",
         "_memory_us",
-        "_over_us",
         "_swept",
         "left",
         "measures",
+        "over_us",
         "samples",
         "seen",
     )
@@ -62,10 +64,10 @@ class Window:
         self.samples: list[Sample] = []
         self.left = 0
         self.seen: dict[str, Seen] = {}
-        self._over_us = over_us
+        self.over_us = over_us
         self._memory_us = memory_us
         self._aggregates: list[Aggregate] = [AGGREGATES[one.fn]() for one in measures]
-        self._counters = any(one.fn == "increase" for one in measures)
+        self._counters = any(one.fn in STEPS for one in measures)
         self._count = 0
         self._swept = _LAZY
 
@@ -79,19 +81,18 @@ class Window:
         self.samples.append(sample)
         self._enter(sample)
 
-    def expire(self, at: int) -> None:
-        """Let go of what is not in `(at - over, at]`."""
-        samples, edge = self.samples, at - self._over_us
-        while self.left < len(samples) and samples[self.left].at <= edge:
+    def expire(self, at: int, *, firing: bool) -> None:
+        """Let go of what is not in the window at `at`."""
+        del firing
+        samples, edge = self.samples, self._edge(at)
+        while self.left < len(samples) and samples[self.left].at < edge:
             self._leave(samples[self.left])
             self.left += 1
 
     def rewind(self, at: int) -> list[Sample]:
         """Go back to just before `at`; return the samples from there on, oldest first."""
         samples = self.samples
-        while self.left and samples[self.left - 1].at + self._over_us >= at:
-            self.left -= 1
-            self._enter(samples[self.left])
+        self._return(self._edge(at - 1))
         start = bisect_left(samples, at, key=lambda one: one.at)
         later = samples[start:]
         for sample in reversed(later):
@@ -105,9 +106,10 @@ class Window:
 
     def trim(self, mark: int) -> set[str]:
         """Drop what no instant from `mark` on can see; return series that were forgotten."""
-        samples, edge = self.samples, mark - self._over_us
+        samples = self.samples
         if not self.left or (self.left < _LAZY and self.left < len(samples)):
             return set()
+        edge = self._edge(mark - 1)
         count = min(bisect_left(samples, edge, key=lambda one: one.at), self.left)
         dropped = {sample.series for sample in samples[:count] if sample.gone}
         del samples[:count]
@@ -119,17 +121,17 @@ class Window:
         """Return when the next sample leaves, None for an empty window."""
         if self.left == len(self.samples):
             return None
-        return self.samples[self.left].at + self._over_us
+        return self._exit(self.samples[self.left].at)
 
     def rest(self, mark: int) -> int | None:
         """Return when there may be nothing left to remember; None: not by time alone."""
         if self.samples:
-            return self.samples[-1].at + self._over_us
+            return self._exit(self.samples[-1].at)
         self._sweep(mark, force=True)
         if self._memory_us is None or not self.seen:
             return None
         newest = max(seen.at for seen in self.seen.values())
-        return newest + self._over_us + self._memory_us
+        return newest + self.over_us + self._memory_us
 
     def idle(self, mark: int) -> bool:
         """Whether nothing is remembered that could matter from `mark` on."""
@@ -146,7 +148,13 @@ class Window:
         """Return the measures; one to which nothing contributed has no value."""
         found = {}
         for place, measure in enumerate(self.measures):
-            value = self._last(place) if measure.fn == "last" else self._aggregates[place].value()
+            aggregate = self._aggregates[place]
+            if measure.fn == "last":
+                value = self._last(place)
+            elif measure.fn == "rate" and isinstance(aggregate, Steps):
+                value = aggregate.per_second(self._length())
+            else:
+                value = aggregate.value()
             if value is not None:
                 found[measure.name] = value
         return found
@@ -187,7 +195,7 @@ class Window:
         memory = self._memory_us
         if known is not None and memory is not None:
             silent = sample.at - known.at
-            known = known if silent <= self._over_us + memory else None
+            known = known if silent <= self.over_us + memory else None
         sample.given = self._contributions(sample, known)
         if sample.gone:
             self.seen.pop(sample.series, None)
@@ -197,17 +205,34 @@ class Window:
     def _contributions(self, sample: Sample, known: Seen | None) -> tuple[Any, ...]:
         given: list[Any] = []
         for place, (measure, raw) in enumerate(zip(self.measures, sample.raws, strict=False)):
+            before = known.raws[place] if known else None
             if raw is None:
                 given.append(None)
-            elif measure.fn == "increase":
-                before = known.raws[place] if known else None
-                given.append(increase(raw, before, initial=measure.count_initial))
+            elif measure.fn in STEPS:
+                given.append(STEPS[measure.fn](raw, before, initial=measure.count_initial))
             elif measure.fn == "count" and sample.growing:
-                before = known.raws[place] if known else None
                 given.append(1 if before is None or raw <= before else raw - before)
             else:
                 given.append(raw)
         return tuple(given)
+
+    def _edge(self, at: int) -> int:
+        """Return the first instant that is in the window at `at`; it never goes back."""
+        return at - self.over_us + 1
+
+    def _exit(self, at: int) -> int:
+        """Return when a sample of the instant `at` leaves."""
+        return at + self.over_us
+
+    def _length(self) -> int:
+        """Return the length over which a rate is taken."""
+        return self.over_us
+
+    def _return(self, edge: int) -> None:
+        """Let samples from `edge` on that have left come in again."""
+        while self.left and self.samples[self.left - 1].at >= edge:
+            self.left -= 1
+            self._enter(self.samples[self.left])
 
     def _enter(self, sample: Sample) -> None:
         self._count += sample.counted
@@ -232,7 +257,7 @@ class Window:
         """Drop counters too old to count: saves memory, changes no result."""
         if self._memory_us is None or (len(self.seen) < self._swept and not force):
             return
-        edge = mark - self._over_us - self._memory_us
+        edge = mark - self.over_us - self._memory_us
         self.seen = {series: seen for series, seen in self.seen.items() if seen.at >= edge}
         self._swept = _LAZY + 2 * len(self.seen)
 

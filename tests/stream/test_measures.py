@@ -8,13 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.stream.aggregates import AGGREGATES, Mean, Total
 from engine.stream.measures import (
-    AGGREGATES,
     BadValue,
-    Mean,
-    Total,
     distinct_key,
-    increase,
+    grown,
     number,
 )
 
@@ -93,7 +91,7 @@ def test_equal_numbers_are_one_value_and_texts_another() -> None:
 
 
 def test_a_smaller_value_is_a_reset() -> None:
-    assert increase(3, 9, initial=False) == 3
-    assert increase(9, 3, initial=False) == 6
-    assert increase(9, None, initial=False) == 0
-    assert increase(9, None, initial=True) == 9
+    assert grown(3, 9, initial=False) == 3
+    assert grown(9, 3, initial=False) == 6
+    assert grown(9, None, initial=False) == 0
+    assert grown(9, None, initial=True) == 9
