@@ -15,7 +15,6 @@ from engine.model.firing import State, Transition
 from engine.model.ids import firing_id
 from engine.rules.rule import Rule
 from engine.stream.hold import REST, Event, Held, Phase, move
-from engine.stream.members import Members
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.sample import Sample
@@ -23,7 +22,6 @@ from engine.stream.trail import Entry, Trail, opens
 
 if TYPE_CHECKING:
     from engine.stream.orders import Order
-    from engine.stream.window import Window
 
 
 class Cell:
@@ -55,7 +53,7 @@ class Cell:
         self.cluster = cluster
         self.key = key
         self.storm = storm
-        self.condition: Window | Members = reader.condition()
+        self.condition = reader.condition()
         self.held = REST
         self.head = -1
         self.trail = Trail()
@@ -137,8 +135,7 @@ class Cell:
     def rebind(self, reader: Reader, mark: int) -> None:
         """Go on under an edited rule of the same hash; a timer now overdue runs at `mark`."""
         self.reader = reader
-        if isinstance(self.condition, Members):
-            self.condition.rebind(reader.rule.stale_after_us, lasting=reader.lasting)
+        self.condition.rebind(reader.rule, mark)
         due = self._due()
         if due is not None and due < mark:
             count = len(self.trail.entries)
@@ -217,15 +214,15 @@ class Cell:
             self._move(at, Held(phase, held.since, None, held.firing))
         elif self.rule.for_us:
             after = Held(phase, at)
-            self._move(at, after, (State.PENDING, Reason.THRESHOLD, ""), sample)
+            self._move(at, after, (State.PENDING, self._why(sample, true=True), ""), sample)
         else:
-            self._fire(at, move(phase, Event.HELD), Reason.THRESHOLD, sample)
+            self._fire(at, move(phase, Event.HELD), self._why(sample, true=True), sample)
 
     def _fall(self, at: int, sample: Sample | None) -> None:
         held = self.held
         phase = move(held.phase, Event.FALLS)
         if phase is Phase.INACTIVE:
-            self._move(at, REST, (State.INACTIVE, self._why(sample), ""), sample)
+            self._move(at, REST, (State.INACTIVE, self._why(sample, true=False), ""), sample)
             return
         self._move(at, Held(phase, held.since, at, held.firing))
         if not self.rule.keep_firing_for_us:
@@ -246,13 +243,13 @@ class Cell:
     def _resolve(self, at: int, sample: Sample | None) -> None:
         held = self.held
         after = Held(move(held.phase, Event.KEPT))
-        self._move(at, after, (State.RESOLVED, self._why(sample), held.firing), sample)
+        why = self._why(sample, true=False)
+        self._move(at, after, (State.RESOLVED, why, held.firing), sample)
 
-    def _why(self, sample: Sample | None) -> Reason:
-        if sample is not None and sample.gone:
+    def _why(self, sample: Sample | None, *, true: bool) -> Reason:
+        if sample is not None and sample.gone and not true:
             return Reason.DELETED
-        burst = isinstance(self.condition, Members) and self.condition.burst is not None
-        return Reason.NO_DATA if burst and sample is None else Reason.CLEARED
+        return self.condition.why(sample, true=true)
 
     def _move(
         self,

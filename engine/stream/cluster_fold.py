@@ -10,7 +10,6 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.stream.cell import Cell
 from engine.stream.dispatch import CellId, Dispatch, Found
 from engine.stream.index import Index
-from engine.stream.members import Members
 from engine.stream.orders import carried
 from engine.stream.reader import Reader, Sight
 from engine.stream.reasons import Reason
@@ -192,7 +191,7 @@ class ClusterFold:
             self._holders.setdefault(sample.series, {})[where] = cell
         self._put(where, cell, sample)
         for at in later:
-            if isinstance(cell.condition, Members) and not cell.condition.has(sample.series, at):
+            if not cell.condition.has(sample.series, at):
                 self._put(where, cell, _leave(at, sight))
         return where, True
 

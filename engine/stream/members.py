@@ -6,10 +6,12 @@ An occurrence counts until none came for `stale_after`. The group is true while 
 
 from bisect import bisect_left
 from heapq import nsmallest
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
+from engine.rules.rule import Rule
+from engine.stream.reasons import Reason
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 
 
@@ -47,6 +49,7 @@ class Members:
     counting until `clear` is true of it.
     """
 
+    form: ClassVar[type[Any]] = MembersState
     __slots__ = ("_lasting", "_now", "_stale_us", "burst", "last", "members", "samples")
 
     def __init__(self, stale_us: int, *, lasting: bool) -> None:
@@ -59,10 +62,11 @@ class Members:
         self._lasting = lasting
         self._now = 0
 
-    def rebind(self, stale_us: int, *, lasting: bool) -> None:
+    def rebind(self, rule: Rule, mark: int) -> None:
         """Go on under other settings, from the next sample on."""
-        self._stale_us = stale_us
-        self._lasting = lasting
+        del mark
+        self._stale_us = rule.stale_after_us
+        self._lasting = rule.clear is not None
 
     def add(self, sample: Sample, *, firing: bool) -> None:
         """Fold the newest sample in; `firing`: whether the key fired just before it."""
@@ -122,6 +126,16 @@ class Members:
     def filled(self) -> bool:
         """Whether a level or an occurrence counts."""
         return bool(self.members) or self.next_change() is not None
+
+    def lasts(self) -> bool:
+        """A member itself outlasts its condition, see `add`."""
+        return False
+
+    def why(self, sample: Sample | None, *, true: bool) -> Reason:
+        """Return why it became true or false: silence ends occurrences, a signal all else."""
+        if true:
+            return Reason.THRESHOLD
+        return Reason.NO_DATA if sample is None and self.burst is not None else Reason.CLEARED
 
     def values(self) -> dict[str, Any]:
         """Return the last value seen as `value`, nothing where signals have none."""

@@ -10,6 +10,7 @@ from engine.model.instant import from_us
 from engine.model.signal import LEVEL_TYPES, Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
+from engine.stream.condition import Condition
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.members import Members
 from engine.stream.sample import Sample
@@ -77,7 +78,7 @@ class Reader:
         self._counts = any(measure.fn == "count" for measure in rule.measures)
         self.tracks = any(measure.fn in STEPS for measure in rule.measures)
 
-    def condition(self) -> Window | Members:
+    def condition(self) -> Condition:
         """Return the empty condition of a new key."""
         rule = self.rule
         if not self.windowed:
@@ -139,15 +140,15 @@ class Reader:
         sample.raws = tuple(self._raw(one, sight, bindings) for one in self.rule.measures)
         return sample
 
-    def truth(self, condition: Window | Members, at: int, *, firing: bool) -> bool | None:
+    def truth(self, condition: Condition, at: int, *, firing: bool) -> bool | None:
         """Whether the condition is true at `at`; None where that can not be said (an error).
 
-        An empty window is false. While the key fires, the rule's `clear` must be true to end
-        it; a `having` that is true again wins over `clear`.
+        One without anything to be true of is false, unless it lasts while the key fires. While
+        it fires, the rule's `clear` must be true to end it; a `having` that is true again wins.
         """
         rule = self.rule
         if not condition.filled():
-            return False
+            return firing and condition.lasts()
         if not self.windowed or rule.having is None:
             return True
         bindings: dict[str, Any] = {"m": condition.values(), "params": rule.params}

@@ -13,11 +13,9 @@ import msgspec
 from engine.model.errors import StoreError
 from engine.stream.cell import Cell
 from engine.stream.hold import Held
-from engine.stream.members import Members, MembersState
 from engine.stream.orders import Order
 from engine.stream.reader import Reader
 from engine.stream.trail import Entry, Trail
-from engine.stream.window import WindowState
 
 VERSION: Final = 3
 """Of the form of every value; 2 knew no limits and no accounts."""
@@ -29,7 +27,7 @@ State = TypeVar("State")
 
 
 class CellState(msgspec.Struct, array_like=True):
-    """A cell as it is stored; exactly one of `window` and `members` is there."""
+    """A cell as it is stored; what `condition` is depends on the rule (its hash)."""
 
     hash: str
     base: Held
@@ -42,8 +40,7 @@ class CellState(msgspec.Struct, array_like=True):
     launched_at: int | None
     spared_until: int | None
     storm: bool
-    window: WindowState | None
-    members: MembersState | None
+    condition: Any
 
 
 def dump(value: Any) -> bytes:
@@ -65,9 +62,11 @@ def load(kind: type[State], raw: bytes) -> State:
     try:
         return msgspec.msgpack.decode(raw[1:], type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        raise StoreError(
-            f"evaluator state of kind {kind.__name__} does not read: {error}: {_REMEDY}"
-        ) from error
+        raise _unread(kind, error) from error
+
+
+def _unread(kind: type[Any], error: Exception) -> StoreError:
+    return StoreError(f"evaluator state of kind {kind.__name__} does not read: {error}: {_REMEDY}")
 
 
 def name_of(*parts: Any) -> str:
@@ -88,7 +87,6 @@ def parts_of(name: str) -> list[Any]:
 
 def dump_cell(cell: Cell) -> bytes:
     """Return the state of `cell`."""
-    state = cell.condition.dump()
     return dump(
         CellState(
             hash=cell.rule.hash,
@@ -102,20 +100,19 @@ def dump_cell(cell: Cell) -> bytes:
             launched_at=cell.launched_at,
             spared_until=cell.spared_until,
             storm=cell.storm,
-            window=state if isinstance(state, WindowState) else None,
-            members=None if isinstance(state, WindowState) else state,
+            condition=cell.condition.dump(),
         )
     )
 
 
 def load_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ...]) -> Cell:
-    """Return the cell whose state is `state`."""
+    """Return the cell whose state is `state`. Raises StoreError: its condition is damaged."""
     cell = restore_cell(state, reader, cluster, key)
-    if isinstance(cell.condition, Members):
-        if state.members is not None:
-            cell.condition.load(state.members)
-    elif state.window is not None:
-        cell.condition.load(state.window)
+    form = cell.condition.form
+    try:
+        cell.condition.load(msgspec.convert(state.condition, form))
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _unread(form, error) from error
     cell.held, cell.head = state.held, state.head
     cell.trail = Trail(state.base, state.trail)
     return cell

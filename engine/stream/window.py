@@ -8,13 +8,14 @@ Windows of another kind differ in their edges only; see engine.stream.spans.
 from bisect import bisect_left
 from collections.abc import Sequence
 from heapq import nsmallest
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
-from engine.rules.rule import Measure
+from engine.rules.rule import Measure, Rule
 from engine.stream.aggregates import AGGREGATES, Aggregate, Steps
 from engine.stream.measures import STEPS
+from engine.stream.reasons import Reason
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 
 _LAZY: Final = 64
@@ -38,6 +39,7 @@ class WindowState(msgspec.Struct, array_like=True):
 class Window:
     """The samples of one key. `samples[left:]` are in the window; those before have left it."""
 
+    form: ClassVar[type[Any]] = WindowState
     __slots__ = (
         "_aggregates",
         "_count",
@@ -70,6 +72,9 @@ class Window:
         self._counters = any(one.fn in STEPS for one in measures)
         self._count = 0
         self._swept = _LAZY
+
+    def rebind(self, rule: Rule, mark: int) -> None:
+        """Go on as before: all that a window is made of belongs to the hash of its rule."""
 
     def add(self, sample: Sample, *, firing: bool) -> None:
         """Fold the newest sample in; `firing` is of no concern to a window."""
@@ -144,6 +149,15 @@ class Window:
         """Whether a sample is in the window."""
         return self._count > 0
 
+    def lasts(self) -> bool:
+        """An empty window is false."""
+        return False
+
+    def why(self, sample: Sample | None, *, true: bool) -> Reason:
+        """Return why it became true or false."""
+        del sample
+        return Reason.THRESHOLD if true else Reason.CLEARED
+
     def values(self) -> dict[str, Any]:
         """Return the measures; one to which nothing contributed has no value."""
         found = {}
@@ -188,6 +202,10 @@ class Window:
     def series(self) -> set[str]:
         """Return every series that is remembered."""
         return {sample.series for sample in self.samples} | set(self.seen)
+
+    def has(self, series: str, at: int) -> bool:
+        """Whether a sample of `series` at `at` is known and not yet final."""
+        return any(one.at == at and one.series == series for one in reversed(self.samples))
 
     def _count_up(self, sample: Sample) -> None:
         """Work out what a counter grew by, and remember its last value."""
