@@ -32,6 +32,9 @@ HEARTBEAT = "watcher.heartbeat"
 Word = Annotated[str, msgspec.Meta(min_length=1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
+MADE_BY = "dogwatch"
+"""Value of `data.madeBy` where dogwatch itself made or changed what the signal is about."""
+
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One CloudEvent. `time` is event time, aware; `data` holds the observation.

@@ -4,7 +4,7 @@ A rule is degraded in a cluster after FAILURES errors in a row of one of its exp
 missing field is none), and healthy again with the first value of that expression.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -40,10 +40,22 @@ class Turn(NamedTuple):
     error: str
 
 
-class Ledger:
-    """The accounts of all rules. `cluster` and `at`: what is being folded, and how far."""
+class Degraded(NamedTuple):
+    """A rule that cannot judge in a cluster, and its last error."""
 
-    __slots__ = ("_failing", "accounts", "at", "cluster", "touched", "turns")
+    rule: str
+    cluster: str
+    error: str
+
+
+class Ledger:
+    """The accounts of all rules. `cluster` and `at`: what is being folded, and how far.
+
+    `failing` are those of which an expression failed when it was last asked; `passed` is of use
+    only while there are any.
+    """
+
+    __slots__ = ("accounts", "at", "cluster", "failing", "touched", "turns")
 
     def __init__(self) -> None:
         self.accounts: dict[Place, Account] = {}
@@ -51,13 +63,13 @@ class Ledger:
         self.at = 0
         self.turns: list[Turn] = []
         self.touched: set[Place] = set()
-        self._failing: set[Place] = set()
+        self.failing: set[Place] = set()
 
     def place(self, rule: str, cluster: str, account: Account) -> None:
         """Take in an account of a checkpoint."""
         self.accounts[rule, cluster] = account
         if account.failing:
-            self._failing.add((rule, cluster))
+            self.failing.add((rule, cluster))
 
     def launched(self, rule: str, cluster: str, at: int) -> int:
         """Return how many missions were launched in the hour up to `at`, or after it."""
@@ -75,22 +87,18 @@ class Ledger:
         place = rule, self.cluster
         account = self._account(place)
         count = account.failing[expression] = account.failing.get(expression, 0) + 1
-        self._failing.add(place)
+        self.failing.add(place)
         if count >= FAILURES and not account.error:
             account.error = error
             self.turns.append(Turn(self.at, rule, self.cluster, error))
 
-    def fails(self) -> bool:
-        """Whether any expression failed when it was last asked; `passed` is of use only then."""
-        return bool(self._failing)
-
     def passed(self, rule: str, expression: str) -> None:
         """Take note of a value of `expression` in the present cluster."""
         place = rule, self.cluster
-        if place in self._failing and expression in self.accounts[place].failing:
+        if place in self.failing and expression in self.accounts[place].failing:
             self._recover(place, {expression})
 
-    def keep(self, expressions: dict[str, set[str]]) -> None:
+    def keep(self, expressions: Mapping[str, set[str]]) -> None:
         """Go on with the rules (name -> texts of expressions) alone."""
         for place in sorted(self.accounts):
             account = self.accounts[place]
@@ -100,10 +108,10 @@ class Ledger:
                 account.launched = []
                 self.touched.add(place)
 
-    def degraded(self) -> list[tuple[str, str, str]]:
-        """Return (rule, cluster, error) of each rule that is degraded, in order."""
-        found = ((*place, account.error) for place, account in self.accounts.items())
-        return sorted(one for one in found if one[2])
+    def degraded(self) -> list[Degraded]:
+        """Return the rules that are degraded, in order of rule and cluster."""
+        found = (Degraded(*place, account.error) for place, account in self.accounts.items())
+        return sorted(one for one in found if one.error)
 
     def changes(self) -> dict[Place, Account | None]:
         """Return the accounts touched since the last call; None: nothing to remember."""
@@ -122,7 +130,7 @@ class Ledger:
             del account.failing[expression]
             self.touched.add(place)
         if not account.failing:
-            self._failing.discard(place)
+            self.failing.discard(place)
         if account.error and max(account.failing.values(), default=0) < FAILURES:
             account.error = ""
             self.turns.append(Turn(self.at, *place, ""))

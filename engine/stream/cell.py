@@ -262,11 +262,19 @@ class Cell:
         if told is None:
             self.trail.entries.append(Entry(at, after, None))
             return
-        entry = self._entry(at, after, told, sample.cause if sample else "")
+        entry = self._entry(at, after, told, sample)
         entry.prompt = sample is not None
         self.trail.entries.append(entry)
 
-    def _entry(self, at: int, after: Held, told: tuple[State, Reason, str], cause: str) -> Entry:
+    def _depth(self) -> int:
+        """Return the depth of what is open or pending, for a timer that moves it."""
+        moves = (one.transition for one in reversed(self.trail.entries) if one.transition)
+        before = next(moves, self.opened.transition if self.opened else None)
+        return before.depth if before else 0
+
+    def _entry(
+        self, at: int, after: Held, told: tuple[State, Reason, str], sample: Sample | None
+    ) -> Entry:
         shown = self.condition.show()
         state, reason, firing = told
         transition = Transition(
@@ -277,10 +285,11 @@ class Cell:
             value=shown.value,
             firing=firing,
             reason=reason.value,
-            cause=cause,
+            cause=sample.cause if sample else "",
             members=shown.members,
             member_count=shown.member_count,
             node=shown.node,
+            depth=sample.depth if sample else self._depth(),
         )
         return Entry(at, after, transition, shown.nodes)
 

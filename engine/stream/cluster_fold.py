@@ -50,6 +50,8 @@ class ClusterFold:
     def fold(self, signal: Signal) -> None:
         """Fold one signal: move time, run the timers that it passed, then ask the rules."""
         at = to_us(signal.time)
+        ledger = self._shared.found.ledger
+        ledger.cluster, ledger.at = self.name, at
         if signal.type == HEARTBEAT:
             self._pass_time(signal.source, at, beat=True)
             return
@@ -72,6 +74,7 @@ class ClusterFold:
     def run_to(self, at: int) -> None:
         """Move stream time to `at` and run the timers up to and including it."""
         if self.time.reach(at + 1):
+            self._shared.found.ledger.cluster, self._shared.found.ledger.at = self.name, at
             self.moved = True
             self._run()
 
@@ -88,6 +91,7 @@ class ClusterFold:
 
     def swap(self) -> None:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
+        self._shared.found.ledger.cluster = self.name
         for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
             reader = self._shared.readers.get(where[0])
             if reader is None:

@@ -8,7 +8,7 @@ from typing import Any
 from engine.model.firing import Launch, State, Step, Transition
 from engine.model.signal import Signal
 from engine.rules.rule import RuleSet
-from engine.stream.account import Account
+from engine.stream.account import Account, Degraded
 from engine.stream.cell import Cell
 from engine.stream.cluster_fold import ClusterFold, Shared
 from engine.stream.index import Index
@@ -147,6 +147,10 @@ class Evaluator:
         self._shared.index.missed(found)
         return found
 
+    def health(self) -> list[Degraded]:
+        """Return the rules that failed too often in a row, by cluster, with their last error."""
+        return self._shared.found.ledger.degraded()
+
     def stream_time(self, cluster: str) -> int | None:
         """Return the stream time of `cluster` in microseconds, None before its first signal."""
         fold = self._folds.get(cluster)
@@ -162,7 +166,10 @@ class Evaluator:
 
     def _set_rules(self, rules: RuleSet) -> None:
         self._shared.index.missed(self._counters)
-        readers = {rule.name: Reader(rule, self._counters) for rule in rules.rules if rule.enabled}
+        ledger = self._shared.found.ledger
+        in_force = (rule for rule in rules.rules if rule.enabled)
+        readers = {rule.name: Reader(rule, self._counters, ledger) for rule in in_force}
+        ledger.keep({name: reader.expressions() for name, reader in readers.items()})
         self._shared.readers = readers
         self._shared.index = Index(readers.values())
 
@@ -189,9 +196,12 @@ class Evaluator:
                 chunks.setdefault(parts[1], {})[parts[2], parts[3]] = load(ChunkState, raw)
         for cluster, found in chunks.items():
             self._folds[cluster].recent.load(found)
+        ledger = self._shared.found.ledger
         for parts, raw in entries:
             if parts[0] == "rule":
-                self._shared.found.ledger.place(parts[1], parts[2], load(Account, raw))
+                ledger.place(parts[1], parts[2], load(Account, raw))
+        readers = self._shared.readers.items()
+        ledger.keep({name: reader.expressions() for name, reader in readers})
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
 
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from engine.model.ids import canonical
 from engine.model.instant import from_us
-from engine.model.signal import LEVEL_TYPES, Signal, view
+from engine.model.signal import LEVEL_TYPES, MADE_BY, Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
+from engine.stream.account import Ledger
 from engine.stream.condition import Condition
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.members import Members
@@ -20,6 +21,8 @@ from engine.stream.window import Window
 
 DAY_US: Final = 86_400_000_000
 EVENT_MEMORY_US: Final = 7_200_000_000
+MAX_DEPTH: Final = 5
+"""Missions and changes of dogwatch on the way to a signal; one with more starts nothing."""
 
 
 class Sight:
@@ -58,10 +61,11 @@ class Sight:
 
 
 class Reader:
-    """One rule, made ready. `counters` is shared: name with labels -> count."""
+    """One rule, made ready. `counters` (name with labels -> count) and `ledger` are shared."""
 
-    def __init__(self, rule: Rule, counters: Counter[str]) -> None:
+    def __init__(self, rule: Rule, counters: Counter[str], ledger: Ledger | None = None) -> None:
         self.rule = rule
+        self._ledger = Ledger() if ledger is None else ledger
         self.windowed = bool(rule.over_us)
         self.lasting = rule.clear is not None
         self._counters = counters
@@ -111,12 +115,37 @@ class Reader:
         """Return the group key by name, as transitions show it."""
         return dict(zip(self.rule.by, key, strict=True))
 
+    def expressions(self) -> set[str]:
+        """Return the texts of what the rule asks."""
+        rule = self.rule
+        programs = [rule.when, rule.having, rule.clear]
+        programs += [program for one in rule.measures for program in (one.of, one.where)]
+        programs += [one.when for one in rule.sequence.steps] if rule.sequence else []
+        return {program.source for program in programs if program is not None}
+
+    def refuses(self, sight: Sight) -> bool:
+        """Whether a signal starts nothing although it is true: dogwatch made it; it counts.
+
+        Or too many missions lie on the way to it. A deletion is never refused: it only ends.
+        """
+        data = sight.signal.data
+        depth = data.get("depth")
+        if sight.gone:
+            return False
+        if self.rule.ignore_self and data.get("madeBy") == MADE_BY:
+            self.count("ignored_self")
+            return True
+        if type(depth) is int and depth > MAX_DEPTH:
+            self.count("too_deep")
+            return True
+        return False
+
     def passes(self, sight: Sight) -> bool | None:
         """Whether `when` is true of the signal; None where it has no value (an error)."""
         return True if self.rule.when is None else self._ask(self.rule.when, self._bind(sight))
 
     def level(self, sight: Sight) -> Sample | None:
-        """Return what the signal says to a rule without a window; None after an error."""
+        """Return what the signal says to a rule without a window; None: it decides nothing."""
         met = self.passes(sight)
         bindings = self._bind(sight) | {"m": {}}
         if met and self.rule.having is not None:
@@ -124,7 +153,7 @@ class Reader:
         cleared: bool | None = True
         if met is False and self.rule.clear is not None:
             cleared = self._ask(self.rule.clear, bindings)
-        if met is None or cleared is None:
+        if met is None or cleared is None or (met and self.refuses(sight)):
             return None
         sample = _sample(sight, sight.series if sight.level else "")
         sample.met, sample.cleared = met, cleared
@@ -132,7 +161,7 @@ class Reader:
 
     def window(self, sight: Sight) -> Sample | None:
         """Return what the signal adds to a window; None where it does not enter it."""
-        if (sight.synced and self._occurrences) or not self.passes(sight):
+        if (sight.synced and self._occurrences) or not self.passes(sight) or self.refuses(sight):
             return None
         sample = _sample(sight, sight.series)
         bindings = self._bind(sight)
@@ -172,10 +201,21 @@ class Reader:
     def _ask(self, program: Program, bindings: Mapping[str, Any]) -> bool | None:
         """Return a verdict: a missing field is false, any other error is None; both count."""
         try:
-            return program.evaluate(bindings) is True
+            met = program.evaluate(bindings) is True
         except EvaluationError as error:
-            self.count("missing_field" if error.missing else "errors")
+            self._fail(program, error, missing=error.missing)
             return False if error.missing else None
+        self._pass(program)
+        return met
+
+    def _pass(self, program: Program) -> None:
+        if self._ledger.failing:
+            self._ledger.passed(self.rule.name, program.source)
+
+    def _fail(self, program: Program, error: Exception, *, missing: bool = False) -> None:
+        self.count("missing_field" if missing else "errors")
+        if not missing:
+            self._ledger.failed(self.rule.name, program.source, str(error))
 
     def _raw(self, measure: Measure, sight: Sight, bindings: Mapping[str, Any]) -> Any:
         if sight.synced and measure.fn in OCCURRENCES:
@@ -185,18 +225,23 @@ class Reader:
         try:
             value = 1 if measure.of is None else measure.of.evaluate(bindings)
             if measure.fn == "count":
-                return _event_count(sight.signal) if sight.signal.type == "k8s.event" else 1
-            return TAKEN[measure.fn](value, sight.at)
-        except EvaluationError as error:
-            self.count("missing_field" if error.missing else "errors")
-        except BadValue:
-            self.count("errors")
-        return None
+                taken = _event_count(sight.signal) if sight.signal.type == "k8s.event" else 1
+            else:
+                taken = TAKEN[measure.fn](value, sight.at)
+        except (EvaluationError, BadValue) as error:
+            if measure.of is not None:
+                missing = isinstance(error, EvaluationError) and error.missing
+                self._fail(measure.of, error, missing=missing)
+            return None
+        if measure.of is not None:
+            self._pass(measure.of)
+        return taken
 
 
 def _sample(sight: Sight, series: str) -> Sample:
     data = sight.signal.data
     name, node, value = data.get("name"), data.get("node"), data.get("value")
+    depth = data.get("depth")
     return Sample(
         sight.at,
         series,
@@ -205,6 +250,7 @@ def _sample(sight: Sight, series: str) -> Sample:
         sight.signal.id,
         gone=sight.gone,
         value=value if isinstance(value, str | int | float) else None,
+        depth=depth if type(depth) is int else 0,
     )
 
 

@@ -29,6 +29,7 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
         counted: it is in the window; false for one that only ends a series.
         given: for each measure what it contributed, once it is folded.
         before: what the fold of it replaced, so that it can be undone.
+        depth: how many missions and changes of dogwatch lie on the way to it.
     """
 
     at: int
@@ -45,6 +46,7 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
     counted: bool = True
     given: tuple[Any, ...] = ()
     before: Any = None
+    depth: int = 0
 
 
 class Shown(msgspec.Struct, frozen=True):
