@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from engine.missions.registry import kinds
+from engine.missions.registry import MissionKind, kinds
 from engine.model.errors import DogwatchError, RuleError
+from engine.model.mission_kinds import MISSION_KINDS
 from engine.rules.load import Loaded, load
+from engine.rules.parameters import KindShape
 from engine.rules.rule import RuleSet
 
 ENDINGS = (".yaml", ".yml")
@@ -33,8 +35,21 @@ def read_rule_files(paths: Iterable[Path | str]) -> dict[str, bytes]:
 
 def check_texts(texts: Mapping[str, bytes], sinks: set[str] | None = None) -> Loaded:
     """Return the rules and faults of `texts`, checked against the mission kinds and `sinks`."""
-    known = {name: set(kind.params.model_fields) for name, kind in kinds().items()}
-    return load(texts, known_kinds=known, known_sinks=sinks)
+    return load(texts, known_kinds=_known_kinds(), known_sinks=sinks)
+
+
+def _known_kinds() -> Mapping[str, KindShape]:
+    """Return the parameters of every kind of the language; those not registered come later."""
+    later = {
+        name: KindShape({param: {} for param in kind.params}, later=True)
+        for name, kind in MISSION_KINDS.items()
+    }
+    return later | {name: _shape(kind) for name, kind in kinds().items()}
+
+
+def _shape(kind: MissionKind) -> KindShape:
+    schema = kind.params.model_json_schema()
+    return KindShape(schema.get("properties", {}), frozenset(schema.get("required", ())))
 
 
 def check_paths(paths: Iterable[Path | str], sinks: set[str] | None = None) -> Loaded:

@@ -5,10 +5,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from engine.rules.draft import Draft, entries, items
+from engine.rules.parameters import KindShape, check_parameters
 from engine.rules.rule import Inhibitor, MissionOrder, Notice
 from engine.rules.shaping import Notes
 from engine.rules.template_check import template_faults
-from engine.rules.wording import unknown
+from engine.rules.wording import quoted, unknown
 from engine.rules.yaml import Node
 
 
@@ -16,7 +17,7 @@ from engine.rules.yaml import Node
 class Known:
     """What rules may refer to; None means that it is not known and not checked."""
 
-    kinds: Mapping[str, AbstractSet[str]] | None = None
+    kinds: Mapping[str, KindShape] | None = None
     sinks: AbstractSet[str] | None = None
 
 
@@ -28,21 +29,28 @@ def inhibitor(node: Node) -> Inhibitor:
 
 
 def mission(rule: Draft, known: Known) -> MissionOrder | None:
-    """Return what the rule launches; its kind and parameters must be known ones."""
+    """Return what the rule launches; its kind and parameters must be known ones.
+
+    A kind that can not run yet is none: the rule only tells.
+    """
     node = rule.fields.get("mission")
     fields = entries(node)
     if node is None or "kind" not in fields:
         return None
     kind = str(fields["kind"].value)
-    params = entries(fields.get("params"))
-    if known.kinds is not None and kind not in known.kinds:
+    params = {name: value.plain() for name, value in entries(fields.get("params")).items()}
+    if known.kinds is None:
+        return MissionOrder(kind, params)
+    shape = known.kinds.get(kind)
+    if shape is None:
         rule.notes.error(fields["kind"], unknown("mission kind", kind, known.kinds), "mission-kind")
-    elif known.kinds is not None:
-        for name in params.keys() - known.kinds[kind]:
-            place = fields["params"].keys.get(name, params[name])
-            message = unknown("parameter", name, known.kinds[kind], of=kind)
-            rule.notes.error(place, message, "mission-parameter")
-    return MissionOrder(kind, {name: value.plain() for name, value in params.items()})
+        return None
+    check_parameters(kind, shape, node, rule.notes)
+    if shape.later:
+        message = f"mission kind {quoted(kind)} comes later: until then the rule only tells"
+        rule.notes.warn(fields["kind"], message, "mission-later")
+        return None
+    return MissionOrder(kind, params)
 
 
 def notice(node: Node, known: Known, groups: Collection[str], notes: Notes) -> Notice:

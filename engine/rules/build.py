@@ -10,13 +10,14 @@ from engine.rules.absences import absent
 from engine.rules.actions import Known, check_templates, inhibitor, mission, notice
 from engine.rules.cores import WINDOW, check_condition, check_stream, core, drop_foreign
 from engine.rules.draft import Draft, entries, items
-from engine.rules.expressions import Programs, compiled, names_of
+from engine.rules.expressions import Names, Programs, compiled
 from engine.rules.grouping import group_key
 from engine.rules.intervals import muted
 from engine.rules.rule import Interval, Rule, Selector, SequenceStep
 from engine.rules.schedules import schedule
 from engine.rules.selectors import selectors
 from engine.rules.sequences import check_step_keys, sequence, steps_of
+from engine.rules.streams import stream_of
 from engine.rules.windows import Span, measures, span
 from engine.rules.yaml import Node
 
@@ -51,17 +52,17 @@ def build(written: Draft, around: Surroundings) -> Rule:
     With an error noted the result is of use for lints only.
     """
     kind = core(written)
-    rule = drop_foreign(written, kind)
-    fields, notes = rule.fields, rule.notes
-    check_stream(rule, kind)
-    own = selectors(fields.get("on"), notes)
+    rule = check_stream(drop_foreign(written, kind), kind)
+    notes = rule.notes
+    own = selectors(rule.fields.get("on"), notes)
     steps = steps_of(rule, own)
     on = _stream(own, steps, kind)
-    check_condition(rule, kind, on)
+    rule = check_condition(rule, kind, on)
+    fields = rule.fields
     by, defaults = group_key(rule, _keyed(on, steps))
-    check_step_keys(rule, by)
+    check_step_keys(rule, steps, by)
     params = rule.plain("params", {})
-    names = names_of(on, params, around.programs)
+    names = Names(stream_of(on), params, around.programs)
     window = span(fields.get("over"), notes)
     measured = measures(entries(fields.get("measure")), names.of_signal(), notes)
     functions = {measure.name: measure.fn for measure in measured}

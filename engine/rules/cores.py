@@ -8,6 +8,7 @@ from engine.rules.draft import Draft
 from engine.rules.rule import Selector
 
 WINDOW: Final = ("over", "measure", "having")
+_OF_SIGNALS: Final = ("when", "by", *WINDOW)
 _CORES: Final = ("absent", "sequence", "schedule")
 _FOREIGN: Final[Mapping[str, Mapping[str, str]]] = {
     "absent": {
@@ -58,8 +59,11 @@ def drop_foreign(rule: Draft, kind: str) -> Draft:
     return rule.without(foreign) if foreign else rule
 
 
-def check_condition(rule: Draft, kind: str, selectors: Iterable[Selector]) -> None:
-    """Check that a rule that looks at signals has a condition, whole, and for such signals."""
+def check_condition(rule: Draft, kind: str, selectors: Iterable[Selector]) -> Draft:
+    """Check that a rule that looks at signals has a condition, whole, and for such signals.
+
+    What is returned lacks the fields that mean nothing for such signals.
+    """
     notes, node = rule.notes, rule.node
     window = [name for name in WINDOW if rule.wrote(name)]
     lacking = [name for name in WINDOW if not rule.wrote(name)]
@@ -67,29 +71,37 @@ def check_condition(rule: Draft, kind: str, selectors: Iterable[Selector]) -> No
         message = f"'{window[0]}' needs {' and '.join(repr(name) for name in lacking)} beside it"
         notes.error(node.keys.get(window[0], node), message, "window")
     if kind in {"absent", "sequence"} or window:
-        return
-    levels = any(selector.type in LEVEL_TYPES for selector in selectors)
+        return rule
+    types = {selector.type for selector in selectors}
+    levels = bool(types & LEVEL_TYPES)
     if levels and not rule.wrote("when"):
         message = (
             "no condition: give 'when', or 'over', 'measure' and 'having', or 'absent', "
             "or 'sequence'"
         )
         notes.error(node, message, "condition")
+    if levels or not types:
+        return rule
     for name, way in _OCCURRENCES.items():
-        if name in node.keys and selectors and not levels:
+        if name in node.keys:
             message = f"'{name}' is for levels and windows: {way}"
             notes.error(node.keys[name], message, "core")
+    return rule.without(_OCCURRENCES)
 
 
-def check_stream(rule: Draft, kind: str) -> None:
-    """Check that the rule says which signals it sees; only a schedule can do without any."""
+def check_stream(rule: Draft, kind: str) -> Draft:
+    """Check that the rule says which signals it sees; only a schedule can do without any.
+
+    What is returned lacks the fields that mean nothing without signals.
+    """
     notes, node = rule.notes, rule.node
     if rule.wrote("on") or kind == "sequence":
-        return
+        return rule
     if kind != "schedule":
         notes.error(node, "field 'on' of the rule is missing", "missing")
-        return
-    for name in ("when", "by", *WINDOW):
+        return rule
+    for name in _OF_SIGNALS:
         if name in node.keys:
             message = f"'{name}' needs 'on': of which signals?"
             notes.error(node.keys[name], message, "core")
+    return rule.without(_OF_SIGNALS)

@@ -4,12 +4,13 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from engine.rules.always import Domain, always
 from engine.rules.cel import CelError, EvaluationError, Program
 from engine.rules.cel import compile as compile_cel
 from engine.rules.cel.types import BOOL, DOUBLE, DYN, INT, STRING, TIMESTAMP, StructType, Type
 from engine.rules.rule import Selector
 from engine.rules.shaping import Notes
-from engine.rules.streams import signal_type, stream_of
+from engine.rules.streams import Stream, signal_type, stream_of
 from engine.rules.yaml import Node
 
 _SCALARS: Final[Mapping[type, Type]] = {bool: BOOL, int: INT, float: DOUBLE, str: STRING}
@@ -19,6 +20,10 @@ _MEASURED: Final[Mapping[str, Type]] = {
     **dict.fromkeys(("p50", "p75", "p90", "p95", "p99"), DOUBLE),
 }
 """Type of each aggregate; the others are numbers or values as the signals had them."""
+_WHOLE: Final = frozenset({"count", "distinct", "changes"})
+_SAYS: Final = {None: "", True: "this is always true", False: "this is always false"}
+_REACH: Final = "counts are whole numbers, and neither they nor what grows can be negative"
+_NATURAL: Final = _WHOLE | {"increase", "rate", "stddev"}
 
 Programs = dict[tuple[str, Hashable], Program | CelError]
 """What was compiled so far: equal sources under equal types share a program."""
@@ -26,19 +31,24 @@ Programs = dict[tuple[str, Hashable], Program | CelError]
 
 @dataclass(frozen=True)
 class Scope:
-    """What an expression can name: types by name; equal ones have an equal `key`."""
+    """What an expression can name: types by name; equal ones have an equal `key`.
+
+    `domain` is what is known of the values; `measured`: they are those of measures.
+    """
 
     types: Mapping[str, Type]
     key: Hashable
     programs: Programs
+    domain: Domain
+    measured: bool = False
 
 
 @dataclass(frozen=True)
 class Names:
     """What the expressions of one rule can name."""
 
-    stream: tuple[tuple[str, tuple[str, ...]], ...]
-    params: Mapping[str, Type]
+    stream: Stream
+    params: Mapping[str, Any]
     programs: Programs
 
     def of_signal(self) -> Scope:
@@ -47,9 +57,9 @@ class Names:
             "signal": signal_type(self.stream),
             "old": DYN,
             "now": TIMESTAMP,
-            "params": StructType("params", self.params, open=False),
+            "params": self._params(),
         }
-        return Scope(types, (self.stream, self._params()), self.programs)
+        return Scope(types, (self.stream, self._key()), self.programs, self._domain({}))
 
     def of_group(self, measures: Mapping[str, str] | None) -> Scope:
         """Return the names of `having` and `clear`; `measures` is name -> fn, None without over."""
@@ -60,22 +70,29 @@ class Names:
                 "m", {name: _MEASURED.get(fn, DYN) for name, fn in measures.items()}, open=False
             ),
             "now": TIMESTAMP,
-            "params": StructType("params", self.params, open=False),
+            "params": self._params(),
         }
-        return Scope(types, (tuple(sorted(measures.items())), self._params()), self.programs)
+        key = (tuple(sorted(measures.items())), self._key())
+        return Scope(types, key, self.programs, self._domain(measures), measured=True)
 
     def of_step(self, selectors: Iterable[Selector]) -> Scope:
         """Return the names of the `when` of a step that takes `selectors`."""
         return replace(self, stream=stream_of(selectors)).of_signal()
 
-    def _params(self) -> Hashable:
-        return tuple(sorted((name, str(type_)) for name, type_ in self.params.items()))
+    def _params(self) -> StructType:
+        types = {name: _SCALARS.get(type(value), DYN) for name, value in self.params.items()}
+        return StructType("params", types, open=False)
 
+    def _key(self) -> Hashable:
+        return tuple(sorted((name, type(value)) for name, value in self.params.items()))
 
-def names_of(selectors: Iterable[Selector], params: Mapping[str, Any], programs: Programs) -> Names:
-    """Return what the expressions of a rule over `selectors` with `params` can name."""
-    types = {name: _SCALARS.get(type(value), DYN) for name, value in params.items()}
-    return Names(stream_of(selectors), types, programs)
+    def _domain(self, measures: Mapping[str, str]) -> Domain:
+        constants: dict[tuple[str, ...], Any] = {
+            ("params", name): value for name, value in self.params.items()
+        }
+        natural = frozenset(("m", name) for name, fn in measures.items() if fn in _NATURAL)
+        whole = frozenset(("m", name) for name, fn in measures.items() if fn in _WHOLE)
+        return Domain(constants, natural, whole)
 
 
 def compiled(
@@ -96,8 +113,8 @@ def compiled(
     if boolean and program.type not in {BOOL, DYN}:
         notes.error(node, f"expected true or false, but this is {program.type}", "cel")
         return None
-    if boolean and (constant := _constant(program)) is not None:
-        notes.warn(node, f"this is always {str(constant).lower()}", "constant")
+    if boolean and (problem := _constant(program, scope)):
+        notes.warn(node, problem, "constant")
     return program
 
 
@@ -118,8 +135,19 @@ def _offset(source: str, line: int, column: int) -> int:
     return min(start + max(column - 1, 0), max(len(source) - 1, 0))
 
 
-def _constant(program: Program) -> bool | None:
-    """Return what the program says although it knows nothing, None where it needs to know."""
+def _constant(program: Program, scope: Scope) -> str:
+    """Return what is wrong with a condition that is the same whatever is seen, else nothing."""
+    plain = Domain(scope.domain.constants)
+    if not program.paths:
+        return _SAYS[_evaluated(program)]
+    said = _SAYS[always(program.source, plain)]
+    if said or not scope.measured:
+        return said
+    value = always(program.source, scope.domain)
+    return f"{_SAYS[value]}, as {_REACH}" if value is not None else ""
+
+
+def _evaluated(program: Program) -> bool | None:
     try:
         value = program.evaluate({})
     except EvaluationError:

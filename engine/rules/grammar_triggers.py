@@ -88,7 +88,7 @@ MEASURE: Final = Record(
 )
 
 ABSENT: Final = Record(
-    "absent",
+    "absence",
     {
         "expect": Field(
             Text(choices=("inventory", "seen")),

@@ -24,10 +24,11 @@ def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mappi
     cluster to group by: the key is what was given.
     """
     second = second_stage(selectors)
-    if not rule.wrote("by"):
+    if "by" not in rule.fields:
         if second:
             return (), {}
-        _check_default(rule, selectors)
+        if not rule.wrote("by"):
+            _check_default(rule, selectors)
         return DEFAULT_BY, {}
     notes = rule.notes
     by: dict[str, Node] = {}
@@ -42,7 +43,7 @@ def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mappi
         if "default" in long:
             defaults[path] = str(long["default"].value)
         else:
-            _check_present(place, path, selectors, notes)
+            check_present(place, path, selectors, notes)
     if "cluster" not in by and "by" in rule.fields and not second:
         message = (
             "'by' lacks cluster: rules over signals run per cluster; add cluster, or look "
@@ -62,13 +63,13 @@ def _check_default(rule: Draft, selectors: Selectors) -> None:
             rule.notes.error(rule.fields.get("on", rule.node), message, "group-key")
 
 
-def _check_present(place: Node, path: str, selectors: Selectors, notes: Notes) -> None:
+def check_present(place: Node, path: str, selectors: Selectors, notes: Notes) -> None:
+    """Tell of each selector whose signals do not have `path`."""
     for selector in selectors:
         if selector.type and not has_path(selector, path):
             known = sorted(shape_of(selector).fields)
             near = guess(path.rpartition(".")[2], known)
             what = " ".join([selector.type, *selector.kinds])
-            message = (
-                f"group key {quoted(path)} is not in {what}; its data has {choices(known)}{near}"
-            )
+            has = choices(known) or "nothing"
+            message = f"group key {quoted(path)} is not in {what}; its data has {has}{near}"
             notes.error(place, message, "group-key")

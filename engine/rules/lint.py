@@ -1,27 +1,19 @@
 """What is legal and still a mistake, and what only the whole set of rules can tell."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.model.instant import MICROS, format_duration
 from engine.rules.draft import Draft, entries, items
+from engine.rules.entry import Entry
+from engine.rules.inhibition import check_inhibitors
 from engine.rules.overlap import overlap
-from engine.rules.rule import Rule
-from engine.rules.wording import guess, quoted, unknown
+from engine.rules.wording import quoted
 from engine.rules.yaml import Node
 
 SAMPLING_US: Final = 5 * MICROS
 """How often stream time moves at least: the interval of heartbeats."""
 _UNBOUNDED: Final = frozenset({"uid", "resourceVersion", "message", "time", "count", "value"})
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A rule as it was written and as it was compiled."""
-
-    draft: Draft
-    rule: Rule
 
 
 def lint(entries_: Sequence[Entry]) -> None:
@@ -31,8 +23,10 @@ def lint(entries_: Sequence[Entry]) -> None:
         _timing(entry)
         _care(entry)
         _clear(entry)
+        _silence(entry)
+        _idle(entry)
     _duplicates(entries_)
-    _inhibitors(entries_)
+    check_inhibitors(entries_)
 
 
 def _at(draft: Draft, name: str) -> Node:
@@ -41,23 +35,40 @@ def _at(draft: Draft, name: str) -> Node:
 
 
 def _noise(entry: Entry) -> None:
-    notes = entry.draft.notes
-    for node in items(entry.draft.fields.get("by")):
-        place = entries(node).get("path", node)
+    draft, rule = entry.draft, entry.rule
+    for place in _keys(draft):
         if str(place.value).rpartition(".")[2] in _UNBOUNDED:
             message = f"group key {quoted(str(place.value))} has no bound: every value is a key"
-            notes.warn(place, message, "cardinality")
-    if entry.rule.mission and not (entry.rule.cooldown_us or entry.draft.faulty("cooldown")):
-        place = _at(entry.draft, "mission")
-        notes.warn(place, "mission without a cooldown: it runs at every episode", "no-cooldown")
+            draft.notes.warn(place, message, "cardinality")
+    bare = rule.mission and not (rule.cooldown_us or rule.schedule or draft.faulty("cooldown"))
+    if bare:
+        place = _at(draft, "mission")
+        draft.notes.warn(
+            place, "mission without a cooldown: it runs at every episode", "no-cooldown"
+        )
+
+
+def _keys(draft: Draft) -> Iterator[Node]:
+    """Yield every path by which signals are grouped."""
+    for node in items(draft.fields.get("by")):
+        yield entries(node).get("path", node)
+    for step in items(entries(draft.fields.get("sequence")).get("steps")):
+        yield from items(entries(step).get("by"))
 
 
 def _timing(entry: Entry) -> None:
-    for name, length in (("for", entry.rule.for_us), ("over", entry.rule.over_us)):
+    rule = entry.rule
+    lengths = {
+        "for": ("for", rule.for_us),
+        "over": ("over", rule.over_us),
+        "gap": ("over", rule.gap_us),
+        "within": ("absent", rule.absent.within_us if rule.absent else 0),
+    }
+    for name, (written, length) in lengths.items():
         if 0 < length < SAMPLING_US:
             shown, least = format_duration(length), format_duration(SAMPLING_US)
             message = f"'{name}' of {shown} is shorter than the sampling interval of {least}"
-            entry.draft.notes.warn(_at(entry.draft, name), message, "short")
+            entry.draft.notes.warn(_at(entry.draft, written), message, "short")
 
 
 def _care(entry: Entry) -> None:
@@ -94,6 +105,30 @@ def _clear(entry: Entry) -> None:
         entry.draft.notes.warn(_at(entry.draft, "clear"), message, "clear-overlap")
 
 
+def _silence(entry: Entry) -> None:
+    draft, rule = entry.draft, entry.rule
+    objects = any(selector.type == "k8s.object" for selector in rule.on)
+    if objects and rule.on_nodata != "keep" and "on_nodata" in draft.node.keys:
+        message = (
+            "objects come only when they change: silence of "
+            f"{format_duration(rule.stale_after_us)} is no lack of data; leave out 'on_nodata'"
+        )
+        draft.notes.warn(_at(draft, "on_nodata"), message, "no-data")
+
+
+def _idle(entry: Entry) -> None:
+    """Warn of what is written and changes nothing."""
+    draft, rule = entry.draft, entry.rule
+    conditions = [one for one in (rule.when, rule.having, rule.clear) if one is not None]
+    timeless = not any(path[0] == "now" for one in conditions for path in one.paths)
+    if rule.reevaluate_us and conditions and timeless:
+        message = "no condition looks at 'now': to ask again changes nothing"
+        draft.notes.warn(_at(draft, "reevaluate"), message, "idle")
+    steps = items(entries(draft.fields.get("sequence")).get("steps"))
+    if "on" in draft.node.keys and steps and all("on" in step.keys for step in steps):
+        draft.notes.warn(_at(draft, "on"), "every step has its own 'on'; leave it out", "idle")
+
+
 def _duplicates(entries_: Iterable[Entry]) -> None:
     first: dict[str, Draft] = {}
     for entry in entries_:
@@ -105,58 +140,3 @@ def _duplicates(entries_: Iterable[Entry]) -> None:
             where = f"{other.notes.source.path}:{other.node.line}"
             draft.notes.error(draft.fields["name"], f"the name is taken, {where}", "duplicate-name")
         first.setdefault(name, draft)
-
-
-def _inhibitors(entries_: Sequence[Entry]) -> None:
-    rules = {entry.rule.name: entry.rule for entry in entries_ if entry.rule.name}
-    graph = {name: {i.rule for i in rule.inhibited_by} for name, rule in rules.items()}
-    for entry in entries_:
-        for node in items(entry.draft.fields.get("inhibited_by")):
-            _inhibitor(entry, node, rules, graph)
-
-
-def _inhibitor(
-    entry: Entry, node: Node, rules: Mapping[str, Rule], graph: Mapping[str, set[str]]
-) -> None:
-    notes, fields = entry.draft.notes, entries(node)
-    if "rule" not in fields:
-        return
-    name = str(fields["rule"].value)
-    if name not in rules:
-        near = guess(name, rules)
-        message = f"no rule {quoted(name)}: nothing holds this one back{near}"
-        notes.warn(fields["rule"], message, "inhibitor")
-        return
-    if cycle := _cycle(entry.rule.name, name, graph):
-        message = f"rules inhibit each other in a circle: {' <- '.join(cycle)}"
-        notes.error(fields["rule"], message, "inhibition-cycle")
-    for equal in items(fields.get("equal")):
-        for rule in (entry.rule, rules[name]):
-            if str(equal.value) not in _comparable(rule):
-                name, known = str(equal.value), _comparable(rule)
-                message = unknown("key or label", name, known, of=rule.name)
-                notes.error(equal, message, "inhibition-equal")
-
-
-def _comparable(rule: Rule) -> list[str]:
-    return sorted({*rule.by, *rule.labels, "node"})
-
-
-def _cycle(start: str, first: str, graph: Mapping[str, set[str]]) -> list[str]:
-    """Return the shortest way from `start` over `first` back to `start`, empty if there is none."""
-    came: dict[str, str] = {first: start}
-    waiting = [first]
-    while waiting and start not in came:
-        name = waiting.pop(0)
-        for following in sorted(graph.get(name, ())):
-            if following not in came:
-                came[following] = name
-                waiting.append(following)
-    if first == start:
-        return [start, start]
-    if start not in came:
-        return []
-    way = [start]
-    while (name := came[way[-1]]) != start:
-        way.append(name)
-    return [start, *reversed(way[1:]), start] if len(way) > 1 else [start, start]

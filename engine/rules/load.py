@@ -10,9 +10,11 @@ from engine.model.ids import digest
 from engine.rules.actions import Known
 from engine.rules.build import Surroundings, build
 from engine.rules.draft import Draft, draft, entries, items
+from engine.rules.entry import Entry
 from engine.rules.grammar import GROUP
 from engine.rules.intervals import intervals
-from engine.rules.lint import Entry, lint
+from engine.rules.lint import lint
+from engine.rules.parameters import KindShape
 from engine.rules.rule import RuleSet
 from engine.rules.shaping import Notes, sound
 from engine.rules.test_files import attach, is_test_file
@@ -30,14 +32,14 @@ class Loaded:
 def load(
     files: Mapping[str, str | bytes],
     *,
-    known_kinds: Mapping[str, AbstractSet[str]] | None = None,
+    known_kinds: Mapping[str, KindShape] | None = None,
     known_sinks: AbstractSet[str] | None = None,
 ) -> Loaded:
     """Return the checked rules of `files` (content by path); never raises.
 
     Args:
         files: YAML of each rule file by the path to show in messages.
-        known_kinds: parameter names by mission kind; None: kinds are not checked.
+        known_kinds: the parameters of each mission kind; None: kinds are not checked.
         known_sinks: names of the sinks; None: they are not checked.
     """
     notes = [_notes(path, content) for path, content in sorted(files.items())]

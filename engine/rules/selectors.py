@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Final
 
-from engine.model.schema import KINDS, matching_kinds
+from engine.model.schema import SIGNALS, matching_kinds
 from engine.model.signal import SECOND_STAGE
 from engine.rules.draft import entries, items
 from engine.rules.labels import parse_labels
 from engine.rules.rule import Selector
 from engine.rules.shaping import Notes
 from engine.rules.streams import PREFILTERS, shape_of
-from engine.rules.wording import choices, guess, quoted
+from engine.rules.wording import choices, guess, quoted, unknown
 from engine.rules.yaml import Node
 
 _LISTS: Final = ("kinds", "reasons", "metrics", "clusters", "namespaces")
@@ -38,14 +38,17 @@ def _selector(node: Node, notes: Notes) -> Selector:
     exclude = {name: tuple(part.plain()) for name, part in entries(fields.get("exclude")).items()}
     labels = str(fields["labels"].value) if "labels" in fields else ""
     type_ = str(fields["type"].value) if "type" in fields else ""
+    if type_ in SIGNALS and "kinds" in fields:
+        lists["kinds"] = _kinds(type_, items(fields["kinds"]), notes)
     selector = Selector(type_, labels=labels, exclude=exclude, **lists)
     if labels:
         try:
             parse_labels(labels)
         except ValueError as error:
             notes.error(fields["labels"], str(error), "labels")
-    if type_ == "k8s.object":
-        _check_kinds(items(fields.get("kinds")), notes)
+    if type_ in SECOND_STAGE and "clusters" in fields:
+        message = f"'clusters' matches nothing: no cluster sends {type_}; see data.cluster"
+        notes.error(node.keys["clusters"], f"{message} in 'when'", "selector")
     shape = shape_of(selector)
     for name, looked_at in PREFILTERS.items():
         if name in fields and not shape.open and looked_at not in shape.fields:
@@ -54,10 +57,21 @@ def _selector(node: Node, notes: Notes) -> Selector:
     return selector
 
 
-def _check_kinds(kinds: Iterable[Node], notes: Notes) -> None:
-    """Warn of a kind that nobody watches by default and that looks like one of those."""
+def _kinds(type_: str, kinds: Iterable[Node], notes: Notes) -> tuple[str, ...]:
+    """Return the kinds that signals of the type can have; the others are told.
+
+    Any kind of object can be watched, so one that nobody watches by default is a fault only
+    where it looks like one of those.
+    """
+    shape, found = SIGNALS[type_], []
     for node in kinds:
         kind = str(node.value)
-        if not matching_kinds(kind) and (near := guess(kind, KINDS)):
+        listed = not shape.kinds or bool(matching_kinds(kind, type_))
+        if listed or shape.open:
+            found.append(kind)
+        else:
+            notes.error(node, unknown("kind", kind, shape.kinds, of=type_), "selector")
+        if not listed and shape.open and (near := guess(kind, shape.kinds)):
             message = f"kind {quoted(kind)} is not watched by default{near}"
             notes.warn(node, message, "unwatched-kind")
+    return tuple(found)

@@ -1,11 +1,13 @@
 """The core `sequence`: steps of one key, one after the other."""
 
+from collections.abc import Iterable
 from collections.abc import Sequence as Listed
 from dataclasses import replace
 
 from engine.model.instant import parse_duration
 from engine.rules.draft import Draft, entries, items
 from engine.rules.expressions import Names, compiled
+from engine.rules.grouping import check_present
 from engine.rules.rule import Selector, Sequence, SequenceStep
 from engine.rules.selectors import second_stage, selectors
 from engine.rules.shaping import Notes
@@ -51,12 +53,14 @@ def sequence(rule: Draft, steps: tuple[SequenceStep, ...], names: Names) -> Sequ
     return Sequence(whole, within, ordered=ordered, overlap=overlap)
 
 
-def check_step_keys(rule: Draft, by: tuple[str, ...]) -> None:
-    """Check that each step with its own `by` has a place for every part of the rule's key."""
-    for node in _nodes(rule):
+def check_step_keys(rule: Draft, steps: Iterable[SequenceStep], by: tuple[str, ...]) -> None:
+    """Check that each step with its own `by` has every part of the rule's key in its signals."""
+    for node, step in zip(_nodes(rule), steps, strict=True):
         place = entries(node).get("by")
         if place is None:
             continue
+        for path in items(place):
+            check_present(path, str(path.value), step.on, rule.notes)
         own, name = place.plain(), _name(node)
         if len(own) != len(by):
             message = (
@@ -108,12 +112,12 @@ def _check_negated(nodes: Listed[Node], notes: Notes, *, ordered: bool) -> None:
 
 
 def _check_equal(nodes: Listed[Node], steps: Listed[SequenceStep], notes: Notes) -> None:
-    """Warn of a step that takes just what an earlier one takes, in an order that tells nothing."""
+    """Warn of a step that takes just what an earlier one takes: that is counting."""
     seen: dict[str, str] = {}
     for node, step in zip(nodes, steps, strict=True):
         when = entries(node)["when"].value if "when" in entries(node) else ""
         what = repr((step.on, when, step.by))
-        if what in seen and step.id != seen[what]:
+        if what in seen and step.id not in {"", seen[what]}:
             message = (
                 f"step {step.id} takes the same signals as step {seen[what]}: "
                 "to count them use 'over' and 'measure'"

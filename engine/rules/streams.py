@@ -70,7 +70,7 @@ def signal_type(stream: Stream) -> StructType:
     for shape in shapes:
         for name, type_ in _types(shape.fields).items():
             fields[name] = type_ if fields.get(name, type_) == type_ else DYN
-    opened = any(shape.open for shape in shapes)
+    opened = not shapes or any(shape.open for shape in shapes)
     data = StructType(_name(stream), fields, opened)
     envelope = {name: fields[name] for name in ENVELOPE if name in fields}
     return StructType("signal", {**_ATTRIBUTES, **envelope, "data": data}, opened)

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from engine.rules.draft import entries, items
+from engine.rules.entry import Entry
 from engine.rules.grammar import TESTS
-from engine.rules.lint import Entry
 from engine.rules.rule import Rule
 from engine.rules.shaping import Notes, sound
 from engine.rules.wording import unknown

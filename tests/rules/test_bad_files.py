@@ -6,10 +6,27 @@ import pytest
 
 from engine.rules.faults import to_text
 from engine.rules.load import load
+from engine.rules.parameters import KindShape
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(BAD.glob("*.bad.yaml"))
-KINDS = {"incident-response": {"symptom", "namespace", "workload", "node", "kind", "name"}}
+TEXT = {"type": "string"}
+INCIDENT = KindShape(
+    dict.fromkeys(("symptom", "namespace", "workload", "node", "kind", "name"), TEXT)
+)
+PLAN = KindShape(
+    {
+        "days": {"type": "integer", "minimum": 1, "maximum": 90},
+        "ratio": {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "null"}]},
+        "level": {"enum": ["low", "high"]},
+        "nodes": {"type": "array"},
+        "deep": {"type": "boolean"},
+        "limits": {"type": "object"},
+    },
+    required=frozenset({"days"}),
+)
+LATER = KindShape({"node": {}}, later=True)
+KINDS = {"incident-response": INCIDENT, "plan": PLAN, "gpu-optimize": LATER}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name.removesuffix(".bad.yaml"))

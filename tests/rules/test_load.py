@@ -312,15 +312,17 @@ def test_a_test_file_counts_as_a_test_that_fires() -> None:
 
 def test_rules_and_tests_do_not_swap_their_files() -> None:
     rules = load({"a.test.yaml": group(READY)}).faults
-    assert [str(fault) for fault in rules if fault.line == 2] == [
+    (found,) = [str(fault) for fault in rules if fault.line == 2]
+    assert found == (
         "a.test.yaml:2:7 unknown kind 'RuleGroup'; allowed: RuleTests; "
         "rules stand in a file without .test"
-    ]
+    )
     tests = load({"a.yaml": TESTS}).faults
-    assert [str(fault) for fault in tests if fault.line == 2] == [
+    (found,) = [str(fault) for fault in tests if fault.line == 2]
+    assert found == (
         "a.yaml:2:7 unknown kind 'RuleTests'; allowed: RuleGroup; "
         "tests of their own stand in a file *.test.yaml"
-    ]
+    )
 
 
 def test_faults_of_one_file_are_bounded() -> None:
