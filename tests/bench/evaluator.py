@@ -1,253 +1,200 @@
-"""How fast records are decoded and folded: decode alone beside decode and 1,000 rules.
+"""How fast records are decoded and folded, beside what it takes to decode them alone.
 
-Run `python -m tests.bench.evaluator [SIGNALS]`. Prints signals per second of CPU time of both,
-taken in turns in one process on the same records, and the ratio of their times; then the same
-for other numbers of rules. The signals are objects as the watchers send them (2 to 3 KB), Events,
-metrics and heartbeats; of the rules a few general ones match, each with a window or a hold.
+Run `python -m tests.bench.evaluator [SIGNALS [REPLAYED]]`. One process, one core, seconds of CPU
+time, all figures of a line in turns on the same records: `bare` is msgspec's decoder of
+list[Signal] and nothing else, `decode` our codec with all its checks, `fold` decode and
+evaluator, with the changes for the checkpoint taken every 5,000 signals, `stored` with these
+written to SQLite as well. A fold is timed once every series has been seen.
 """
 
 import gc
+import resource
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
-from random import Random
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import process_time
-from typing import Any
+from typing import Final
 
-from engine.bus.codec import decode, encode
-from engine.model.instant import from_us
-from engine.model.signal import HEARTBEAT, Signal
-from engine.rules.rule import Rule, Selector
+import msgspec
+
+from engine.app.rule_files import check_texts, good
+from engine.bus.codec import decode
+from engine.model.firing import Step
+from engine.model.ports import SystemClock
+from engine.model.signal import Signal
+from engine.rules.rule import RuleSet
+from engine.store.checkpoint import Commit
+from engine.store.store import Store
 from engine.stream.evaluator import Evaluator
-from tests.stream.building import T0, a_measure, a_rule, a_set
+from engine.stream.replay import replay
+from tests.bench.many_rules import rule_files
+from tests.bench.traffic import CLUSTERS, RECORD, SERIES, Kind, metric, mixed, records, watched
 
-RECORD = 500
-ROUNDS = 5
-PODS, NAMESPACES, NODES = 3_000, 40, 60
-REASONS = ["Pulled", "Created", "Started", "Scheduled", "Killing", "BackOff", "Unhealthy"]
+CHECKPOINT: Final = 5_000
+ROUNDS: Final = 3
+WARM: Final = CLUSTERS * SERIES
+RULES: Final = (1_000, 10_000)
+_BARE: Final = msgspec.json.Decoder(list[Signal])
+_MINUTE: Final = b"2026-01-01T00:00"
 
-
-def records(count: int) -> list[bytes]:
-    """Return `count` signals as records of the bus, 1,000 a second of event time."""
-    made = list(_signals(count, Random(7)))
-    return [encode(made[start : start + RECORD]) for start in range(0, count, RECORD)]
-
-
-def rules(count: int) -> list[Rule]:
-    """Return `count` rules: six general ones, the rest for one namespace, reason or app."""
-    general = [
-        _rule("restart-storm", "Pod", over="10m", measure="increase", of="signal.data.restarts"),
-        _rule("not-ready", "Pod", when="!signal.data.ready", **{"for": "5m"}),
-        _rule(
-            "crash-loop", "Pod", when='signal.data.reason == "CrashLoopBackOff"', **{"for": "2m"}
-        ),
-        _rule("back-off", "Event", when='signal.data.reason == "BackOff"', over="10m"),
-        _rule("node-busy", "metric", when="signal.value > 90.0", **{"for": "5m"}),
-        _rule("rollout", "Deployment", when="signal.data.available < signal.data.desired"),
-    ]
-    return (general + [_narrow(number) for number in range(max(0, count - len(general)))])[:count]
+Keep = Callable[[int, Step, dict[str, bytes | None]], None]
 
 
-def main(count: int) -> None:
-    """Print the figures."""
-    log = records(count)
-    size = sum(map(len, log)) / count
-    print(f"{count} signals, {size:.0f} bytes each, records of {RECORD}")
-    for number in (100, 1_000, 10_000):
-        alone, both = _measured(log, rules(number))
-        print(
-            f"{number:>6} rules: decode {count / alone:>9,.0f}/s   decode + fold "
-            f"{count / both:>9,.0f}/s   ratio {both / alone:.2f}   "
-            f"fold {(both - alone) / count * 1e6:.1f} us a signal"
+def main(count: int, replayed: int) -> None:
+    """Print the figures of `count` signals of each kind, and of a replay of `replayed`."""
+    sets = {number: _loaded(number) for number in RULES}
+    for name, kind in (("metrics", metric), ("objects", watched), ("mixed", mixed)):
+        _compare(name, kind, count + WARM, sets)
+    _state(sets[RULES[0]])
+    _replay(sets[RULES[0]], replayed)
+
+
+def _loaded(number: int) -> RuleSet:
+    texts = rule_files(number)
+    _progress(f"loading {number} rules")
+    gc.collect()
+    start = process_time()
+    rules = good(check_texts(texts))
+    _say(f"load {number:>6,} rules: {process_time() - start:.2f} s")
+    return rules
+
+
+def _compare(name: str, kind: Kind, count: int, sets: dict[int, RuleSet]) -> None:
+    _progress(f"making {count:,} signals: {name}")
+    log = list(records(kind, count))
+    warm = WARM // RECORD
+    counted = (len(log) - warm) * RECORD
+    size = sum(map(len, log)) / len(log) / RECORD
+    _say(f"{name}, {size:.0f} bytes each, {counted:,} signals")
+    bare = _median(lambda: _decoded(log[warm:], _BARE.decode))
+    alone = _median(lambda: _decoded(log[warm:], decode))
+    _say(f"  bare {counted / bare:>9,.0f}/s   decode {counted / alone:>9,.0f}/s")
+    first = 0.0
+    for number, rules in sets.items():
+        _progress(f"{name}: {number:,} rules")
+        both = _median(lambda rules=rules: _folded(rules, log, warm))
+        first = first or both
+        _say(
+            f"  {number:>6,} rules: fold {counted / both:>9,.0f}/s   {both / alone:.2f} x decode   "
+            f"{both / bare:.2f} x bare   {both / first:.2f} x the time of {RULES[0]:,} rules"
         )
+    _progress(f"{name}: into a store")
+    stored = _median(lambda: _stored(sets[RULES[0]], log, warm))
+    _say(f"  {RULES[0]:>6,} rules: stored {counted / stored:,.0f}/s, {stored / alone:.2f} x decode")
 
 
-def _measured(log: Sequence[bytes], chosen: Sequence[Rule]) -> tuple[float, float]:
-    """Return the median seconds of decode alone, and of decode and fold, in turns."""
-    rule_set = a_set(*chosen)
-    alone, both = [], []
-    for _ in range(ROUNDS):
-        gc.collect()
+def _median(measure: Callable[[], float]) -> float:
+    return median(measure() for _ in range(ROUNDS))
+
+
+def _decoded(log: Sequence[bytes], decoder: Callable[[bytes], object]) -> float:
+    gc.collect()
+    start = process_time()
+    for record in log:
+        decoder(record)
+    return process_time() - start
+
+
+def _folded(rules: RuleSet, log: Sequence[bytes], warm: int) -> float:
+    evaluator = Evaluator(rules)
+    _fold(evaluator, log[:warm])
+    gc.collect()
+    start = process_time()
+    _fold(evaluator, log[warm:])
+    return process_time() - start
+
+
+def _stored(rules: RuleSet, log: Sequence[bytes], warm: int) -> float:
+    with TemporaryDirectory() as folder:
+        store = Store.open(Path(folder, "bench.db"), clock=SystemClock())
+        epoch = store.claim(0)
+
+        def keep(offset: int, step: Step, changes: dict[str, bytes | None]) -> None:
+            commit = Commit(offset, changes, transitions=step.transitions, launches=step.launches)
+            store.commit(0, epoch, commit)
+
+        evaluator = Evaluator(rules)
+        _fold(evaluator, log[:warm], keep)
         start = process_time()
-        for record in log:
-            decode(record)
-        alone.append(process_time() - start)
-        evaluator = Evaluator(rule_set)
-        gc.collect()
-        start = process_time()
-        for record in log:
-            evaluator.step(decode(record).signals)
-        both.append(process_time() - start)
-    return median(alone), median(both)
+        _fold(evaluator, log[warm:], keep)
+        spent = process_time() - start
+        store.close()
+    return spent
 
 
-def _rule(name: str, kind: str, **fields: Any) -> Rule:
-    stream = {"Event": "k8s.event", "metric": "metric"}.get(kind, "k8s.object")
-    kinds = (kind,) if stream == "k8s.object" else ()
-    if "over" in fields:
-        fields["measure"] = a_measure(fields.pop("measure", "count"), fields.pop("of", ""))
-        fields["having"] = "m.n > 100000"
-    selectors = (Selector(stream, kinds=kinds),)
-    return a_rule(name, selectors=selectors, hash=name, **fields)
+def _fold(evaluator: Evaluator, log: Sequence[bytes], keep: Keep | None = None) -> None:
+    """Fold `log` with a checkpoint every so often, as the engine does."""
+    pending, found = 0, Step()
+    for offset, record in enumerate(log):
+        step = evaluator.step(decode(record).signals)
+        found = Step(found.transitions + step.transitions, found.launches + step.launches)
+        pending += RECORD
+        if pending >= CHECKPOINT:
+            changes = evaluator.changes()
+            if keep:
+                keep(offset + 1, found, changes)
+            pending, found = 0, Step()
 
 
-def _narrow(number: int) -> Rule:
-    name = f"narrow-{number}"
-    match number % 5:
-        case 0:
-            selectors = (Selector("k8s.object", kinds=("Pod",), namespaces=(f"team-{number}",)),)
-            window: dict[str, Any] = {
-                "over": "10m",
-                "measure": a_measure("increase", "signal.data.restarts"),
-            }
-            return a_rule(name, selectors=selectors, hash=name, having="m.n > 5", **window)
-        case 1:
-            when = f'signal.data.reason == "Reason{number}"'
-            window = {"over": "5m", "measure": a_measure("count"), "having": "m.n > 5"}
-            return a_rule(name, on="k8s.event", when=when, hash=name, **window)
-        case 2:
-            when = f'signal.workload == "app-{number}-x" && !signal.data.ready'
-            selectors = (Selector("k8s.object", kinds=("Pod",)),)
-            return a_rule(name, selectors=selectors, hash=name, when=when, **{"for": "5m"})
-        case 3:
-            selectors = (Selector("metric", metrics=(f"metric_{number}",)),)
-            window = {"over": "5m", "measure": a_measure("avg", "signal.value")}
-            return a_rule(name, selectors=selectors, hash=name, having="m.n > 90.0", **window)
-        case _:
-            selectors = (Selector("k8s.object", kinds=("Deployment",), clusters=(f"c-{number}",)),)
-            when = "signal.data.available < signal.data.desired"
-            return a_rule(name, selectors=selectors, hash=name, when=when, **{"for": "15m"})
-
-
-def _signals(count: int, random: Random) -> Iterator[Signal]:
-    for number in range(count):
-        draw = random.random()
-        if draw < 0.55:
-            yield _signal(number, "objects", "k8s.object", _pod(number, random))
-        elif draw < 0.65:
-            yield _signal(number, "objects", "k8s.object", _deployment(number, random))
-        elif draw < 0.9:
-            yield _signal(number, "events", "k8s.event", _event(number, random))
-        elif draw < 0.998:
-            yield _signal(number, "metrics", "metric", _metric(random))
-        else:
-            yield _signal(number, random.choice(["objects", "events"]), HEARTBEAT, {})
-
-
-def _signal(number: int, watcher: str, kind: str, data: dict[str, Any]) -> Signal:
-    jitter = timedelta(milliseconds=number % 7)
-    return Signal(
-        id=f"7f3c-{number}/pods/{data.get('uid', '')}@{number}",
-        source=f"watchers/{watcher}/prod-eu",
-        type=kind,
-        time=from_us(T0 + number * 1_000) - jitter,
-        cluster="prod-eu",
-        data=data,
+def _state(rules: RuleSet) -> None:
+    """Say how much the checkpoint holds for each key of a rule, and beside them."""
+    evaluator, state = Evaluator(rules), dict[str, bytes | None]()
+    for record in records(mixed, 3 * WARM):
+        evaluator.step(decode(record).signals)
+        state.update(evaluator.changes())
+    sizes = {key: len(key) + len(value) for key, value in state.items() if value is not None}
+    cells = [size for key, size in sizes.items() if key.startswith('["cell"')]
+    rest = sum(sizes.values()) - sum(cells)
+    _say(
+        f"state: {len(cells):,} keys of rules, {sum(cells) / len(cells):,.0f} bytes each, "
+        f"the largest {max(cells):,}; beside them {rest / CLUSTERS:,.0f} bytes a cluster"
     )
 
 
-def _pod(number: int, random: Random) -> dict[str, Any]:
-    pod = random.randrange(PODS)
-    namespace, app = f"team-{pod % NAMESPACES}", f"app-{pod // 10}"
-    ready = random.random() > 0.02
-    container = {
-        "name": "main",
-        "image": f"registry.example.com/{app}@sha256:{'ab12' * 16}",
-        "env": [{"name": f"SETTING_{i}", "value": f"value-{i}"} for i in range(8)],
-        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
-        "readinessProbe": {"httpGet": {"path": "/ready", "port": 8080}, "periodSeconds": 10},
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "c", "mountPath": "/c"}],
-    }
-    status = {
-        "phase": "Running",
-        "conditions": [
-            {"type": one, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-            for one in ("Initialized", "Ready", "ContainersReady", "PodScheduled")
-        ],
-        "containerStatuses": [{"name": "main", "ready": ready, "restartCount": number // 5_000}],
-    }
-    labels = {"app": app, "pod-template-hash": "5d4f8c7b9d", "team": namespace}
-    metadata = {"name": f"{app}-{pod}", "namespace": namespace, "labels": labels}
-    return {
-        "kind": "Pod",
-        "apiVersion": "v1",
-        "namespace": namespace,
-        "name": f"{app}-{pod}",
-        "uid": f"0c1d2e3f-0000-4000-8000-{pod:012d}",
-        "resourceVersion": str(number),
-        "labels": labels,
-        "node": f"node-{pod % NODES}",
-        "workload": app,
-        "workloadKind": "Deployment",
-        "owner": f"{app}-5d4f8c7b9d",
-        "change": "modified",
-        "phase": "Running",
-        "ready": ready,
-        "restarts": number // 5_000,
-        "reason": "" if ready else "CrashLoopBackOff",
-        "waiting": [] if ready else ["CrashLoopBackOff"],
-        "terminated": [],
-        "scheduled": True,
-        "terminating": False,
-        "object": {"metadata": metadata, "spec": {"containers": [container]}, "status": status},
-    }
+def _replay(rules: RuleSet, count: int) -> None:
+    """Say how fast `count` signals replay, and what memory that takes on the way."""
+    log, memory = list(records(mixed, 3 * WARM)), list[int]()
+    decoding = _decoded(log, decode) / len(log) / RECORD
+    lines, start = 0, process_time()
+    for _ in replay(rules, _long(log, count, memory)):
+        lines += 1
+    spent = process_time() - start
+    marks = "  ".join(f"{place * 10} %: {kib // 1024} MiB" for place, kib in enumerate(memory, 1))
+    _say(
+        f"replay of {count:,} signals: {count / spent:,.0f}/s, {spent / count / decoding:.2f} x "
+        f"decode, {lines:,} lines; largest memory at {marks}"
+    )
 
 
-def _deployment(number: int, random: Random) -> dict[str, Any]:
-    app = random.randrange(PODS // 10)
-    namespace = f"team-{app % NAMESPACES}"
-    spec = {"replicas": 10, "selector": {"matchLabels": {"app": f"app-{app}"}}}
-    return {
-        "kind": "Deployment",
-        "apiVersion": "apps/v1",
-        "namespace": namespace,
-        "name": f"app-{app}",
-        "uid": f"0c1d2e3f-1111-4000-8000-{app:012d}",
-        "resourceVersion": str(number),
-        "labels": {"app": f"app-{app}"},
-        "workload": f"app-{app}",
-        "workloadKind": "Deployment",
-        "change": "modified",
-        "desired": 10,
-        "updated": 10,
-        "available": 9 if random.random() < 0.05 else 10,
-        "readyReplicas": 10,
-        "ready": True,
-        "stalled": False,
-        "object": {"metadata": {"name": f"app-{app}", "generation": 4}, "spec": spec},
-    }
+def _long(log: Sequence[bytes], count: int, memory: list[int]) -> Iterator[Sequence[Signal]]:
+    """Yield `log` minute after minute until `count` signals are given; note the memory."""
+    total, tenth = count // RECORD, max(1, count // RECORD // 10)
+    for number in range(total):
+        day, minute = divmod(number // len(log), 1440)
+        at = b"2026-01-%02dT%02d:%02d" % (day + 1, minute // 60, minute % 60)
+        record = (
+            log[number % len(log)].replace(_MINUTE, at).replace(b'"id":"', b'"id":"%d/' % minute)
+        )
+        yield decode(record).signals
+        if number % tenth == tenth - 1:
+            memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+            _progress(f"replay: {number * RECORD:,} signals")
 
 
-def _event(number: int, random: Random) -> dict[str, Any]:
-    pod = random.randrange(PODS)
-    return {
-        "kind": "Pod",
-        "namespace": f"team-{pod % NAMESPACES}",
-        "name": f"app-{pod // 10}-{pod}",
-        "workload": f"app-{pod // 10}",
-        "node": f"node-{pod % NODES}",
-        "reason": random.choice(REASONS),
-        "eventType": "Warning",
-        "message": "Back-off restarting failed container main in pod " + "x" * 60,
-        "count": 1 + number % 9,
-        "uid": f"0c1d2e3f-2222-4000-8000-{number:012d}",
-    }
+def _say(text: str) -> None:
+    _progress("")
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
-def _metric(random: Random) -> dict[str, Any]:
-    node = f"node-{random.randrange(NODES)}"
-    labels = {"node": node, "job": "node-exporter", "instance": f"{node}:9100"}
-    value = random.random() * 100
-    return {
-        "metric": "node_cpu_percent",
-        "labels": labels,
-        "node": node,
-        "namespace": "monitoring",
-        "workload": "node-exporter",
-        "value": value,
-    }
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    given = [int(one) for one in sys.argv[1:]]
+    main(*[*given, *(200_000, 1_000_000)[len(given) :]])
