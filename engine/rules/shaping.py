@@ -51,10 +51,12 @@ class Notes:
         self._add(node, message, code, offset, "warning")
 
     def _add(self, node: Node, message: str, code: str, offset: int | None, severity: str) -> None:
-        if len(self.faults) > MAX_FAULTS:
+        # Warnings have a limit of their own: however many, they are no error and hide none.
+        count = sum(one.severity == severity for one in self.faults)
+        if count > MAX_FAULTS:
             return
-        if len(self.faults) == MAX_FAULTS:
-            message, severity = f"{MAX_FAULTS} faults already; the rest is not shown", "error"
+        if count == MAX_FAULTS:
+            message = f"{MAX_FAULTS} {severity}s already; the rest is not shown"
         place = (node.line, node.column) if offset is None else self.source.place(node, offset)
         head = f"{self.subject}: " if self.subject else ""
         self.faults.append(Fault(self.source.path, *place, head + message, severity, code))
