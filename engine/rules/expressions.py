@@ -1,5 +1,6 @@
 """The CEL expressions of rules, compiled against the types of their streams."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -21,6 +22,7 @@ _MEASURED: Final[Mapping[str, Type]] = {
 }
 """Type of each aggregate; the others are numbers or values as the signals had them."""
 _WHOLE: Final = frozenset({"count", "distinct", "changes"})
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
 _SAYS: Final = {None: "", True: "this is always true", False: "this is always false"}
 _REACH: Final = "counts are whole numbers, and neither they nor what grows can be negative"
 _NATURAL: Final = _WHOLE | {"increase", "rate", "stddev"}
@@ -108,7 +110,7 @@ def compiled(
     program = _program(source, scope)
     if isinstance(program, CelError):
         offset = _offset(source, program.line, program.column)
-        notes.error(node, program.message, "cel", offset=offset)
+        notes.error(node, program.message + _beside(source[offset:], scope), "cel", offset=offset)
         return None
     if boolean and program.type not in {BOOL, DYN}:
         notes.error(node, f"expected true or false, but this is {program.type}", "cel")
@@ -126,6 +128,19 @@ def _program(source: str, scope: Scope) -> Program | CelError:
         except CelError as error:
             scope.programs[key] = error
     return scope.programs[key]
+
+
+def _beside(source: str, scope: Scope) -> str:
+    """Return a guess where `source` begins with a word that is not a name, but a field of one."""
+    word = _WORD.match(source)
+    if word is None or word[0] in scope.types:
+        return ""
+    ways = [(name, type_) for name, type_ in scope.types.items() if isinstance(type_, StructType)]
+    signal = dict(ways).get("signal")
+    if signal is not None and isinstance(data := signal.fields.get("data"), StructType):
+        ways.append(("signal.data", data))
+    near = [f"{name}.{word[0]}" for name, type_ in ways if word[0] in type_.fields]
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _offset(source: str, line: int, column: int) -> int:

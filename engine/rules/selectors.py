@@ -46,11 +46,9 @@ def _selector(node: Node, notes: Notes) -> Selector:
             parse_labels(labels)
         except ValueError as error:
             notes.error(fields["labels"], str(error), "labels")
-    if type_ in SECOND_STAGE and "clusters" in fields:
-        message = f"'clusters' matches nothing: no cluster sends {type_}; see data.cluster"
-        notes.error(node.keys["clusters"], f"{message} in 'when'", "selector")
     shape = shape_of(selector)
-    for name, looked_at in PREFILTERS.items():
+    clusters = {"clusters": "cluster"} if type_ in SECOND_STAGE else {}
+    for name, looked_at in {**PREFILTERS, **clusters}.items():
         if name in fields and not shape.open and looked_at not in shape.fields:
             message = f"'{name}' matches nothing: {type_} has no {looked_at}"
             notes.error(node.keys[name], message, "selector")
