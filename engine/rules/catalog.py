@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.rules.rule import Rule
 
-_HEAD: Final = ("rule", "severity", "fires when", "mission", "file")
+_HEAD: Final = ("rule", "severity", "signals", "fires when", "mission", "file")
 
 
 def catalog(rules: Iterable[Rule]) -> str:
@@ -19,7 +19,19 @@ def _row(rule: Rule) -> tuple[str, ...]:
     return (
         f"[{rule.name}](#{rule.name})",
         rule.labels.get("severity", ""),
+        _signals(rule),
         rule.annotations.get("description", "").replace("|", "\\|"),
         rule.mission.kind if rule.mission else "",
         PurePath(rule.path).name,
+    )
+
+
+def _signals(rule: Rule) -> str:
+    """Return which signals the rule sees: `k8s.object` Pod, Node."""
+    kinds: dict[str, list[str]] = {}
+    for selector in rule.on:
+        kinds.setdefault(selector.type, []).extend([*selector.kinds, *selector.metrics])
+    return "; ".join(
+        " ".join([f"`{type_}`", ", ".join(dict.fromkeys(names))]).strip()
+        for type_, names in kinds.items()
     )
