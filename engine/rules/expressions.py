@@ -152,14 +152,13 @@ def _offset(source: str, line: int, column: int) -> int:
 
 def _constant(program: Program, scope: Scope) -> str:
     """Return what is wrong with a condition that is the same whatever is seen, else nothing."""
-    plain = Domain(scope.domain.constants)
     if not program.paths:
         return _SAYS[_evaluated(program)]
-    said = _SAYS[always(program.source, plain)]
-    if said or not scope.measured:
-        return said
     value = always(program.source, scope.domain)
-    return f"{_SAYS[value]}, as {_REACH}" if value is not None else ""
+    if value is None or not scope.measured:
+        return _SAYS[value]
+    plain = always(program.source, Domain(scope.domain.constants))
+    return _SAYS[value] if value is plain else f"{_SAYS[value]}, as {_REACH}"
 
 
 def _evaluated(program: Program) -> bool | None:

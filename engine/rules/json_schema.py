@@ -30,10 +30,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _of(shape: Shape) -> dict[str, Any]:
-    for kind, maker in _MAKERS.items():
-        if isinstance(shape, kind):
-            return maker(shape)
-    raise AssertionError(f"no JSON schema for the shape {shape}")
+    return _MAKERS[type(shape)](shape)
 
 
 def _text(shape: Text) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The core `schedule`: cron fields, checked by the library that computes the instants."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -29,7 +30,7 @@ _FIELDS: Final = (
     ("day of week", "0 to 7 or SUN to SAT, 5L for the last Friday, 1#2 for the second Monday"),
 )
 _LENGTH: Final = 200
-_LOOKED_AT: Final = 64
+_LOOKED_AT: Final = 32
 _START: Final = datetime(2026, 1, 1, tzinfo=ZoneInfo("UTC"))
 """Instants from here on stand for all: cron fields know no years."""
 
@@ -45,7 +46,7 @@ def schedule(rule: Draft) -> Schedule | None:
     if "timezone" in fields:
         check_timezone(fields["timezone"], notes)
     jitter = parse_duration(str(fields["jitter"].value)) if "jitter" in fields else 0
-    period = _period(cron) if cron else None
+    period = _period(cron) if cron and jitter else None
     if period is not None and jitter >= period:
         shown = format_duration(period)
         message = f"the jitter is as long as the time between two instants, {shown}; make it less"
@@ -86,12 +87,13 @@ def _cron(node: Node, notes: Notes) -> str:
             message = f"cron: {quoted(fields[place])} is no {name}; {allowed}"
             notes.error(node, message, "cron", offset=_offset(text, place))
             return ""
-    if not _instants(" ".join(fields), 1):
+    if not _fires(" ".join(fields)):
         notes.error(node, f"cron {quoted(text)} never fires: there is no such day", "cron-never")
         return ""
     return " ".join(fields)
 
 
+@lru_cache(maxsize=1024)
 def _is_sound(field: str, place: int) -> bool:
     alone = ["*"] * len(_FIELDS)
     alone[place] = field
@@ -110,6 +112,11 @@ def _offset(text: str, place: int) -> int:
     return at + len(text[at:]) - len(text[at:].lstrip())
 
 
+@lru_cache(maxsize=256)
+def _fires(cron: str) -> bool:
+    return bool(_instants(cron, 1))
+
+
 def _instants(cron: str, count: int) -> list[datetime]:
     try:
         return list(islice(CronSim(cron, _START), count))
@@ -117,6 +124,7 @@ def _instants(cron: str, count: int) -> list[datetime]:
         return []
 
 
+@lru_cache(maxsize=256)
 def _period(cron: str) -> int | None:
     """Return the shortest time between two instants in microseconds, None for less than two."""
     gaps = [b - a for a, b in pairwise(_instants(cron, _LOOKED_AT))]

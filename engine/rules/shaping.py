@@ -70,10 +70,7 @@ def sound(node: Node, shape: Shape, notes: Notes) -> Node | None:
     """
     if node.value is Broken.VALUE:
         return None
-    for kinds, checker in _CHECKERS.items():
-        if isinstance(shape, kinds):
-            return checker(node, shape, notes)
-    raise AssertionError(f"no checker for the shape {shape}")
+    return _CHECKERS[type(shape)](node, shape, notes)
 
 
 def found(node: Node) -> str:

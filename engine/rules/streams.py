@@ -50,7 +50,12 @@ PREFILTERS: Final[Mapping[str, str]] = {
 
 def shape_of(selector: Selector) -> DataShape:
     """Return what the data of the signals that `selector` passes may hold."""
-    return data_shape(selector.type, selector.kinds)
+    return _shape(selector.type, selector.kinds)
+
+
+@lru_cache(maxsize=1024)
+def _shape(type_: str, kinds: tuple[str, ...]) -> DataShape:
+    return data_shape(type_, kinds)
 
 
 Stream = tuple[tuple[str, tuple[str, ...]], ...]
@@ -65,7 +70,7 @@ def stream_of(selectors: Iterable[Selector]) -> Stream:
 @lru_cache(maxsize=1024)
 def signal_type(stream: Stream) -> StructType:
     """Return the type of `signal`: the union over what the selectors of `stream` pass."""
-    shapes = [data_shape(type_, kinds) for type_, kinds in stream]
+    shapes = [_shape(type_, kinds) for type_, kinds in stream]
     fields: dict[str, Type] = {}
     for shape in shapes:
         for name, type_ in _types(shape.fields).items():

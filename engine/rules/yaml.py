@@ -26,6 +26,8 @@ _INT64: Final = 1 << 63
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"  # YAML 1.2, 5.1
 )
+_NUMERIC: Final = frozenset("+-.0123456789")
+"""First characters of numbers."""
 _INT = re.compile(r"[-+]?[0-9]+\Z")
 _OCTAL = re.compile(r"0o[0-7]+\Z")
 _HEX = re.compile(r"0x[0-9a-fA-F]+\Z")
@@ -192,18 +194,21 @@ class _Composer:
             what = f"nested deeper than {MAX_DEPTH} levels" if self._left >= 0 else _TOO_MANY
             message = f"{what}; the rest was not read"
             raise _RefusedError(Fault(self.path, line, column, message, code="depth"))
-        sound = self._is_sound(event)
-        if isinstance(event, yaml.SequenceStartEvent):
+        kind = type(event)
+        sound = kind is not yaml.AliasEvent and event.anchor is event.tag is None
+        sound = sound or self._is_sound(event)
+        if kind is yaml.SequenceStartEvent:
             value: Value = tuple(self._items(depth))
             return Node(value if sound else Broken.VALUE, line, column)
-        if isinstance(event, yaml.MappingStartEvent):
+        if kind is yaml.MappingStartEvent:
             entries, keys = self._entries(depth)
             return Node(entries if sound else Broken.VALUE, line, column, keys=keys)
         scalar = self._scalar(event) if sound else Broken.VALUE
         return Node(scalar, line, column, (mark.index, event.end_mark.index))
 
     def _is_sound(self, event: Any) -> bool:
-        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        """Tell of what is not allowed at a node: an alias, a tag, an anchor."""
+        anchor, tag = event.anchor, getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
             self._say(event, f"alias {quoted('*' + str(anchor))}: write the value out", "alias")
             return False
@@ -251,6 +256,8 @@ class _Composer:
             return text
         if text in _WORDS:
             return _WORDS[text]
+        if text[0] not in _NUMERIC:
+            return text
         number = _number(text)
         if isinstance(number, int) and not -_INT64 <= number < _INT64:
             self._say(event, f"number {quoted(text)} does not fit 64 bits", "number")
