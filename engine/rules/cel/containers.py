@@ -125,6 +125,7 @@ def pairs(meter: Meter, over: Any) -> Iterable[tuple[Any, Any]]:
 
 def entry(key: Any, value: Any) -> tuple[Any, ...]:
     """Return what `?key: value` puts into a map: the key and the value in `value`, or nothing."""
+    _check_key(key)
     return (key, value.content) if optionals.present(value, "?") else ()
 
 
@@ -144,12 +145,16 @@ def make_map(meter: Meter, *parts: Any) -> dict[Any, Any]:
     built: dict[Any, Any] = {}
     meter.spend(10 + 8 * len(parts))
     for key, value in zip(parts[::2], parts[1::2], strict=True):
-        if kind(key) not in _KEYS:
-            raise EvaluationError(ARGUMENT, f"a {name(key)} can not be the key of a map")
+        _check_key(key)
         if key in built:
             raise _duplicate(built, key)
         built[key] = value
     return built
+
+
+def _check_key(key: Any) -> None:
+    if kind(key) not in _KEYS:
+        raise EvaluationError(ARGUMENT, f"a {name(key)} can not be the key of a map")
 
 
 def _duplicate(built: dict[Any, Any], key: Any) -> EvaluationError:

@@ -135,6 +135,12 @@ def _paid(meter: Meter, text: str) -> str:
     return text
 
 
+def _instant(meter: Meter, value: datetime) -> str:
+    """Write a timestamp with as few decimals as it takes, unlike string()."""
+    written = times.string_from_timestamp(meter, value)
+    return written.removesuffix("Z").rstrip("0") + "Z" if "." in written else written
+
+
 _TEXTS: Final[Mapping[type, Callable[[Meter, Any], str]]] = {
     str: conversions.same,
     int: conversions.string_from_int,
@@ -143,7 +149,7 @@ _TEXTS: Final[Mapping[type, Callable[[Meter, Any], str]]] = {
     bool: conversions.string_from_bool,
     bytes: conversions.string_from_bytes,
     type(None): lambda _meter, _value: "null",
-    datetime: times.string_from_timestamp,
+    datetime: _instant,
     timedelta: times.string_from_duration,
     TypeName: lambda _, value: str(value.name),
 }

@@ -63,7 +63,7 @@ def _field(node: Select, of: Type) -> Type:
     if isinstance(of, StructType):
         return struct_field(node, node.field, of)
     if isinstance(of, MapType):
-        if not t.fits(of.key, t.STRING):
+        if not (t.fits(of.key, t.STRING) or node.test or node.optional):
             refuse(node, f"a {of} has no fields; its keys are no strings")
         return of.value
     if of != DYN:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from engine.rules.cel.errors import (
+    ARGUMENT,
     COST,
     NO_OVERLOAD,
-    UNSUPPORTED,
     EvaluationError,
 )
 from engine.rules.cel.meter import Meter
@@ -231,7 +231,5 @@ def _plain(meter: Meter, value: Any, depth: int) -> Any:
     if found is Uint:
         return int(value)
     if found is Optional:
-        raise EvaluationError(
-            UNSUPPORTED, "an optional value is no result; end it with .orValue(x)"
-        )
+        raise EvaluationError(ARGUMENT, "an optional value is no result; end it with .orValue(x)")
     return value.name if found is TypeName else value

@@ -1,16 +1,15 @@
 """The CEL project's own engine, brought to the shape of ours: a value, or FAILED."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from cel_expr_python import cel
-from cel_expr_python.ext import ext_strings
 
 from engine.rules import cel as ours
-from tests.rules.cel.expressions import NAMES
+from tests.rules.cel.differences import FAILED, KNOWN, REFUSED, UNSUPPORTED
+from tests.rules.cel.values import NAMES, TYPED
 
-FAILED = "the expression has no value"
-REFUSED = "the expression is refused"
-UNSUPPORTED = "the value is none of Python"
+_Made = TypeVar("_Made")
 _TYPES = {
     "BOOL": "bool",
     "INT": "int",
@@ -24,68 +23,120 @@ _TYPES = {
     "TYPE": "type",
     "LIST<DYN>": "list",
     "MAP<DYN, DYN>": "map",
+    "optional_type<DYN>": "optional_type",
 }
-_ENV = cel.NewEnv(
-    variables=dict.fromkeys(NAMES, cel.Type.DYN), extensions=[ext_strings.ExtStrings()]
+_EXTENSIONS = (
+    *("strings", "math", "bindings", "encoders", "lists", "optional", "sets", "regex"),
+    "two-var-comprehensions",
 )
+_DECLARED = {
+    "int": cel.Type.INT,
+    "double": cel.Type.DOUBLE,
+    "bool": cel.Type.BOOL,
+    "string": cel.Type.STRING,
+    "bytes": cel.Type.BYTES,
+    "google.protobuf.Timestamp": cel.Type.TIMESTAMP,
+    "google.protobuf.Duration": cel.Type.DURATION,
+    "dyn": cel.Type.DYN,
+}
 
 
-def reference(source: str, bindings: dict[str, Any], *, checked: bool = True) -> Any:
-    """Return the value that the reference gives, FAILED, or REFUSED when it does not compile."""
-    try:
-        expression = _ENV.compile(source, disable_check=not checked)
-    except Exception:  # noqa: BLE001 (its errors have no common class)
-        return REFUSED
-    try:
-        found = expression.eval(data=bindings)
-    except RuntimeError:
-        return FAILED
-    return FAILED if found.type().name() == "ERROR" else _shape(found.plain_value())
+def _declared(of: ours.Type) -> cel.Type:
+    if isinstance(of, ours.ListType):
+        return cel.Type.List(_declared(of.elem))
+    if isinstance(of, ours.MapType):
+        return cel.Type.Map(_declared(of.key), _declared(of.value))
+    return _DECLARED[str(of)]
 
 
-def evaluate(source: str, bindings: dict[str, Any]) -> Any:
-    """Return the value that our compiler gives, FAILED or REFUSED."""
-    try:
-        program = ours.compile(source)
-    except ours.CelError:
-        return REFUSED
-    try:
-        return _shape(program.evaluate(bindings))
-    except ours.EvaluationError as error:
-        return UNSUPPORTED if error.code == "unsupported" else FAILED
+def _environment(variables: Mapping[str, cel.Type]) -> cel.Env:
+    lines = [f"  - {{name: {name}, version: latest}}" for name in _EXTENSIONS]
+    config = cel.NewEnvConfigFromYaml("\n".join(["name: all", "extensions:", *lines]))
+    return cel.NewEnv(config=config, variables=variables)
 
 
-def agree(source: str, bindings: dict[str, Any]) -> bool:
-    """Tell whether both give the same value, or both none.
+_DYNAMIC = _environment(dict.fromkeys(NAMES, cel.Type.DYN))
+_TYPED = _environment({name: _declared(of) for name, of in TYPED.items()})
 
-    What we refuse must have no value in the reference either; what only it refuses (it takes
-    `1 == 1.0` for a mistake) is compared without its check. A map that has both true and 1 as
-    keys, which no dict can hold, is not compared.
+
+class Comparison:
+    """One expression, compiled once by both sides, to be evaluated for several values.
+
+    Args:
+        source: the expression.
+        typed: whether the variables are those of TYPED, declared to both sides, or those of
+            NAMES, which are dynamic.
     """
-    found, wanted = evaluate(source, bindings), reference(source, bindings)
-    if isinstance(found, str) and found in {REFUSED, UNSUPPORTED}:
-        return found == UNSUPPORTED or wanted in {REFUSED, FAILED}
-    if wanted == REFUSED:
-        wanted = reference(source, bindings, checked=False)
-    return bool(found == wanted) or (wanted == FAILED and _is_known_defect(source))
+
+    def __init__(self, source: str, *, typed: bool = False) -> None:
+        self.source = source
+        self.refusal = ""
+        self._program: ours.Program | None = None
+        try:
+            self._program = ours.compile(source, schema=TYPED if typed else None)
+        except ours.CelError as error:
+            self.refusal = error.message
+        env = _TYPED if typed else _DYNAMIC
+        self._strict = _compiled(lambda: env.compile(source))
+        self._loose = _compiled(lambda: env.compile(source, disable_check=True))
+
+    def ours(self, bindings: Mapping[str, Any]) -> Any:
+        """Return the value that our compiler gives, FAILED, REFUSED or UNSUPPORTED."""
+        if self._program is None:
+            return REFUSED
+        try:
+            return shape(self._program.evaluate(bindings))
+        except ours.EvaluationError as error:
+            return UNSUPPORTED if error.code == "unsupported" else FAILED
+
+    def theirs(self, bindings: Mapping[str, Any]) -> Any:
+        """Return the value that the reference gives, FAILED, or REFUSED when it does not compile.
+
+        What only its check refuses (it takes `1 == 1.0` for a mistake) runs without the check.
+        """
+        expression = self._strict or self._loose
+        if expression is None:
+            return REFUSED
+        try:
+            found = expression.eval(data=bindings)
+            if found.type().name() == "ERROR":
+                return FAILED
+            return shape(found.plain_value())
+        except Exception:  # noqa: BLE001 (its errors have no common class)
+            return FAILED
+
+    def agrees(self, bindings: Mapping[str, Any]) -> bool:
+        """Tell whether both give the same value, or both none.
+
+        What we refuse must be refused by the check of the reference too, or have no value.
+        """
+        found, wanted = self.ours(bindings), self.theirs(bindings)
+        if found == wanted or {found, wanted} <= {FAILED, REFUSED}:
+            return True
+        if found == REFUSED and self._strict is None:
+            return True
+        return any(known.explains(self.source, self.refusal or found, wanted) for known in KNOWN)
 
 
-def _is_known_defect(source: str) -> bool:
-    """The reference refuses a substring up to the very end when that end is written."""
-    return ".substring(" in source
+def _compiled(make: Callable[[], _Made]) -> _Made | None:
+    """Return what `make` gives, None when the reference refuses the expression."""
+    try:
+        return make()
+    except Exception:  # noqa: BLE001 (the errors of the reference have no common class)
+        return None
 
 
-def _shape(value: Any) -> Any:
+def shape(value: Any) -> Any:
     """Return what tells values apart where Python does not: 1, 1.0 and true.
 
     NaN is itself, whatever its sign, which depends on the processor.
     """
     if isinstance(value, list):
-        return [_shape(each) for each in value]
+        return ("list", *map(shape, value))
     if isinstance(value, dict):
-        return {"map": sorted((repr(_shape(k)), _shape(v)) for k, v in value.items())}
+        return ("map", *sorted((repr(shape(k)), shape(v)) for k, v in value.items()))
     if isinstance(value, bytearray):
-        return _shape(bytes(value))
+        return shape(bytes(value))
     if isinstance(value, cel.Type):
-        return _shape(_TYPES[value.name()])
+        return shape(_TYPES[value.name()])
     return (type(value).__name__, repr(value).replace("-nan", "nan"))

@@ -1,0 +1,60 @@
+"""Where our compiler differs from the reference engine on purpose: all of it, with the reason."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+FAILED: Final = "the expression has no value"
+REFUSED: Final = "the expression is refused"
+UNSUPPORTED: Final = "the value is none of Python"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference.
+
+    Attributes:
+        reason: why ours is as it is.
+        explains: tells whether it explains the different outcomes of an expression: its source,
+            our outcome or why we refuse it, and theirs.
+        example: an expression that shows it; a test looks whether it still does.
+        bindings: the values for the example.
+    """
+
+    reason: str
+    explains: Callable[[str, Any, Any], bool]
+    example: str
+    bindings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _refused(*words: str) -> Callable[[str, Any, Any], bool]:
+    return lambda _, ours, theirs: isinstance(ours, str) and any(word in ours for word in words)
+
+
+def _calls(*names: str, theirs: Any = None) -> Callable[[str, Any, Any], bool]:
+    def explains(source: str, _: Any, found: Any) -> bool:
+        return any(name in source for name in names) and theirs in {None, found}
+
+    return explains
+
+
+KNOWN: Final = (
+    Difference(
+        "what can only fail is refused when it is loaded, also where it would never be reached",
+        _refused("can not be the key of a map", "no RE2 pattern", "no duration", "no RFC 3339"),
+        "true || 'a'.matches('(')",
+    ),
+    Difference(
+        "a dict of Python holds only one of the keys 1, 1u and true; ours says so instead of"
+        " losing an entry",
+        lambda source, ours, _: ours == UNSUPPORTED and "{" in source,
+        "size({a: 1, b: 2})",
+        {"a": 1, "b": True},
+    ),
+    Difference(
+        "the reference refuses a substring up to the very end of the text when that end is"
+        " written; the definition of the strings extension allows it",
+        _calls(".substring(", theirs=FAILED),
+        "'abc'.substring(1, 3)",
+    ),
+)
