@@ -50,7 +50,7 @@ class Pending:
 
     def urgent(self) -> bool:
         """Whether somebody waits for this commit."""
-        return bool(self.transitions or self.launches or self.quarantined)
+        return bool(self.transitions or self.launches or self.deliveries or self.quarantined)
 
 
 class Fold:
@@ -83,7 +83,7 @@ class Fold:
         self._known = {rule.name: rule for rule in rules.rules}
         self._pending = Pending(start.next_offset)
         self._committed_offset = start.next_offset
-        held = store.firings(states=[State.FIRING], limit=OPEN_LIMIT)
+        held = store.firings(states=[State.FIRING, State.SUPPRESSED], limit=OPEN_LIMIT)
         self._opened = {row.id: to_us(row.opened) for row in held}
         meters.FIRINGS_ACTIVE.set(len(held))
         self._unwritten: Commit | None = None
@@ -203,16 +203,27 @@ class Fold:
             rule = self.rule_of(found.rule, found.firing)
             if rule is not None:
                 pending.labels[rule.name] = rule.labels
-                told = Told(found, self._since(found), causes.get(found.cause))
-                pending.deliveries.extend(tell_transition(rule, told, self.routes))
+            if found.state is State.FIRING:
+                self._opened.setdefault(found.firing, found.at)
+        for found in step.notices:
+            self._tell(found)
+        for found in step.transitions:
+            if found.state is State.RESOLVED:
+                self._opened.pop(found.firing, None)
 
-    def _since(self, found: Transition) -> int | None:
-        """Return when the episode of `found` began to fire; forget it when it ends."""
-        if found.state is State.FIRING:
-            return self._opened.setdefault(found.firing, found.at)
-        if found.state is State.RESOLVED:
-            return self._opened.pop(found.firing, None)
-        return None
+    def _tell(self, found: Transition) -> None:
+        """Let everybody wait to be told of `found` who wants to hear of it."""
+        rule = self.rule_of(found.rule, found.firing)
+        if rule is not None:
+            told = Told(found, self._opened.get(found.firing), self._signal(found.cause))
+            self._pending.deliveries.extend(tell_transition(rule, told, self.routes))
+
+    def _signal(self, cause: str) -> Signal | None:
+        """Return the signal that decided, of this commit or of one before it."""
+        if not cause:
+            return None
+        record = self._pending.causes.get(cause) or self._store.signal(cause)
+        return decode(record).signals[0] if record else None
 
     async def _commit(self) -> None:
         """Write what is pending in one transaction, however long the store refuses."""

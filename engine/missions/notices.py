@@ -1,6 +1,6 @@
 """Whom to tell of what: transitions and results become deliveries. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -16,6 +16,8 @@ from engine.rules.rule import Notice, Rule
 from engine.rules.template import TemplateError, render
 
 _TOLD = {State.FIRING: Change.FIRE, State.RESOLVED: Change.RESOLVE}
+_REMINDS = "repeat"
+"""Reason of a transition that says: it still fires. Who hears of openings hears of it."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +70,20 @@ def notices(rule: Rule, routes: Sequence[Route]) -> tuple[Notice, ...]:
 
 
 def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator[Delivery]:
-    """Yield one delivery for each sink that wants to hear of this opening or end."""
+    """Yield one delivery for each sink that wants to hear of this opening, reminder or end."""
     transition, since_us = told.transition, told.since_us
-    change = _TOLD.get(transition.state)
-    if change is None or not transition.firing:
+    wanted = _TOLD.get(transition.state)
+    if wanted is None or not transition.firing:
         return
-    sinks = list(_wanting(notices(rule, routes), change))
-    annotations = _annotations(rule, told) if sinks else {}
-    for sink in sinks:
+    change, which = wanted, wanted.value
+    if transition.reason == _REMINDS:
+        change, which = Change.REPEAT, f"{Change.REPEAT}@{transition.at}"
+    wanting = [one for one in notices(rule, routes) if wanted in one.on]
+    annotations = _annotations(rule, told) if wanting else {}
+    for notice in wanting:
         yield Delivery(
-            key=delivery_key(transition.firing, change, sink),
-            sink=sink,
+            key=delivery_key(transition.firing, which, notice.sink),
+            sink=notice.sink,
             change=change,
             incident=transition.firing,
             rule=rule.name,
@@ -94,6 +99,7 @@ def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator
             reason=transition.reason,
             members=list(transition.members),
             member_count=transition.member_count,
+            shared=_shared(rule, notice, transition),
         )
 
 
@@ -107,7 +113,7 @@ def tell_result(
     """Yield one delivery of `report` for each sink that wants results of its rule."""
     if rule is None:
         return
-    for sink in _wanting(notices(rule, routes), Change.RESULT):
+    for sink in (one.sink for one in notices(rule, routes) if Change.RESULT in one.on):
         yield Delivery(
             key=delivery_key(report.run_id, Change.RESULT, sink),
             sink=sink,
@@ -126,8 +132,10 @@ def tell_result(
         )
 
 
-def _wanting(told: Iterable[Notice], change: Change) -> Iterator[str]:
-    return (notice.sink for notice in told if change in notice.on)
+def _shared(rule: Rule, notice: Notice, transition: Transition) -> dict[str, str]:
+    """Return the labels and keys of `group_by` with their values; a missing one is empty."""
+    known = {**rule.labels, **transition.key}
+    return {name: known.get(name.removeprefix("labels."), "") for name in notice.group_by}
 
 
 def _title(rule: Rule, transition: Transition) -> str:

@@ -9,17 +9,39 @@ from engine.model.report import Report
 
 
 class Change(StrEnum):
-    """What a delivery tells of."""
+    """What a delivery tells of; a repeat: it still fires."""
 
     FIRE = "fire"
+    REPEAT = "repeat"
     RESOLVE = "resolve"
     RESULT = "result"
+
+
+class Episode(BaseModel):
+    """One of the firings that share a message: where, since when, and whether it is over.
+
+    `fresh`: this message is the first to say so. `summary` is the rule's own words, if any.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    incident: str
+    group: dict[str, str]
+    over: bool
+    fresh: bool
+    since: AwareDatetime | None = None
+    at: AwareDatetime
+    summary: str = ""
+    value: dict[str, Any] = {}
+    reason: str = ""
 
 
 class Delivery(BaseModel):
     """One thing to tell one sink, with the same `key` on every attempt.
 
-    `incident` is the firing id: deliveries of one incident belong to one thread.
+    `incident` is the firing id: deliveries of one incident belong to one thread. `shared` is
+    what firings have in common that share a message, empty for one that goes alone; the message
+    lists them as `episodes`, and its incident is that of the first one.
     `since` is when it began to fire; `value`, `reason`, `members` and `member_count` are those
     of the transition. Where they are absent, `text` says it all.
     """
@@ -45,6 +67,8 @@ class Delivery(BaseModel):
     members: list[str] = []
     member_count: int = 0
     report: Report | None = None
+    shared: dict[str, str] = {}
+    episodes: list[Episode] = []
 
 
 class Receipt(BaseModel):

@@ -19,9 +19,10 @@ class Depth:
     findings: int
     options: int
     unknowns: int
+    episodes: int
 
 
-FULL = Depth(100, 10, 20, 20, 12, 20, 50, 100)
+FULL = Depth(100, 10, 20, 20, 12, 20, 50, 100, 100)
 
 
 def left_out(count: int, one: str, many: str = "") -> Iterator[Part]:

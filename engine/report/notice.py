@@ -16,6 +16,7 @@ from engine.report.content import (
     worst_of,
 )
 from engine.report.depth import Depth, left_out
+from engine.report.episodes import episode_parts, news_of, tally_of
 from engine.report.inert import brief
 from engine.report.outline import (
     Banner,
@@ -42,11 +43,12 @@ from engine.report.words import (
     lasted,
     measured,
     named,
+    placed,
     tone_of,
 )
 
-MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6)
-CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3)
+MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6, 30)
+CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3, 10)
 _ALSO = {"likely": "likely as well", "possible": "possible, not shown to be the cause"}
 _SUBJECT = 140
 _HEADLINE = 300
@@ -54,7 +56,9 @@ _HEADLINE = 300
 
 def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
     """Yield the parts of `delivery`, as its change and its report ask for."""
-    if delivery.change is Change.RESOLVE:
+    if delivery.episodes:
+        yield from _shared(delivery, depth)
+    elif delivery.change is Change.RESOLVE:
         yield from _resolve(delivery)
     elif delivery.report is not None:
         yield from _result(delivery, delivery.report, depth)
@@ -70,17 +74,23 @@ def subject(delivery: Delivery) -> str:
         word = delivery.report.outcome.value
     else:
         word = clean(delivery.severity)
-    return brief(f"[{word}] {delivery.title or delivery.rule}", _SUBJECT)
+    going_on = "still firing: " if delivery.change is Change.REPEAT else ""
+    count = f" ({tally_of(delivery)})" if delivery.episodes else ""
+    title = brief(delivery.title or delivery.rule, _SUBJECT - len(count))
+    return brief(f"[{word}] {going_on}{title}{count}", _SUBJECT)
 
 
 def headline(delivery: Delivery) -> str:
     """Return the sentence that a person reads first, in a notification or a preview."""
+    if delivery.episodes:
+        text = f"{delivery.title}: {tally_of(delivery)}. {news_of(delivery)}".rstrip()
+        return brief(text, _HEADLINE)
     if delivery.change is Change.RESOLVE:
-        length = f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
-        return brief(f"Resolved{length}: {delivery.title}", _HEADLINE)
+        return brief(f"Resolved{_for(delivery)}: {delivery.title}", _HEADLINE)
     if delivery.report is not None:
         return brief(_lead(delivery.report) or delivery.title, _HEADLINE)
-    return brief(f"{delivery.title}. {_said(delivery)}", _HEADLINE)
+    going_on = f"Still firing{_for(delivery)}: " if delivery.change is Change.REPEAT else ""
+    return brief(f"{going_on}{delivery.title}. {_said(delivery)}", _HEADLINE)
 
 
 def _lead(report: Report) -> str:
@@ -91,24 +101,41 @@ def _lead(report: Report) -> str:
 
 def _fire(delivery: Delivery) -> Iterator[Part]:
     tone = tone_of(delivery.severity)
-    kicker = (plain(f"{delivery.severity} · firing"),)
+    repeats = delivery.change is Change.REPEAT
+    word = f"still firing{_for(delivery)}" if repeats else "firing"
+    kicker = (plain(f"{delivery.severity} · {word}"),)
     since = delivery.since or delivery.at
     yield Banner(tone, kicker, (plain(delivery.title),), (dim(f"since {instant(since)}"),))
     if said := _said(delivery):
         yield Paragraph((plain(said),))
     yield _facts(
         ("Rule", (code(delivery.rule),)),
-        ("Where", _where(delivery)),
+        ("Where", placed(delivery.group)),
         ("Measured", measured(delivery.value)),
         ("Concerns", _members(delivery)),
-        ("Fired by", _why(delivery, FIRED_BY)),
+        ("Fired by", () if repeats else _why(delivery, FIRED_BY)),
         *_runbook(delivery),
         ("Incident", (code(delivery.incident),)),
     )
 
 
+def _shared(delivery: Delivery, depth: Depth) -> Iterator[Part]:
+    yield from episode_parts(delivery, depth.episodes)
+    yield _facts(
+        ("Rule", (code(delivery.rule),)),
+        ("Where", placed(delivery.group)),
+        *_runbook(delivery),
+        ("Incident", (code(delivery.incident),)),
+    )
+
+
+def _for(delivery: Delivery) -> str:
+    """Return how long it has fired, to go behind a word; empty where that is unknown."""
+    return f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
+
+
 def _resolve(delivery: Delivery) -> Iterator[Part]:
-    length = f" after {lasted(delivery.since, delivery.at)}" if delivery.since else ""
+    length = _for(delivery)
     kicker = (plain(f"resolved{length}"),)
     note = (dim(f"at {instant(delivery.at)}"),)
     yield Banner(Tone.GOOD, kicker, (plain(delivery.title),), note)
@@ -116,7 +143,7 @@ def _resolve(delivery: Delivery) -> Iterator[Part]:
         yield Paragraph((plain(delivery.text),))
     yield _facts(
         ("Rule", (code(delivery.rule),)),
-        ("Where", _where(delivery)),
+        ("Where", placed(delivery.group)),
         ("Began", (plain(instant(delivery.since)),) if delivery.since else ()),
         ("Lasted", (plain(lasted(delivery.since, delivery.at)),) if delivery.since else ()),
         ("Ended by", _why(delivery, ENDED_BY)),
@@ -134,7 +161,7 @@ def _result(delivery: Delivery, report: Report, depth: Depth) -> Iterator[Part]:
     yield from unknown_parts(report, depth.unknowns)
     yield from next_parts(report)
     yield Heading((plain("About"),))
-    yield _facts(("Where", _where(delivery)), *_runbook(delivery), *identity(report).rows)
+    yield _facts(("Where", placed(delivery.group)), *_runbook(delivery), *identity(report).rows)
 
 
 def _causes(report: Report, depth: Depth) -> Iterator[Part]:
@@ -190,11 +217,6 @@ def _said(delivery: Delivery) -> str:
     """Return the rule's own words; the whole text where the measures are not in fields."""
     words = delivery.annotations.get("summary") or delivery.annotations.get("description") or ""
     return words if delivery.value or delivery.members or delivery.reason else delivery.text
-
-
-def _where(delivery: Delivery) -> Line:
-    filled = ((name, value) for name, value in delivery.group.items() if value)
-    return joined(((dim(f"{name} "), code(value)) for name, value in filled), " · ")
 
 
 def _members(delivery: Delivery) -> Line:

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.model.instant import MICROS, format_duration, to_us
 from engine.model.report import ObjectRef, Outcome, Report
-from engine.report.outline import Line, Span, Tone, code, dim, plain
+from engine.report.outline import Line, Span, Tone, code, dim, joined, plain
 
 OUTCOMES = {
     Outcome.OK: (Tone.GOOD, "Nothing is wrong"),
@@ -84,6 +84,12 @@ def measured(value: Mapping[str, Any]) -> Line:
     """Return `name = value` pairs in order of name."""
     shown = ", ".join(f"{name} = {_number(value[name])}" for name in sorted(value))
     return (code(shown),) if shown else ()
+
+
+def placed(group: Mapping[str, str]) -> Line:
+    """Return the group key: name and value, those that are filled."""
+    filled = ((name, value) for name, value in group.items() if value)
+    return joined(((dim(f"{name} "), code(value)) for name, value in filled), " · ")
 
 
 def tally(report: Report) -> Line:

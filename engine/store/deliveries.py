@@ -1,6 +1,6 @@
 """The outbox in the store: what waits for which sink, in order, and what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,10 +10,14 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from engine.model.delivery import Delivery, Receipt
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
+from engine.store.batches import batch_of, due_at, has_due, seal_due
 from engine.store.database import Database
 from engine.store.dialect import insert_new
 from engine.store.outbox import GIVE_UP_AFTER, DeliveryEvent, DeliveryState, backoff_us, move
 from engine.store.schema import deliveries
+
+_complete = (deliveries.c.batch == "") | (deliveries.c.letter != "")
+_content = func.coalesce(func.nullif(deliveries.c.letter, ""), deliveries.c.body)
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,10 @@ class Outbox(Database):
     def due(self, sink: str, now: datetime, limit: int = 20) -> list[Delivery]:
         """Return what may be tried now, oldest first, at most one of an incident.
 
-        The earliest waiting delivery of an incident holds back its later ones.
+        The earliest waiting delivery of an incident holds back its later ones. Deliveries that
+        share a message come as one (see engine.store.batches); its key stands for all of them.
         """
+        self._seal(sink, to_us(now))
         earlier = deliveries.alias("earlier")
         held_back = (
             select(earlier.c.seq)
@@ -61,18 +67,27 @@ class Outbox(Database):
                 earlier.c.sink == sink,
                 earlier.c.state == DeliveryState.WAITING.value,
                 earlier.c.seq < deliveries.c.seq,
+                earlier.c.message != deliveries.c.message,
             )
             .exists()
         )
         query = (
             _waiting(sink)
-            .where(deliveries.c.next_at <= to_us(now), ~held_back)
+            .where(deliveries.c.next_at <= to_us(now), _complete, ~held_back)
             .order_by(deliveries.c.seq)
             .limit(limit)
         )
         with self.read() as connection:
-            found = connection.execute(query.with_only_columns(deliveries.c.body)).scalars()
-            return [Delivery.model_validate_json(body) for body in found]
+            found = connection.execute(query.with_only_columns(_content)).scalars()
+            return [Delivery.model_validate_json(letter) for letter in found]
+
+    def _seal(self, sink: str, now_us: int) -> None:
+        """Make the messages whose time has come; the store is written only where there are any."""
+        with self.read() as connection:
+            if connection.execute(has_due(sink, now_us)).first() is None:
+                return
+        with self.write() as connection:
+            seal_due(connection, sink, now_us)
 
     def enqueue(self, new: Iterable[Delivery]) -> list[str]:
         """Let the deliveries that are new wait; return their keys."""
@@ -86,17 +101,17 @@ class Outbox(Database):
             IllegalMove: the delivery does not wait.
         """
         with self.write() as connection:
-            row = _held(connection, key)
-            _set(
-                connection,
-                key,
-                state=move(DeliveryState(row.state), DeliveryEvent.ACCEPTED),
-                attempts=row.attempts + 1,
-                ended_at=to_us(now),
-                error="",
-                detail=receipt.detail,
-                thread=receipt.thread,
-            )
+            for row in _of_message(connection, key):
+                _set(
+                    connection,
+                    row.key,
+                    state=move(DeliveryState(row.state), DeliveryEvent.ACCEPTED),
+                    attempts=row.attempts + 1,
+                    ended_at=to_us(now),
+                    error="",
+                    detail=receipt.detail,
+                    thread=receipt.thread,
+                )
 
     def retry(
         self,
@@ -115,24 +130,25 @@ class Outbox(Database):
             Whether it was given up.
         """
         with self.write() as connection:
-            row = _held(connection, key)
-            late = now - from_us(row.since) >= GIVE_UP_AFTER
-            state = DeliveryState(row.state)
-            if late:
+            rows = _of_message(connection, key)
+            if now - from_us(rows[0].since) >= GIVE_UP_AFTER:
                 hours = GIVE_UP_AFTER.total_seconds() / 3600
                 error = f"not taken within {hours:g} h; last: {error}"
-                _end(connection, row, move(state, DeliveryEvent.EXPIRED), error, now)
+                for row in rows:
+                    state = move(DeliveryState(row.state), DeliveryEvent.EXPIRED)
+                    _end(connection, row, state, error, now)
                 add_deliveries(connection, tell, self.now_us())
                 return True
-            attempts = row.attempts + 1
-            _set(
-                connection,
-                key,
-                state=move(state, DeliveryEvent.RETRYABLE),
-                attempts=attempts,
-                error=error,
-                next_at=to_us(now) + backoff_us(attempts, self._chance(), retry_after_s),
-            )
+            wait = backoff_us(rows[0].attempts + 1, self._chance(), retry_after_s)
+            for row in rows:
+                _set(
+                    connection,
+                    row.key,
+                    state=move(DeliveryState(row.state), DeliveryEvent.RETRYABLE),
+                    attempts=row.attempts + 1,
+                    error=error,
+                    next_at=to_us(now) + wait,
+                )
         return False
 
     def give_up(
@@ -143,11 +159,13 @@ class Outbox(Database):
         With its end `tell` waits: who hears of it hears for sure.
         """
         with self.write() as connection:
-            row = _held(connection, key)
-            if row.state != DeliveryState.GIVEN_UP:
+            rows = _of_message(connection, key)
+            if rows[0].state == DeliveryState.GIVEN_UP:
+                return
+            for row in rows:
                 state = move(DeliveryState(row.state), DeliveryEvent.REJECTED)
                 _end(connection, row, state, reason, now)
-                add_deliveries(connection, tell, self.now_us())
+            add_deliveries(connection, tell, self.now_us())
 
     def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
         """Return what was given up and not dropped, the newest first."""
@@ -164,7 +182,7 @@ class Outbox(Database):
             return [_delivery(row) for row in connection.execute(query)]
 
     def replay(self, key: str) -> None:
-        """Let a dead letter wait again, with the same key and 72 new hours."""
+        """Let a dead letter wait again, with 72 new hours, and the same key if it goes alone."""
         now = self.now_us()
         with self.write() as connection:
             row = _held(connection, key)
@@ -177,6 +195,8 @@ class Outbox(Database):
                 attempts=0,
                 ended_at=None,
                 dropped_at=None,
+                message="" if row.batch else key,
+                letter="",
             )
 
     def drop(self, key: str) -> None:
@@ -216,8 +236,13 @@ class Outbox(Database):
 
 def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int) -> list[str]:
     """Let the deliveries that are new wait; return their keys."""
-    rows: list[dict[str, Any]] = [
-        {
+    due: dict[str, int] = {"": now_us}
+    rows: list[dict[str, Any]] = []
+    for delivery in new:
+        batch = batch_of(delivery)
+        if batch not in due:
+            due[batch] = due_at(connection, batch, now_us)
+        row: dict[str, Any] = {
             "key": delivery.key,
             "sink": delivery.sink,
             "change": delivery.change.value,
@@ -228,13 +253,16 @@ def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int)
             "attempts": 0,
             "created_at": now_us,
             "since": now_us,
-            "next_at": now_us,
+            "next_at": due[batch],
             "error": "",
             "detail": "",
             "thread": {},
+            "batch": batch,
+            "message": "" if batch else delivery.key,
+            "thread_of": "",
+            "letter": "",
         }
-        for delivery in new
-    ]
+        rows.append(row)
     return insert_new(connection, deliveries, rows, "key")
 
 
@@ -242,6 +270,15 @@ def _waiting(sink: str) -> Select[Any]:
     return select(deliveries).where(
         deliveries.c.state == DeliveryState.WAITING.value, deliveries.c.sink == sink
     )
+
+
+def _of_message(connection: Connection, key: str) -> Sequence[Row[Any]]:
+    """Return the deliveries that go as the message `key`, oldest first; at least one."""
+    query = select(deliveries).where(deliveries.c.message == key).order_by(deliveries.c.seq)
+    rows = connection.execute(query.with_for_update()).all()
+    if not rows:
+        raise StoreError(f"there is no delivery '{key}'")
+    return rows
 
 
 def _held(connection: Connection, key: str) -> Row[Any]:

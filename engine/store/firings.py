@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from engine.model.firing import State, Transition
 from engine.model.instant import from_us
@@ -113,11 +113,8 @@ def _move(connection: Connection, move: Transition) -> None:
             "members": list(move.members),
             "member_count": move.member_count,
         }
-    # At one instant only an end follows: 'fires, resolved' is an order, the reverse is a replay.
-    newer = or_(
-        firings.c.changed_at < move.at,
-        and_(firings.c.changed_at == move.at, firings.c.state != State.RESOLVED.value),
-    )
+    # Nothing follows an end: a replay comes again, or a mission of what is over is held back.
+    newer = and_(firings.c.changed_at <= move.at, firings.c.state != State.RESOLVED.value)
     connection.execute(update(firings).where(firings.c.id == move.firing, newer).values(values))
 
 

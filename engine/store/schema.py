@@ -13,7 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration; a test holds it equal to the one Alembic finds."""
 
 metadata = MetaData()
@@ -130,6 +130,12 @@ deliveries = Table(
     Column("detail", Text, nullable=False),
     Column("thread", JSON, nullable=False),
     Column("dropped_at", BigInteger),
+    Column("batch", Text, nullable=False, server_default=""),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("thread_of", Text, nullable=False, server_default=""),
+    Column("letter", Text, nullable=False, server_default=""),
+    Index("ix_deliveries_batch", "batch", "seq"),
+    Index("ix_deliveries_message", "message"),
     Index("ix_deliveries_due", "state", "sink", "next_at"),
     Index("ix_deliveries_order", "incident", "sink", "seq"),
 )

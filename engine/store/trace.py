@@ -35,6 +35,12 @@ class Record:
 class Trace(Database):
     """The part of the store that answers `dogwatch show ID`."""
 
+    def signal(self, wanted: str) -> bytes | None:
+        """Return the record of a signal that decided something, None where it is not kept."""
+        with self.read() as connection:
+            query = select(signals.c.record).where(signals.c.id == wanted)
+            return connection.execute(query).scalar()
+
     def trace(self, wanted: str) -> list[Record]:
         """Return the path that the id `wanted` lies on, causes before what they caused.
 
@@ -57,7 +63,8 @@ def _roots(connection: Connection, wanted: str) -> tuple[list[str], list[Row[Any
     own += connection.execute(
         select(transitions.c.firing).where(transitions.c.cause == wanted)
     ).scalars()
-    told = connection.execute(select(deliveries).where(deliveries.c.key == wanted)).all()
+    named = (deliveries.c.key == wanted) | (deliveries.c.message == wanted)
+    told = connection.execute(select(deliveries).where(named)).all()
     lost = deliveries.c.key.in_([row.incident for row in told])  # where `wanted` is a notice of it
     told = [*told, *connection.execute(select(deliveries).where(lost))]
     own += [row.incident for row in told]

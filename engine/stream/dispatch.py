@@ -321,7 +321,7 @@ class Dispatch:
 
 def _as_now(cell: Cell, told: Transition, at: int) -> Transition:
     """Return the reminder of a firing, with what its condition shows now while it is true."""
-    reminder = replace(told, at=at, reason=Reason.REPEAT.value, cause="")
+    reminder = replace(told, at=at, reason=Reason.REPEAT.value)
     if cell.held.phase is not Phase.FIRING or cell.held.fell is not None:
         return reminder
     shown = cell.condition.show()

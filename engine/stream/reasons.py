@@ -30,7 +30,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.HOLD: "the condition was true for as long as `for` asks",
         Reason.STORM: "more keys than `max_keys` allows; the new ones share one firing",
         Reason.CLEARED: "the condition was false for as long as `keep_firing_for` asks",
-        Reason.NO_DATA: "no occurrence came for `stale_after`",
+        Reason.NO_DATA: "no signal came for `stale_after`",
         Reason.DELETED: "the last object for which the condition was true was deleted",
         Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",
         Reason.MUTED: "a time interval named in `mute_during` held",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,3 +147,43 @@ def _told(stage: Stage) -> list[Delivery]:
         for one in due:
             stage.store.sent(one.key, Receipt(), SystemClock().now())
     return told
+
+
+async def test_a_shadow_rule_tells_nobody(tmp_path: Path) -> None:
+    rules = a_set(*(replace(rule, mode="shadow") for rule in RULES.rules))
+    stage = Stage(tmp_path, rules)
+    await stage.alert(1)
+    await stage.fold_on(1)
+    assert [row.state for row in stage.store.firings()] == ["firing"]
+    assert _told(stage) == []
+    await stage.close()
+
+
+async def test_a_notice_that_debounce_put_off_is_filled_from_the_signal_that_decided(
+    tmp_path: Path,
+) -> None:
+    rules = a_set(
+        *(
+            replace(
+                rule,
+                debounce_us=5_000_000,
+                repeat_us=10_000_000,
+                annotations={"summary": "{{ signal.data.name }} fails"},
+            )
+            for rule in RULES.rules
+        )
+    )
+    first = Stage(tmp_path, rules)
+    await first.alert(1)
+    await first.fold_on(1)
+    assert _told(first) == []
+    await first.close()
+    second = Stage(tmp_path, rules)
+    await second.alert(20_000_000)
+    await second.fold_on(2)
+    told = _told(second)
+    await second.close()
+    assert [(one.change, one.annotations["summary"]) for one in told] == [
+        ("fire", "n-1 fails"),
+        ("repeat", "n-1 fails"),
+    ]

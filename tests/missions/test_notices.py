@@ -1,5 +1,6 @@
 """Who is told of what: a rule's own sinks, else the routes that take its labels."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -104,3 +105,23 @@ def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
     assert [(one.sink, one.incident, one.mission) for one in found] == [("a", "f-1", "m-1")]
     assert found[0].report == report
     assert list(tell_result(None, report, "f-1", {}, routes)) == []
+
+
+def test_a_reminder_goes_to_those_who_hear_of_openings_with_a_key_of_its_own() -> None:
+    routes = (Route(("a",), {}, ("fire",)), Route(("b",), {}, ("resolve",)))
+    first = told(a_rule(), a_move(reason="repeat"), *routes)
+    assert [(one.sink, one.change) for one in first] == [("a", Change.REPEAT)]
+    again = told(a_rule(), a_move(reason="repeat"), *routes)
+    later = list(
+        tell_transition(a_rule(), Told(replace(a_move(reason="repeat"), at=NOON_US + 1)), routes)
+    )
+    opening = told(a_rule(), a_move(), *routes)
+    assert first[0].key == again[0].key
+    assert len({first[0].key, later[0].key, opening[0].key}) == 3
+
+
+def test_group_by_names_what_firings_share_by_keys_and_labels() -> None:
+    notice = Notice("a", group_by=("cluster", "labels.team", "zone"))
+    (one,) = told(a_rule(notify=(notice,)), a_move())
+    assert one.shared == {"cluster": "prod", "labels.team": "shop", "zone": ""}
+    assert told(a_rule(notify=(Notice("a"),)), a_move())[0].shared == {}

@@ -19,6 +19,7 @@ from engine.model.report import (
     Term,
     Unknown,
 )
+from engine.report.shared import Envelope, share
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CLUSTER = "prod-eu"
@@ -323,6 +324,13 @@ def a_delivery(change: Change = Change.FIRE, **changes: object) -> Delivery:
             "members": ["web-6c9f7d-x2x1k", "web-6c9f7d-8fj2p", "web-6c9f7d-mm4qd"],
             "member_count": 3,
         },
+        Change.REPEAT: {
+            "since": NOON - timedelta(hours=2),
+            "value": {"restarts": 9},
+            "reason": "repeat",
+            "members": ["web-6c9f7d-x2x1k"],
+            "member_count": 1,
+        },
         Change.RESOLVE: {
             "since": NOON - timedelta(minutes=12),
             "value": {"restarts": 0},
@@ -335,3 +343,34 @@ def a_delivery(change: Change = Change.FIRE, **changes: object) -> Delivery:
         },
     }
     return Delivery.model_validate(values | shapes[change] | changes)
+
+
+def a_shared_delivery(change: Change = Change.FIRE) -> Delivery:
+    """Return what three firings of a namespace share, of which `change` is the news."""
+    workloads = ("web", "checkout", "search")
+    fires = [
+        a_delivery(
+            key=f"d-{name}",
+            incident=f"f-{name}",
+            group={"cluster": CLUSTER, "namespace": "shop", "workload": name},
+            shared={"cluster": CLUSTER, "namespace": "shop"},
+            since=NOON - timedelta(seconds=40 - place),
+            value={"restarts": 6 + place},
+            annotations={
+                "summary": f"Containers of {name} restart again and again",
+                "runbook_url": "https://runbooks.example.com/crash-loop",
+            },
+        )
+        for place, name in enumerate(workloads)
+    ]
+    later = NOON + timedelta(minutes=5)
+    ends = [
+        one.model_copy(update={"change": Change.RESOLVE, "at": later, "reason": "cleared"})
+        for one in fires
+    ]
+    told = {
+        Change.FIRE: (fires, []),
+        Change.REPEAT: (ends[:1], fires[1:]),
+        Change.RESOLVE: (ends, []),
+    }
+    return share(Envelope("d-0123456789abcdef76543210", "f-web"), *told[change])

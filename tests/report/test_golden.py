@@ -21,7 +21,7 @@ from engine.report import (
     to_plain,
     to_text,
 )
-from tests.report.sample import a_delivery, a_report
+from tests.report.sample import a_delivery, a_report, a_shared_delivery
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -39,11 +39,26 @@ def rendered(change: Change, render: Callable[[Delivery], str]) -> Callable[[], 
     return lambda: render(a_delivery(change))
 
 
+def shared(change: Change, render: Callable[[Delivery], str]) -> Callable[[], str]:
+    return lambda: render(a_shared_delivery(change))
+
+
+SHARED: dict[str, Callable[[Delivery], str]] = {
+    "notice.txt": to_notice,
+    "mail.txt": mail,
+    "mail.html": to_html,
+    "slack.json": slack,
+}
 RENDERINGS: dict[str, Callable[[], str]] = {
     "report.txt": lambda: to_text(a_report()),
     "report.narrow.txt": lambda: to_text(a_report(), width=60),
     "report.ansi": lambda: to_text(a_report(), colour=True),
     "report.md": lambda: to_markdown(a_report()),
+    **{
+        f"shared-{change}.{name}": shared(change, render)
+        for change in (Change.FIRE, Change.REPEAT, Change.RESOLVE)
+        for name, render in SHARED.items()
+    },
     **{f"{change}.notice.txt": rendered(change, to_notice) for change in Change},
     **{f"{change}.mail.txt": rendered(change, mail) for change in Change},
     **{f"{change}.mail.html": rendered(change, to_html) for change in Change},

@@ -8,7 +8,14 @@ import pytest
 from engine.model.delivery import Change
 from engine.model.report import Coverage, Outcome, Report, Term, Unknown
 from engine.report import headline, subject, to_blocks, to_html, to_markdown, to_plain, to_text
-from tests.report.sample import NOON, a_delivery, a_report, findings, incidents
+from tests.report.sample import (
+    NOON,
+    a_delivery,
+    a_report,
+    a_shared_delivery,
+    findings,
+    incidents,
+)
 
 
 def positions(text: str, *words: str) -> list[int]:
@@ -263,3 +270,32 @@ def test_what_was_also_considered_is_told_as_sure_as_it_is() -> None:
     mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
     assert "to be reached (possible, not shown to be the cause)" in mail
     assert "A quota (likely as well)" in mail
+
+
+def test_a_reminder_says_that_it_goes_on_and_for_how_long() -> None:
+    delivery = a_delivery(Change.REPEAT)
+    assert "STILL FIRING AFTER 2H" in to_plain(delivery)
+    assert subject(delivery) == "[critical] still firing: pod-crash-loop: prod-eu, shop, web"
+    assert headline(delivery).startswith("Still firing after 2h: pod-crash-loop")
+
+
+def test_a_shared_message_lists_what_is_new_what_goes_on_and_what_is_over() -> None:
+    opening, update, end = (
+        a_shared_delivery(change) for change in (Change.FIRE, Change.REPEAT, Change.RESOLVE)
+    )
+    text = to_plain(opening)
+    assert positions(text, "New (3)", "web", "checkout", "search", "Rule")
+    assert positions(to_plain(update), "Still firing (2)", "checkout", "Over (1)", "web")
+    assert "Over (3)" in to_plain(end)
+    assert subject(opening) == "[critical] pod-crash-loop: prod-eu, shop (3 firing)"
+    assert subject(end) == "[resolved] pod-crash-loop: prod-eu, shop (all 3 over)"
+    assert headline(update).endswith("2 firing, 1 over. Over: web.")
+
+
+def test_a_shared_message_of_many_firings_stays_short_and_counts_the_rest() -> None:
+    one = a_shared_delivery().episodes[0]
+    many = a_shared_delivery().model_copy(update={"episodes": [one] * 200})
+    assert "… and 170 others" in to_plain(many)
+    assert len(to_blocks(many)) <= 50
+    assert "… and 190 others" in str(to_blocks(many))
+    assert len(subject(many)) <= 140

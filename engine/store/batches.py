@@ -1,0 +1,153 @@
+"""Deliveries that share a message: they wait for one another, then go as one, and stay one.
+
+A batch is what one sink is told of one rule for equal labels (`group_by`). The first delivery of
+a batch waits WAIT_US, and those that come meanwhile go with it; the next message of the batch
+goes EVERY_US after the one before at the earliest. A message is sealed before it is tried: its
+key, its content and whom it is about stand in the store from then on, so every attempt sends
+the same. The rows of its deliveries stay, and end together.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, func, select, update
+
+from engine.model.delivery import Change, Delivery
+from engine.model.ids import delivery_key, digest
+from engine.model.instant import MICROS
+from engine.report.shared import Envelope, share
+from engine.store.outbox import DeliveryState
+from engine.store.schema import deliveries, firings
+
+WAIT_US: Final = 30 * MICROS
+EVERY_US: Final = 300 * MICROS
+MOST: Final = 200
+"""Deliveries in a message; the rest goes in the next one."""
+_waits = deliveries.c.state == DeliveryState.WAITING.value
+_sent = deliveries.c.state == DeliveryState.SENT.value
+_sealed = deliveries.c.message != ""
+
+
+def batch_of(delivery: Delivery) -> str:
+    """Return the batch that `delivery` belongs to, empty for one that goes alone."""
+    if not delivery.shared:
+        return ""
+    return digest([delivery.sink, delivery.rule, delivery.shared])[:24]
+
+
+def due_at(connection: Connection, batch: str, now_us: int) -> int:
+    """Return when a delivery that joins `batch` now goes."""
+    own = deliveries.c.batch == batch
+    waiting = select(func.min(deliveries.c.next_at)).where(own, _waits, ~_sealed)
+    if (at := connection.execute(waiting).scalar()) is not None:
+        return int(at)
+    last = select(func.max(func.coalesce(deliveries.c.ended_at, now_us))).where(own, _sealed)
+    before = connection.execute(last).scalar()
+    return max(now_us + WAIT_US, 0 if before is None else before + EVERY_US)
+
+
+def seal_due(connection: Connection, sink: str, now_us: int) -> None:
+    """Make a message of each batch of `sink` whose time has come, unless one is on its way."""
+    on_its_way = deliveries.alias()
+    busy = select(on_its_way.c.seq).where(
+        on_its_way.c.batch == deliveries.c.batch,
+        on_its_way.c.state == DeliveryState.WAITING.value,
+        on_its_way.c.message != "",
+    )
+    ripe = select(deliveries.c.batch).where(
+        deliveries.c.sink == sink,
+        deliveries.c.batch != "",
+        _waits,
+        ~_sealed,
+        deliveries.c.next_at <= now_us,
+        ~busy.exists(),
+    )
+    for batch in sorted(set(connection.execute(ripe).scalars())):
+        _seal(connection, batch)
+
+
+def has_due(sink: str, now_us: int) -> Select[Any]:
+    """Return the query for a delivery of `sink` that is to be sealed."""
+    return (
+        select(deliveries.c.seq)
+        .where(
+            deliveries.c.sink == sink,
+            deliveries.c.batch != "",
+            _waits,
+            ~_sealed,
+            deliveries.c.next_at <= now_us,
+        )
+        .limit(1)
+    )
+
+
+def _seal(connection: Connection, batch: str) -> None:
+    rows = connection.execute(_free(batch)).all()
+    if not rows:
+        return
+    told = [Delivery.model_validate_json(row.body) for row in rows]
+    thread_of = _thread_of(connection, batch, told)
+    others = _others(connection, batch, thread_of, told) if thread_of else []
+    if len(told) == 1 and not thread_of:
+        key, letter = rows[0].key, rows[0].body
+    else:
+        key = delivery_key(batch, digest([row.key for row in rows]), told[0].sink)
+        envelope = Envelope(key, thread_of or told[0].incident)
+        letter = share(envelope, told, others).model_dump_json()
+    sealed = {"message": key, "thread_of": thread_of or told[0].incident}
+    places = [row.seq for row in rows]
+    connection.execute(update(deliveries).where(deliveries.c.seq.in_(places)).values(sealed))
+    first = update(deliveries).where(deliveries.c.seq == places[0])
+    connection.execute(first.values(letter=letter))
+
+
+def _free(batch: str) -> Select[Any]:
+    """Return the query for what may go now: nothing that a delivery outside holds back."""
+    earlier = deliveries.alias()
+    held_back = select(earlier.c.seq).where(
+        earlier.c.incident == deliveries.c.incident,
+        earlier.c.sink == deliveries.c.sink,
+        earlier.c.batch != batch,
+        earlier.c.state == DeliveryState.WAITING.value,
+        earlier.c.seq < deliveries.c.seq,
+    )
+    return (
+        select(deliveries)
+        .where(deliveries.c.batch == batch, _waits, ~_sealed, ~held_back.exists())
+        .order_by(deliveries.c.seq)
+        .limit(MOST)
+    )
+
+
+def _thread_of(connection: Connection, batch: str, told: Sequence[Delivery]) -> str:
+    """Return the incident whose thread goes on: while a firing told there is open, or ends now."""
+    mine = deliveries.c.incident.in_({one.incident for one in told})
+    query = (
+        select(deliveries.c.thread_of)
+        .outerjoin(firings, firings.c.id == deliveries.c.incident)
+        .where(deliveries.c.batch == batch, _sent, mine | firings.c.resolved_at.is_(None))
+        .where(firings.c.id.is_not(None) | mine)
+        .order_by(deliveries.c.seq.desc())
+        .limit(1)
+    )
+    return str(connection.execute(query).scalar() or "")
+
+
+def _others(
+    connection: Connection, batch: str, thread_of: str, told: Sequence[Delivery]
+) -> list[Delivery]:
+    """Return the openings told in the thread before, of firings that still go on."""
+    query = (
+        select(deliveries.c.body)
+        .join(firings, firings.c.id == deliveries.c.incident)
+        .where(
+            deliveries.c.batch == batch,
+            deliveries.c.thread_of == thread_of,
+            deliveries.c.change == Change.FIRE.value,
+            deliveries.c.incident.not_in({one.incident for one in told}),
+            firings.c.resolved_at.is_(None),
+            _sent,
+        )
+        .order_by(deliveries.c.seq)
+    )
+    return [Delivery.model_validate_json(body) for body in connection.execute(query).scalars()]
