@@ -135,7 +135,7 @@ class Cell:
     def rebind(self, reader: Reader, mark: int) -> None:
         """Go on under an edited rule of the same hash; a timer now overdue runs at `mark`."""
         self.reader = reader
-        self.condition.rebind(reader.rule, mark)
+        self.condition = reader.rebound(self.condition, mark)
         due = self._due()
         if due is not None and due < mark:
             count = len(self.trail.entries)

@@ -153,7 +153,7 @@ class ClusterFold:
         undecided: set[str] = set()
         for reader in self._shared.index.find(sight.signal):
             if reader.windowed:
-                where = self._into_window(reader, sight)
+                where = self._into_window(reader, sight, later)
             else:
                 where, decided = self._into_members(reader, sight, later)
                 if not decided:
@@ -163,19 +163,21 @@ class ClusterFold:
         holders = self._holders.get(series) if series else None
         if holders:
             for where, cell in sorted(holders.items(), key=lambda one: one[0]):
-                apart = cell.reader.windowed and not sight.gone
+                apart = cell.reader.windowed and not (sight.gone or cell.reader.listens)
                 if where not in asked and where[0] not in undecided and not apart:
                     self._put(where, cell, _leave(sight.at, sight))
 
-    def _into_window(self, reader: Reader, sight: Sight) -> CellId | None:
+    def _into_window(self, reader: Reader, sight: Sight, later: list[int]) -> CellId | None:
         sample = reader.window(sight)
         key = reader.key(sight) if sample is not None else None
         if sample is None or key is None:
             return None
         where, cell = self._cell(reader, key)
-        if reader.tracks and sight.level:
+        if (reader.tracks or reader.listens) and sight.mortal:
             self._holders.setdefault(sample.series, {})[where] = cell
         self._put(where, cell, sample)
+        if reader.listens:
+            self._leave_later(where, cell, sight, later)
         return where
 
     def _into_members(
@@ -185,19 +187,25 @@ class ClusterFold:
         sample = reader.level(sight)
         if sample is None:
             return None, False
-        if sample.gone or not (sample.met or not sample.cleared):
+        kept = reader.remembers
+        if not kept and (sample.gone or not (sample.met or not sample.cleared)):
             return None, True
         key = reader.key(sight)
-        if key is None or (not sample.met and (reader.rule.name, key) not in self.cells):
+        known = key is not None and (kept or sample.met or (reader.rule.name, key) in self.cells)
+        if key is None or not known:
             return None, True
         where, cell = self._cell(reader, key)
         if sample.series:
             self._holders.setdefault(sample.series, {})[where] = cell
         self._put(where, cell, sample)
+        self._leave_later(where, cell, sight, later)
+        return where, sample.met is not None
+
+    def _leave_later(self, where: CellId, cell: Cell, sight: Sight, later: list[int]) -> None:
+        """Let the object of `sight` leave where its later signals, that came already, say so."""
         for at in later:
-            if not cell.condition.has(sample.series, at):
+            if not cell.condition.has(sight.series, at):
                 self._put(where, cell, _leave(at, sight))
-        return where, True
 
     def _cell(self, reader: Reader, key: tuple[str, ...]) -> tuple[CellId, Cell]:
         """Return the cell of `key`; beyond `max_keys` the one for all new keys."""
@@ -290,4 +298,5 @@ def _leave(at: int, sight: Sight) -> Sample:
         met=False,
         gone=sight.gone,
         counted=False,
+        heard=False,
     )

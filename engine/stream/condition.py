@@ -6,7 +6,7 @@ there on, which the cell adds again in their right order. Nothing before the clu
 ever rewound to, so `trim` may forget it.
 """
 
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from engine.rules.rule import Rule
 from engine.stream.reasons import Reason
@@ -16,7 +16,9 @@ from engine.stream.sample import Sample, Shown
 class Condition(Protocol):
     """The condition of one key; `form` is the type of what `dump` returns."""
 
-    form: ClassVar[type[Any]]
+    @property
+    def form(self) -> type[Any]:
+        """Type of the state."""
 
     def rebind(self, rule: Rule, mark: int) -> None:
         """Go on under an edited rule of the same hash, from `mark` on."""

@@ -178,11 +178,13 @@ def _entry(reader: Reader, selector: Selector) -> Entry:
 def _guard(rule: Rule, equal: dict[Path, frozenset[Any]]) -> Path | None:
     """Add the comparison of `when` that tells most apart to `equal`; return its path.
 
-    A level with `clear` must be asked even where `when` is false, so it has none.
+    A level with `clear`, and what is remembered or heard whatever it says, must be asked even
+    where `when` is false, so it has none.
     """
     best: tuple[int, Path, frozenset[Any]] | None = None
-    lasting = rule.clear is not None and not rule.over_us
-    for guard in rule.when.guards if rule.when is not None and not lasting else ():
+    asked = (rule.clear is not None and not rule.over_us) or rule.reevaluate_us
+    asked = asked or rule.on_nodata != "keep"
+    for guard in rule.when.guards if rule.when is not None and not asked else ():
         path = _in_signal(guard.path)
         plain = all(type(value) in _PLAIN for value in guard.values)
         if path is None or path in equal or not plain or len(guard.values) > _MOST_VALUES:

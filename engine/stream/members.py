@@ -16,11 +16,12 @@ from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 
 
 class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A level that counts."""
+    """A level that counts; one that is not `met` waits for `clear`."""
 
     name: str
     node: str
     value: Any
+    met: bool = True
 
 
 class Burst(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -40,6 +41,7 @@ class MembersState(msgspec.Struct, array_like=True):
     samples: list[Sample]
     last: Member | None
     now: int
+    layers: dict[str, Any] = {}
 
 
 class Members:
@@ -71,17 +73,18 @@ class Members:
     def add(self, sample: Sample, *, firing: bool) -> None:
         """Fold the newest sample in; `firing`: whether the key fired just before it."""
         self.samples.append(sample)
-        self.last = Member(sample.name, sample.node, sample.value)
+        self.last = Member(sample.name, sample.node, sample.value, bool(sample.met))
         if not sample.series:
             sample.before = self.burst
-            until = sample.at + self._stale_us
-            self.burst = Burst(until, sample.name, sample.node, sample.value)
+            if sample.met:
+                until = sample.at + self._stale_us
+                self.burst = Burst(until, sample.name, sample.node, sample.value)
             return
         before = sample.before = self.members.get(sample.series)
         lasts = self._lasting and firing and before is not None and not sample.cleared
         if not sample.gone and (sample.met or lasts):
             self.members[sample.series] = self.last
-        elif before is not None:
+        elif before is not None and (sample.met is not None or sample.gone):
             del self.members[sample.series]
 
     def expire(self, at: int, *, firing: bool) -> None:
@@ -168,6 +171,12 @@ class Members:
     def series(self) -> set[str]:
         """Return every series that is remembered."""
         return {sample.series for sample in self.samples} | set(self.members)
+
+    def waiting(self) -> list[str]:
+        """Return the members that count only until `clear` is true of them."""
+        if not self._lasting:
+            return []
+        return sorted(series for series, one in self.members.items() if not one.met)
 
     def has(self, series: str, at: int) -> bool:
         """Whether a sample of `series` at `at` is known and not yet final."""

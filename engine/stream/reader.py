@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
 from engine.model.ids import canonical
 from engine.model.instant import from_us
 from engine.model.signal import LEVEL_TYPES, MADE_BY, Signal, view
@@ -12,15 +14,15 @@ from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
 from engine.stream.account import Ledger
 from engine.stream.condition import Condition
+from engine.stream.conditions import asks_time, condition_of, rebound
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
-from engine.stream.members import Members
+from engine.stream.nodata import Nodata
 from engine.stream.sample import Sample
 from engine.stream.series import series_of
-from engine.stream.spans import Session, Tumbling
-from engine.stream.window import Window
 
-DAY_US: Final = 86_400_000_000
-EVENT_MEMORY_US: Final = 7_200_000_000
+MORTAL: Final = frozenset({"k8s.object", "condition"})
+"""Types of signals about something that can be deleted."""
+_KEPT: Final = frozenset({"name", "node", "value", "change", "madeBy", "depth"})
 MAX_DEPTH: Final = 5
 """Missions and changes of dogwatch on the way to a signal; one with more starts nothing."""
 
@@ -33,15 +35,16 @@ class Sight:
         at: its time in microseconds since 1970.
         level: it is about an object or series whose latest signal decides.
         series: that object or series; for an Event the uid, else empty.
-        gone, synced: the object was deleted; it was seen in a list only.
+        mortal, gone, synced: it can be deleted; it was; it was seen in a list only.
     """
 
-    __slots__ = ("at", "bindings", "gone", "level", "seen", "series", "signal", "synced")
+    __slots__ = ("at", "bindings", "gone", "level", "mortal", "seen", "series", "signal", "synced")
 
     def __init__(self, signal: Signal, at: int) -> None:
         self.signal = signal
         self.at = at
         self.level = signal.type in LEVEL_TYPES
+        self.mortal = signal.type in MORTAL
         self.series = series_of(signal)
         change = signal.data.get("change") if signal.type == "k8s.object" else None
         self.gone = change == "deleted"
@@ -70,30 +73,23 @@ class Reader:
         self.lasting = rule.clear is not None
         self._counters = counters
         self._getters = [(name, _path(name), rule.by_default.get(name)) for name in rule.by]
-        self._needs_now = any(
-            path[0] == "now"
-            for program in (rule.having, rule.clear)
-            if program is not None
-            for path in program.paths
-        )
+        self._needs_now = asks_time(rule)
         self._occurrences = bool(rule.measures) and all(
             measure.fn in OCCURRENCES for measure in rule.measures
         )
         self._counts = any(measure.fn == "count" for measure in rule.measures)
         self.tracks = any(measure.fn in STEPS for measure in rule.measures)
+        self.listens = rule.on_nodata != "keep"
+        self.remembers = self.listens or bool(rule.reevaluate_us)
+        self._asked = _fields(rule)
 
     def condition(self) -> Condition:
         """Return the empty condition of a new key."""
-        rule = self.rule
-        if not self.windowed:
-            return Members(rule.stale_after_us, lasting=self.lasting)
-        kinds = {selector.type for selector in rule.on}
-        memory = EVENT_MEMORY_US if kinds == {"k8s.event"} else DAY_US
-        forgets = None if "k8s.object" in kinds else memory
-        if rule.window == "session":
-            return Session(rule.measures, rule.over_us, forgets, rule.gap_us)
-        kind = Tumbling if rule.window == "tumbling" else Window
-        return kind(rule.measures, rule.over_us, forgets)
+        return condition_of(self.rule, self._again)
+
+    def rebound(self, condition: Condition, mark: int) -> Condition:
+        """Return the condition of a key as it goes on under this rule, edited, from `mark` on."""
+        return rebound(condition, self.rule, self._again, mark)
 
     def key(self, sight: Sight) -> tuple[str, ...] | None:
         """Return the group key; None where a part is missing, which is counted."""
@@ -153,17 +149,25 @@ class Reader:
         cleared: bool | None = True
         if met is False and self.rule.clear is not None:
             cleared = self._ask(self.rule.clear, bindings)
-        if met is None or cleared is None or (met and self.refuses(sight)):
+        failed = met is None or cleared is None
+        if (failed and not self.remembers) or (met and self.refuses(sight)):
             return None
         sample = _sample(sight, sight.series if sight.level else "")
-        sample.met, sample.cleared = met, cleared
+        sample.met, sample.cleared = None if failed else met, bool(cleared)
+        if self.rule.reevaluate_us and sight.level:
+            sample.signal = self._kept(sight.signal)
         return sample
 
     def window(self, sight: Sight) -> Sample | None:
         """Return what the signal adds to a window; None where it does not enter it."""
-        if (sight.synced and self._occurrences) or not self.passes(sight) or self.refuses(sight):
+        enters = not (sight.synced and self._occurrences) and self.passes(sight)
+        enters = bool(enters) and not self.refuses(sight)
+        if not enters and not self.listens:
             return None
         sample = _sample(sight, sight.series)
+        sample.counted = enters
+        if not enters:
+            return sample
         bindings = self._bind(sight)
         sample.growing = self._counts and sight.signal.type == "k8s.event"
         sample.raws = tuple(self._raw(one, sight, bindings) for one in self.rule.measures)
@@ -172,10 +176,13 @@ class Reader:
     def truth(self, condition: Condition, at: int, *, firing: bool) -> bool | None:
         """Whether the condition is true at `at`; None where that can not be said (an error).
 
-        One without anything to be true of is false, unless it lasts while the key fires. While
+        Silence decides where the rule says so (`on_nodata`). A condition without anything to
+        be true of is false, unless it lasts while the key fires. While
         it fires, the rule's `clear` must be true to end it; a `having` that is true again wins.
         """
         rule = self.rule
+        if self.listens and isinstance(condition, Nodata) and condition.quiet:
+            return condition.fires
         if not condition.filled():
             return firing and condition.lasts()
         if not self.windowed or rule.having is None:
@@ -192,6 +199,20 @@ class Reader:
     def count(self, what: str) -> None:
         """Count one `what` of this rule."""
         self._counters[f'{what}{{rule="{self.rule.name}"}}'] += 1
+
+    def _again(self, signal: Signal, at: int) -> Sample | None:
+        """Return what a level says at a later instant; None where it says nothing."""
+        sight = Sight(signal, at)
+        sight.open()
+        sight.bindings["now"] = from_us(at)
+        return self.level(sight)
+
+    def _kept(self, signal: Signal) -> Signal:
+        """Return what must be remembered of a level so that it can be asked again."""
+        if self._asked is None:
+            return signal
+        data = {name: value for name, value in signal.data.items() if name in self._asked}
+        return msgspec.structs.replace(signal, data=data)
 
     def _bind(self, sight: Sight) -> dict[str, Any]:
         sight.open()
@@ -250,8 +271,21 @@ def _sample(sight: Sight, series: str) -> Sample:
         sight.signal.id,
         gone=sight.gone,
         value=value if isinstance(value, str | int | float) else None,
+        mortal=sight.mortal,
         depth=depth if type(depth) is int else 0,
     )
+
+
+def _fields(rule: Rule) -> frozenset[str] | None:
+    """Return the fields of `data` that say what a level means; None: all of them."""
+    found = set(_KEPT)
+    programs = (rule.when, rule.having, rule.clear)
+    for path in (path for one in programs if one is not None for path in one.paths):
+        if path in {("signal",), ("signal", "data")}:
+            return None
+        if path[0] in {"signal", "old"}:
+            found.add("old" if path[0] == "old" else path[2] if path[1] == "data" else path[1])
+    return frozenset(found)
 
 
 def _event_count(signal: Signal) -> int:

@@ -34,6 +34,7 @@ class WindowState(msgspec.Struct, array_like=True):
     samples: list[Sample]
     left: int
     seen: dict[str, Seen]
+    layers: dict[str, Any] = {}
 
 
 class Window:

@@ -1,0 +1,55 @@
+"""Which condition a key of a rule has: a window or members, and the layers round it."""
+
+from typing import Final
+
+from engine.rules.rule import Rule
+from engine.stream.again import Again, Judge, Ticks
+from engine.stream.condition import Condition
+from engine.stream.layer import Layer
+from engine.stream.members import Members
+from engine.stream.nodata import Nodata
+from engine.stream.spans import Session, Tumbling
+from engine.stream.window import Window
+
+DAY_US: Final = 86_400_000_000
+EVENT_MEMORY_US: Final = 7_200_000_000
+
+
+def condition_of(rule: Rule, judge: Judge) -> Condition:
+    """Return the empty condition of a new key of `rule`; `judge` asks its `when` again."""
+    made = _window(rule) if rule.over_us else _members(rule, judge)
+    return made if rule.on_nodata == "keep" else Nodata(made, rule)
+
+
+def rebound(condition: Condition, rule: Rule, judge: Judge, mark: int) -> Condition:
+    """Return `condition` as it goes on under an edited rule of the same hash, from `mark` on."""
+    fresh = condition_of(rule, judge)
+    if isinstance(condition, Layer) or isinstance(fresh, Layer):
+        fresh.load(condition.dump())
+        return fresh
+    condition.rebind(rule, mark)
+    return condition
+
+
+def asks_time(rule: Rule) -> bool:
+    """Whether what the rule asks of a window depends on the instant."""
+    programs = (rule.having, rule.clear)
+    return any(path[0] == "now" for one in programs if one is not None for path in one.paths)
+
+
+def _members(rule: Rule, judge: Judge) -> Condition:
+    members = Members(rule.stale_after_us, lasting=rule.clear is not None)
+    return Again(members, rule.reevaluate_us, judge) if rule.reevaluate_us else members
+
+
+def _window(rule: Rule) -> Condition:
+    kinds = {selector.type for selector in rule.on}
+    memory = EVENT_MEMORY_US if kinds == {"k8s.event"} else DAY_US
+    forgets = None if "k8s.object" in kinds else memory
+    if rule.window == "session":
+        window: Window = Session(rule.measures, rule.over_us, forgets, rule.gap_us)
+    else:
+        kind = Tumbling if rule.window == "tumbling" else Window
+        window = kind(rule.measures, rule.over_us, forgets)
+    again = rule.reevaluate_us and asks_time(rule)
+    return Ticks(window, rule.reevaluate_us) if again else window
