@@ -143,8 +143,9 @@ def _duration(node: Node, shape: Duration, notes: Notes) -> Node | None:
         return None
     try:
         length = parse_duration(value)
-    except ValueError as error:
-        notes.error(node, str(error), "duration")
+    except ValueError:
+        message = f"{quoted(value)} is no duration; write for example 30s, 5m, 1h30m or 7d"
+        notes.error(node, message, "duration")
         return None
     if length > parse_duration(_MAX_DURATION) or (length == 0 and not shape.zero):
         least = "0" if shape.zero else "1ms"

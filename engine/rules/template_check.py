@@ -11,7 +11,7 @@ from jinja2 import nodes
 
 from engine.rules.shapes import MAX_TEXT
 from engine.rules.template_language import ENVIRONMENT, FILTERS, TESTS, VARIABLES
-from engine.rules.wording import choices, unknown
+from engine.rules.wording import choices, quoted, unknown
 
 _MAX_DEPTH: Final = 40
 _TOO_DEEP: Final = "template: nested too deep"
@@ -181,7 +181,8 @@ def _members(
             continue
         if attribute not in table[owner.name]:
             known = choices(table[owner.name]) or "none"
-            message = f"template: unknown variable '{owner.name}.{attribute}'; known: {known}"
+            shown = quoted(f"{owner.name}.{attribute}")
+            message = f"template: unknown variable {shown}; known: {known}"
             word = re.escape(attribute)
             pattern = rf"(?<![\w.]){owner.name}\s*(\.\s*{word}(?!\w)|\[\s*['\"]{word})"
             offset = _where(text, node.lineno, pattern)

@@ -12,13 +12,19 @@ _COMPARED: Final = 200
 
 def quoted(text: str) -> str:
     """Return `text` in single quotes, cut to 48 characters, control characters escaped."""
+    return "'" + _cut(text) + "'"
+
+
+def _cut(text: str) -> str:
     cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    return "'" + "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut) + "'"
+    if cut.isprintable():
+        return cut
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
 
 
 def choices(known: Iterable[str]) -> str:
-    """Return the known words as a list in order, at most 40 of them."""
-    words = sorted(known)
+    """Return the known words as a list in order, at most 40 of them, each cut as in `quoted`."""
+    words = [_cut(word) for word in sorted(known)]
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     return ", ".join(words[:_LISTED]) + more
 
@@ -28,7 +34,7 @@ def guess(word: str, known: Iterable[str]) -> str:
 
     Of very many words only those with the same beginning are compared, to bound the time.
     """
-    words = list(known)
+    words = [one for one in known if one.isprintable()]
     if len(words) > _COMPARED:
         words = [one for one in words if one[:2] == word[:2]][:_COMPARED]
     return nearest(word, words) if len(word) <= _SHOWN else ""

@@ -173,6 +173,8 @@ class _Composer:
     def _syntax(self, error: yaml.MarkedYAMLError) -> Fault:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if mark and mark.index >= len(self.text):
+            line, column = _position(self.text, len(self.text))
         problem = " ".join(filter(None, (error.problem, error.context)))
         if mark and self.text[mark.index : mark.index + 1] == "\t":
             problem = "a tab can not indent; use spaces"

@@ -1,6 +1,13 @@
-"""Whatever is in a rule file, loading it ends soon, raises nothing and says what is wrong."""
+"""Whatever is in a rule file, loading it ends soon, raises nothing and says what is wrong.
 
+The nightly form is RULE_FUZZ_EXAMPLES=1000000, an hour of one core; RULE_FUZZ_FIRST is the number
+of the first file, for several runs side by side.
+"""
+
+import os
+import re
 from pathlib import Path
+from time import process_time
 from timeit import default_timer
 
 import pytest
@@ -9,7 +16,17 @@ from hypothesis import strategies as st
 
 from engine.rules.load import load
 from engine.rules.parameters import KindShape
+from tests.rules.rule_files import generated
 
+EXAMPLES = int(os.environ.get("RULE_FUZZ_EXAMPLES", "300"))
+FIRST = int(os.environ.get("RULE_FUZZ_FIRST", "0"))
+KINDS = {
+    "incident-response": KindShape({"symptom": {"type": "string"}, "namespace": {}}),
+    "plan": KindShape({"days": {"type": "integer", "minimum": 1}}, required=frozenset({"days"})),
+    "capacity-plan": KindShape({"reason": {}}, later=True),
+}
+OTHER_BREAKS = re.compile("[\r\x85\u2028\u2029]")
+"""Line breaks of YAML 1.1, by which libyaml counts lines as no editor does."""
 RULES = Path(__file__).parents[2] / "rules"
 TEXTS = [path.read_bytes() for path in sorted(RULES.glob("*.yaml"))]
 NOISE = st.one_of(
@@ -66,6 +83,36 @@ def mutated(draw: st.DrawFn) -> bytes:
         cut = draw(st.integers(0, 30))
         text = text[:at] + draw(NOISE) + text[at + cut :]
     return text
+
+
+def told(text: bytes) -> list[str]:
+    """Load one file; return what is wrong with what is said about it."""
+    start = process_time()
+    faults = load({"a.yaml": text}, known_kinds=KINDS, known_sinks={"oncall"}).faults
+    wrong = [] if process_time() - start < 1 else ["it took a second"]
+    lines = text.decode(errors="replace").removeprefix("\ufeff").split("\n")
+    if not OTHER_BREAKS.search("".join(lines)):
+        places = {number: len(line) + 1 for number, line in enumerate(lines, 1)}
+        wrong += [str(one) for one in faults if not 1 <= one.column <= places.get(one.line, 0)]
+    return wrong + [
+        one.message for one in faults if not one.message.isprintable() or len(one.message) > 1000
+    ]
+
+
+def test_a_changed_file_is_loaded_or_refused_with_a_place_inside_it() -> None:
+    for seed in range(FIRST, FIRST + EXAMPLES):
+        try:
+            assert told(generated(seed)) == []
+        except Exception as error:
+            raise AssertionError(f"file {seed}") from error
+
+
+def test_changed_files_are_of_every_sort() -> None:
+    loads = [load({"a.yaml": generated(seed)}) for seed in range(200)]
+    good = sum(bool(loaded.rules.rules) for loaded in loads)
+    codes = {fault.code for loaded in loads for fault in loaded.faults}
+    assert 10 < good < 150
+    assert len(codes) > 25
 
 
 def seconds(files: dict[str, str | bytes]) -> float:
