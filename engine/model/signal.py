@@ -56,6 +56,14 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: dict[str, Any] = {}
 
 
+def cluster_of(signal: Signal) -> str:
+    """Return the cluster that `signal` is about; those of the second stage name it in the data."""
+    if signal.cluster or signal.type not in SECOND_STAGE:
+        return signal.cluster
+    named = signal.data.get("cluster", "")
+    return named if isinstance(named, str) else ""
+
+
 ENVELOPE = ("namespace", "kind", "name", "workload", "node", "labels", "value")
 
 
@@ -67,7 +75,7 @@ def view(signal: Signal) -> dict[str, Any]:
         "source": signal.source,
         "type": signal.type,
         "time": signal.time,
-        "cluster": signal.cluster,
+        "cluster": cluster_of(signal),
         "data": data,
     }
     if signal.subject is not None:

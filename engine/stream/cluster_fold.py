@@ -1,7 +1,7 @@
 """The fold of one cluster: its stream time, its cells, and the timers between them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -9,15 +9,20 @@ from engine.model.instant import to_us
 from engine.model.signal import HEARTBEAT, Signal
 from engine.stream.cell import Cell
 from engine.stream.dispatch import CellId, Dispatch, Found
+from engine.stream.feeds import Feed
+from engine.stream.gaps import leap, silences
 from engine.stream.index import Index
 from engine.stream.orders import carried
 from engine.stream.reader import Reader, Sight
 from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
 from engine.stream.sample import Sample
+from engine.stream.second_stage import SECOND
 from engine.stream.stream_time import StreamTime, StreamTimeState
 
 _CELL, _ORDER = 0, 1
+_REMEMBERED = frozenset({"k8s.event", "mission"})
+"""Types of signals that may come again hours later."""
 
 
 @dataclass
@@ -36,12 +41,15 @@ class ClusterFold:
     def __init__(self, name: str, shared: Shared, state: StreamTimeState | None = None) -> None:
         """Start anew, or with the stream time of a checkpoint; see `place` for its cells."""
         self.name = name
-        self.time = StreamTime(shared.lateness_us, state)
-        self.recent = Recent(shared.lateness_us)
+        self.second = name == SECOND
+        lateness_us = 0 if self.second else shared.lateness_us
+        self.time = StreamTime(lateness_us, state)
+        self.recent = Recent(lateness_us)
         self.cells: dict[CellId, Cell] = {}
         self.touched: set[CellId] = set()
         self.moved = False
         self._shared = shared
+        self._begins = self.second
         self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
         self._holders: dict[str, dict[CellId, Cell]] = {}
         self._dispatch = Dispatch(name, shared.found, self._due, self.touched)
@@ -61,13 +69,15 @@ class ClusterFold:
         if self.time.mark is not None and at < self.time.mark:
             self._shared.found.counters["late"] += 1
             return
-        self._pass_time(signal.source, at, beat=False)
+        self._pass_time(signal.source, at, beat=signal.type == "clock")
+        if self._begins:
+            self._begin(at)
         sight = Sight(signal, at)
         later: list[int] = []
         series = sight.series if sight.level else ""
         if series:
             later = self.recent.after(series, at)
-        event = signal.type == "k8s.event"
+        event = signal.type in _REMEMBERED
         self.recent.remember(signal.id, at, event=event, series=series)
         self._ask(sight, series, later)
 
@@ -92,6 +102,7 @@ class ClusterFold:
     def swap(self) -> None:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
         self._shared.found.ledger.cluster = self.name
+        self._begins = self.second
         for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
             reader = self._shared.readers.get(where[0])
             if reader is None:
@@ -128,8 +139,37 @@ class ClusterFold:
 
     def _pass_time(self, source: str, at: int, *, beat: bool) -> None:
         self.moved = True
-        if self.time.see(source, at, beat=beat):
+        before = self._mark()
+        moved = self.time.see(source, at, beat=beat)
+        if self.second:
+            moved = self.time.reach(at) or moved
+        if self.time.news or self.time.leap >= 0:
+            self._tell_gaps(before)
+        if moved:
             self._run()
+
+    def _tell_gaps(self, before: int) -> None:
+        """Let absences and schedules know of silent watchers and of a leap of stream time."""
+        mark = self._mark()
+        silent, start = list(silences(self.time.news, before, mark)), self.time.leap
+        self.time.news.clear()
+        self.time.leap = -1
+        for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
+            if cell.rule.absent is not None:
+                told = silent
+            else:
+                told = list(leap(cell.reader, start, mark)) if start >= 0 else []
+            for sample in told:
+                cell.fold(sample, before)
+                self._after(where, cell, before)
+
+    def _begin(self, at: int) -> None:
+        """Let schedules without a condition begin: to them it is enough that time passes."""
+        self._begins = False
+        for name, reader in sorted(self._shared.readers.items()):
+            if reader.alone and (name, ()) not in self.cells:
+                where, cell = self._cell(reader, ())
+                self._put(where, cell, Sample(at, "clock", "clock"))
 
     def _run(self) -> None:
         """Run what stream time has passed: cells first, then missions, instant by instant."""
@@ -152,20 +192,38 @@ class ClusterFold:
         asked: set[CellId] = set()
         undecided: set[str] = set()
         for reader in self._shared.index.find(sight.signal):
-            if reader.windowed:
-                where = self._into_window(reader, sight, later)
-            else:
-                where, decided = self._into_members(reader, sight, later)
-                if not decided:
-                    undecided.add(reader.rule.name)
-            if where is not None:
-                asked.add(where)
+            wheres, decided = self._into(reader, sight, later)
+            asked.update(wheres)
+            if not decided:
+                undecided.add(reader.rule.name)
         holders = self._holders.get(series) if series else None
         if holders:
             for where, cell in sorted(holders.items(), key=lambda one: one[0]):
                 apart = cell.reader.windowed and not (sight.gone or cell.reader.listens)
                 if where not in asked and where[0] not in undecided and not apart:
                     self._put(where, cell, _leave(sight.at, sight))
+
+    def _into(
+        self, reader: Reader, sight: Sight, later: list[int]
+    ) -> tuple[Iterable[CellId], bool]:
+        """Return the cells that took the signal in, and whether the rule could decide."""
+        if reader.feed is not None:
+            return list(self._feed(reader.feed, reader, sight, later)), True
+        if reader.windowed:
+            where, decided = self._into_window(reader, sight, later), True
+        else:
+            where, decided = self._into_members(reader, sight, later)
+        return () if where is None else (where,), decided
+
+    def _feed(self, feed: Feed, reader: Reader, sight: Sight, later: list[int]) -> Iterator[CellId]:
+        for key, sample in feed.read(sight):
+            where, cell = self._cell(reader, key)
+            if sample.series:
+                self._holders.setdefault(sample.series, {})[where] = cell
+            self._put(where, cell, sample)
+            if sample.series:
+                self._leave_later(where, cell, sight, later)
+            yield where
 
     def _into_window(self, reader: Reader, sight: Sight, later: list[int]) -> CellId | None:
         sample = reader.window(sight)

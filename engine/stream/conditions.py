@@ -1,13 +1,18 @@
-"""Which condition a key of a rule has: a window or members, and the layers round it."""
+"""Which condition a key of a rule has: that of its core, and the layers round it."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from engine.rules.rule import Rule
+from engine.stream.absence import Absence
 from engine.stream.again import Again, Judge, Ticks
 from engine.stream.condition import Condition
+from engine.stream.cron import Instants
 from engine.stream.layer import Layer
 from engine.stream.members import Members
 from engine.stream.nodata import Nodata
+from engine.stream.schedule import Schedule
+from engine.stream.sequence import Sequence
 from engine.stream.spans import Session, Tumbling
 from engine.stream.window import Window
 
@@ -15,18 +20,36 @@ DAY_US: Final = 86_400_000_000
 EVENT_MEMORY_US: Final = 7_200_000_000
 
 
-def condition_of(rule: Rule, judge: Judge) -> Condition:
-    """Return the empty condition of a new key of `rule`; `judge` asks its `when` again."""
-    made = _window(rule) if rule.over_us else _members(rule, judge)
+class Means(NamedTuple):
+    """What all conditions of a rule share.
+
+    `judge` asks its `when` again, `tally` counts what is passed over, `instants` are those of
+    its schedule.
+    """
+
+    judge: Judge
+    tally: Callable[[str], None]
+    instants: Instants | None
+
+
+def condition_of(rule: Rule, means: Means) -> Condition:
+    """Return the empty condition of a new key of `rule`."""
+    if rule.sequence is not None:
+        return Sequence(rule, rule.sequence, means.tally)
+    if rule.absent is not None:
+        return Absence(rule, rule.absent)
+    made = _window(rule) if rule.over_us else _members(rule, means.judge)
+    if means.instants is not None:
+        return Schedule(made, means.instants)
     return made if rule.on_nodata == "keep" else Nodata(made, rule)
 
 
-def rebound(condition: Condition, rule: Rule, judge: Judge, mark: int) -> Condition:
+def rebound(condition: Condition, rule: Rule, means: Means, mark: int) -> Condition:
     """Return `condition` as it goes on under an edited rule of the same hash, from `mark` on."""
-    fresh = condition_of(rule, judge)
-    if isinstance(condition, Layer) or isinstance(fresh, Layer):
+    fresh = condition_of(rule, means)
+    if isinstance(condition, Layer | Schedule) or isinstance(fresh, Layer | Schedule):
         fresh.load(condition.dump())
-        return fresh
+        condition = fresh
     condition.rebind(rule, mark)
     return condition
 

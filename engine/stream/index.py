@@ -111,7 +111,7 @@ class Index:
     def __init__(self, readers: Iterable[Reader]) -> None:
         self._shapes: dict[tuple[str, Any], dict[tuple[tuple[Path, ...], Path | None], Shape]] = {}
         for reader in readers:
-            for selector in reader.rule.on:
+            for selector in reader.selectors:
                 self._add(_entry(reader, selector), selector.type)
         self._merged = {place: self._merge(place) for place in self._shapes}
 

@@ -1,7 +1,7 @@
 """Reader: what one rule reads off a signal: its key, whether it is met, what it measures."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,10 +14,13 @@ from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
 from engine.stream.account import Ledger
 from engine.stream.condition import Condition
-from engine.stream.conditions import asks_time, condition_of, rebound
+from engine.stream.conditions import Means, asks_time, condition_of, rebound
+from engine.stream.cron import Instants
+from engine.stream.feeds import Feed, Signs, Steps
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.nodata import Nodata
 from engine.stream.sample import Sample
+from engine.stream.second_stage import GONE
 from engine.stream.series import series_of
 
 MORTAL: Final = frozenset({"k8s.object", "condition"})
@@ -25,6 +28,10 @@ MORTAL: Final = frozenset({"k8s.object", "condition"})
 _KEPT: Final = frozenset({"name", "node", "value", "change", "madeBy", "depth"})
 MAX_DEPTH: Final = 5
 """Missions and changes of dogwatch on the way to a signal; one with more starts nothing."""
+
+
+Getters = list[tuple[tuple[str, ...], str | None]]
+"""For each part of a group key the way to it, and its value where there is none."""
 
 
 class Sight:
@@ -47,8 +54,10 @@ class Sight:
         self.mortal = signal.type in MORTAL
         self.series = series_of(signal)
         change = signal.data.get("change") if signal.type == "k8s.object" else None
-        self.gone = change == "deleted"
         self.synced = change == "synced"
+        self.gone = change == "deleted"
+        if signal.type == "condition":
+            self.gone = signal.data.get("state") in GONE
         self.seen: dict[str, Any] | None = None
         self.bindings: dict[str, Any] = {}
 
@@ -72,7 +81,18 @@ class Reader:
         self.windowed = bool(rule.over_us)
         self.lasting = rule.clear is not None
         self._counters = counters
-        self._getters = [(name, _path(name), rule.by_default.get(name)) for name in rule.by]
+        self._getters = self.getters(rule.by)
+        instants = Instants(rule.name, rule.schedule) if rule.schedule else None
+        self.means = Means(self._again, self.count, instants)
+        self.feed: Feed | None = None
+        if rule.sequence is not None:
+            self.feed = Steps(self, rule.sequence)
+        elif rule.absent is not None:
+            self.feed = Signs(self, rule.absent)
+        plain = rule.when is None and not rule.over_us
+        self.alone = plain and instants is not None and all(on.type == "clock" for on in rule.on)
+        wanted = self.feed.selectors if self.feed else rule.on
+        self.selectors = () if self.alone else wanted
         self._needs_now = asks_time(rule)
         self._occurrences = bool(rule.measures) and all(
             measure.fn in OCCURRENCES for measure in rule.measures
@@ -85,17 +105,23 @@ class Reader:
 
     def condition(self) -> Condition:
         """Return the empty condition of a new key."""
-        return condition_of(self.rule, self._again)
+        return condition_of(self.rule, self.means)
 
     def rebound(self, condition: Condition, mark: int) -> Condition:
         """Return the condition of a key as it goes on under this rule, edited, from `mark` on."""
-        return rebound(condition, self.rule, self._again, mark)
+        return rebound(condition, self.rule, self.means, mark)
 
-    def key(self, sight: Sight) -> tuple[str, ...] | None:
+    def getters(self, by: Sequence[str]) -> Getters:
+        """Return what takes the parts of a group key off a signal, for `key`."""
+        defaults = self.rule.by_default
+        places = zip(by, self.rule.by, strict=True)
+        return [(_path(name), defaults.get(name, defaults.get(part))) for name, part in places]
+
+    def key(self, sight: Sight, getters: Getters | None = None) -> tuple[str, ...] | None:
         """Return the group key; None where a part is missing, which is counted."""
         seen = sight.open()
         found = []
-        for _, path, default in self._getters:
+        for path, default in self._getters if getters is None else getters:
             value: Any = seen
             for part in path:
                 value = value.get(part) if isinstance(value, Mapping) else None
@@ -139,6 +165,18 @@ class Reader:
     def passes(self, sight: Sight) -> bool | None:
         """Whether `when` is true of the signal; None where it has no value (an error)."""
         return True if self.rule.when is None else self._ask(self.rule.when, self._bind(sight))
+
+    def asks(self, program: Program | None, sight: Sight) -> bool:
+        """Whether `program` is true of the signal; none at all is."""
+        return program is None or bool(self._ask(program, self._bind(sight)))
+
+    def clears(self, sight: Sight) -> bool:
+        """Whether the rule's `clear` is true of the signal; false for a rule without one."""
+        return self.rule.clear is not None and self.asks(self.rule.clear, sight)
+
+    def sample(self, sight: Sight, series: str) -> Sample:
+        """Return what every sample of a signal has, as one of `series`."""
+        return _sample(sight, series)
 
     def level(self, sight: Sight) -> Sample | None:
         """Return what the signal says to a rule without a window; None: it decides nothing."""

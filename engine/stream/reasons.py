@@ -12,6 +12,9 @@ class Reason(StrEnum):
     HOLD = "hold"
     STORM = "storm"
     CLEARED = "cleared"
+    SEQUENCE = "sequence"
+    ABSENT = "absent"
+    SCHEDULE = "schedule"
     NO_DATA = "no data"
     DELETED = "deleted"
     INHIBITED = "inhibited"
@@ -30,6 +33,9 @@ SENTENCES: Final = MappingProxyType(
         Reason.HOLD: "the condition was true for as long as `for` asks",
         Reason.STORM: "more keys than `max_keys` allows; the new ones share one firing",
         Reason.CLEARED: "the condition was false for as long as `keep_firing_for` asks",
+        Reason.SEQUENCE: "the steps of the sequence came, or its last one stayed away",
+        Reason.ABSENT: "nothing was heard of the key for as long as `within` allows",
+        Reason.SCHEDULE: "the condition was true at an instant of the schedule",
         Reason.NO_DATA: "no signal came for `stale_after`",
         Reason.DELETED: "the last object for which the condition was true was deleted",
         Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",

@@ -11,13 +11,26 @@ the others' time and no longer, a source without heartbeats moves time only wher
 lives, and the result depends on the order of the log but not on how it was cut into records.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 SILENT_US: Final = 30_000_000
 FORGOTTEN_US: Final = 100 * SILENT_US
 """A source silent for longer is as one never seen; so state stays small."""
+LEAP_US: Final = 60_000_000
+"""A move of the mark by more is a leap, where watchers pace it: nobody was there."""
+
+
+class Silence(NamedTuple):
+    """News of a watcher: it was last heard at `since`; `back` is its return, None: not yet.
+
+    An empty `source` stands for all watchers: none of them lives.
+    """
+
+    source: str
+    since: int | None
+    back: int | None
 
 
 class SourceTime(msgspec.Struct, array_like=True):
@@ -39,9 +52,20 @@ class StreamTime:
     """The clock of one cluster.
 
     `mark` is None before the first signal. Signals before it are late; timers before it ran.
+    `news` are the silences that began or ended, and `leap` where a leap to `mark` started (-1:
+    none), since they were last taken from it.
     """
 
-    __slots__ = ("_lateness_us", "_watchers", "mark", "newest", "sources")
+    __slots__ = (
+        "_lateness_us",
+        "_silent",
+        "_watchers",
+        "leap",
+        "mark",
+        "newest",
+        "news",
+        "sources",
+    )
 
     def __init__(self, lateness_us: int, state: StreamTimeState | None = None) -> None:
         """Start anew, or where `state` ended."""
@@ -49,10 +73,15 @@ class StreamTime:
         self.sources: dict[str, SourceTime] = state.sources if state else {}
         self.newest = state.newest if state else 0
         self.mark: int | None = state.mark if state else None
-        self._watchers = [source for source in self.sources.values() if source.beats]
+        self.news: list[Silence] = []
+        self.leap = -1
+        self._watchers = {name: one for name, one in self.sources.items() if one.beats}
+        edge = self.newest - SILENT_US
+        self._silent = {name for name, one in self._watchers.items() if one.at < edge}
 
     def see(self, source: str, at: int, *, beat: bool) -> bool:
         """Take note of one signal of `source` at `at`; return whether stream time moved."""
+        paced, start = self._paced(at), self.mark
         known = self.sources.get(source)
         if known is None or known.at < self.newest - FORGOTTEN_US:
             self.newest = at if self.mark is None else max(at, self.newest)
@@ -61,10 +90,24 @@ class StreamTime:
             return False
         if beat and not known.beats:
             known.beats = True
-            self._watchers.append(known)
+            self._watchers[source] = known
+            self.news.append(Silence(source, None, at))
+        before = known.at
         known.at = max(known.at, at)
         self.newest = max(self.newest, at)
-        return self.reach(self._present() - self._lateness_us)
+        if known.beats:
+            self._hear(source, before, known.at)
+        moved = self.reach(self._present() - self._lateness_us)
+        if moved and paced and start is not None and (self.mark or 0) - start > LEAP_US:
+            self.leap = start
+        return moved
+
+    def _paced(self, at: int) -> bool:
+        """Whether a signal at `at` may be a leap: a log without any watcher may rest for long."""
+        if at <= self.newest + SILENT_US // 2:
+            return False
+        edge = self.newest - FORGOTTEN_US
+        return any(one.at >= edge for one in self._watchers.values())
 
     def reach(self, mark: int) -> bool:
         """Move the mark up to `mark`; return whether it moved."""
@@ -82,10 +125,32 @@ class StreamTime:
     def _join(self, source: str, at: int) -> SourceTime:
         known = self.sources[source] = SourceTime(at, beats=False)
         edge = self.newest - FORGOTTEN_US
-        self._watchers = [one for one in self._watchers if one.at >= edge]
+        forgotten = [name for name, one in self._watchers.items() if one.at < edge]
+        for name in forgotten:
+            del self._watchers[name]
+        self._silent.difference_update(forgotten)
         return known
 
+    def _hear(self, source: str, before: int, at: int) -> None:
+        """Take note of the end of a silence of `source`."""
+        gap = at - before > SILENT_US
+        if source in self._silent and at >= self.newest - SILENT_US:
+            self._silent.discard(source)
+            self.news.append(Silence(source, None, at))
+        elif gap:
+            self.news.append(Silence(source, before, at))
+
     def _present(self) -> int:
-        edge = self.newest - SILENT_US
-        live = [source.at for source in self._watchers if source.at >= edge]
-        return min(live, default=self.newest)
+        edge, newest = self.newest - SILENT_US, self.newest
+        present, lost = newest, False
+        for name, source in self._watchers.items():
+            if source.at >= edge:
+                present = min(present, source.at)
+            elif name not in self._silent:
+                self._silent.add(name)
+                self.news.append(Silence(name, source.at, None))
+                lost = True
+        if lost and len(self._silent) == len(self._watchers):
+            since = max(one.at for one in self._watchers.values())
+            self.news.append(Silence("", since, None))
+        return present
