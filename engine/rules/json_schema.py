@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from engine.rules.grammar import GROUP
+from engine.rules.grammar import GROUP, TESTS
 from engine.rules.shapes import (
     MAX_TEXT,
     Anything,
@@ -25,8 +25,18 @@ _DURATION_PATTERN: Final = r"^([0-9]+(ms|s|m|h|d|w))+$"
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 7, which yaml-language-server reads best) of a rule file."""
-    return {"$schema": _DIALECT, "title": "dogwatch rules", **_of(GROUP)}
+    """Return the JSON schema of rule files and of test files, which the kind tells apart.
+
+    It is of draft 7, which yaml-language-server reads best.
+    """
+    tests = {"properties": {"kind": {"const": "RuleTests"}}, "required": ["kind"]}
+    return {
+        "$schema": _DIALECT,
+        "title": "dogwatch rules",
+        "if": tests,
+        "then": _of(TESTS),
+        "else": _of(GROUP),
+    }
 
 
 def _of(shape: Shape) -> dict[str, Any]:

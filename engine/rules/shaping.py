@@ -23,7 +23,7 @@ from engine.rules.shapes import (
     Whole,
 )
 from engine.rules.spans import parse_span
-from engine.rules.wording import choices, guess, quoted, unknown
+from engine.rules.wording import choices, guess, printable, quoted, unknown
 from engine.rules.yaml import MAX_FAULTS, Broken, Node, Source
 
 _MAX_DURATION: Final = "3650d"
@@ -59,7 +59,8 @@ class Notes:
             message = f"{MAX_FAULTS} {severity}s already; the rest is not shown"
         place = (node.line, node.column) if offset is None else self.source.place(node, offset)
         head = f"{self.subject}: " if self.subject else ""
-        self.faults.append(Fault(self.source.path, *place, head + message, severity, code))
+        told = printable(head + message)
+        self.faults.append(Fault(self.source.path, *place, told, severity, code))
 
 
 def sound(node: Node, shape: Shape, notes: Notes) -> Node | None:

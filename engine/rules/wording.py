@@ -15,11 +15,15 @@ def quoted(text: str) -> str:
     return "'" + _cut(text) + "'"
 
 
+def printable(text: str) -> str:
+    """Return `text` with control characters and the like escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _cut(text: str) -> str:
-    cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
-    if cut.isprintable():
-        return cut
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+    return printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def choices(known: Iterable[str]) -> str:

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from engine.rules.grammar import GROUP
+from engine.rules.grammar import TESTS as TESTS_GRAMMAR
 from engine.rules.json_schema import json_schema
+from engine.rules.shapes import Either, Field, Items, Record, Shape, Table
 from engine.rules.yaml import read
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -21,6 +24,8 @@ KINDS = {"object": dict, "array": list, "string": str, "boolean": bool, "integer
 
 def breaches(value: Any, schema: Mapping[str, Any], at: str = "") -> list[str]:
     """Return where `value` breaks `schema`: the words of JSON schema that ours uses."""
+    if "if" in schema:
+        return breaches(value, schema["else" if breaches(value, schema["if"]) else "then"], at)
     if "anyOf" in schema:
         fits = any(not breaches(value, option) for option in schema["anyOf"])
         return [] if fits else [f"{at}: none of the forms"]
@@ -28,8 +33,12 @@ def breaches(value: Any, schema: Mapping[str, Any], at: str = "") -> list[str]:
         return [f"{at}: no {schema['type']}"]
     checks: dict[str, Callable[[Any], object]] = {
         "enum": lambda allowed: value in allowed,
+        "const": lambda wanted: value == wanted,
+        "maximum": lambda most: value <= most,
+        "minimum": lambda least: value >= least,
         "pattern": lambda pattern: re.search(pattern, value),
         "minItems": lambda least: len(value) >= least,
+        "maxItems": lambda most: len(value) <= most,
         "required": lambda names: set(names) <= value.keys(),
     }
     found = [f"{at}: {word}" for word in checks.keys() & schema if not checks[word](schema[word])]
@@ -48,6 +57,16 @@ def inner(value: Any, schema: Mapping[str, Any], at: str) -> Iterator[tuple[Any,
         yield from ((item, known[name], f"{at}.{name}") for name, item in value.items())
 
 
+ALL = (Path(__file__).parent / "all_fields.yaml").read_text(encoding="utf-8")
+TESTS = """\
+apiVersion: dogwatch.dev/v1
+kind: RuleTests
+spec:
+  tests:
+    - {rule: a, name: b, signals: [{at: 1m, type: watcher.heartbeat}], expect: []}
+"""
+
+
 def documents(text: str | bytes) -> list[Any]:
     return [document.plain() for document in read("a.yaml", text).documents]
 
@@ -56,6 +75,61 @@ def documents(text: str | bytes) -> list[Any]:
 def test_shipped_files_meet_the_schema(path: Path) -> None:
     for document in documents(path.read_bytes()):
         assert breaches(document, json_schema()) == []
+
+
+@pytest.mark.parametrize("text", [ALL, TESTS])
+def test_every_field_and_a_test_file_meet_the_schema(text: str) -> None:
+    (document,) = documents(text)
+    assert breaches(document, json_schema()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("type: tumbling", "type: tumblng"),
+        ("gap: 2m", "gap: soon"),
+        ("fn: p99", "fn: p98"),
+        ("expect: inventory", "expect: known"),
+        ("catch_up: last", "catch_up: first"),
+        ("- {id: killed,", "- {idd: killed,"),
+        ("max_per_hour: 10", "max_per_hour: -1"),
+        ("weekdays: [monday:friday]", "weekdays: [mon:fri]"),
+        ("years: [2026:2030]", "years: [26]"),
+        ('start_time: "00:00"', 'start_time: "25:00"'),
+        ("mode: shadow", "mode: shade"),
+    ],
+)
+def test_a_mistake_in_a_new_field_breaks_the_schema(change: tuple[str, str]) -> None:
+    assert change[0] in ALL
+    (document,) = documents(ALL.replace(*change, 1))
+    assert breaches(document, json_schema())
+
+
+@pytest.mark.parametrize("change", [("RuleTests", "RuleGroup"), ("rule: a", "rul: a")])
+def test_a_test_file_is_held_against_its_own_grammar(change: tuple[str, str]) -> None:
+    (document,) = documents(TESTS.replace(*change))
+    assert breaches(document, json_schema())
+
+
+def test_an_editor_can_say_what_each_field_is() -> None:
+    fields = [field for schema in (GROUP, TESTS_GRAMMAR) for field in described(schema)]
+    assert len(fields) > 100
+    assert all(field.doc.endswith((".", "?")) and len(field.doc) < 160 for field in fields)
+
+
+def described(shape: Shape) -> Iterator[Field]:
+    """Yield every field of the grammar."""
+    match shape:
+        case Record():
+            for field in shape.fields.values():
+                yield field
+                yield from described(field.shape)
+        case Either():
+            yield from described(shape.long)
+        case Items() | Table():
+            yield from described(shape.of)
+        case _:
+            return
 
 
 @pytest.mark.parametrize(
