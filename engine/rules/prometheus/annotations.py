@@ -1,0 +1,47 @@
+"""Templates of Prometheus' annotations become templates of ours, where they are plain."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from engine.rules.prometheus.vector import RefusedError
+
+MISSING: Final = "<none>"
+"""Stands in a group key for a label that a series does not have."""
+_TAG: Final = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+_LABEL: Final = re.compile(r"\$labels\.([a-zA-Z_]\w*)\Z")
+_OURS: Final = re.compile(r"\{[%#{]|[%#}]\}")
+
+
+def translated(text: str, label: Callable[[str], str], value: str) -> str:
+    """Return the template `text` of Prometheus as one of ours.
+
+    Args:
+        text: the template.
+        label: gives what shows a label of the alert, empty where the alert can not have it.
+        value: what shows the value; empty where nothing can.
+
+    Raises:
+        RefusedError: it does more than to show labels and the value.
+    """
+
+    def shown(tag: re.Match[str]) -> str:
+        if found := _LABEL.match(tag[1]):
+            inner = label(found[1])
+            return f"{{{{ {inner} }}}}" if inner else ""
+        if tag[1] == "$value" and value:
+            return f"{{{{ {value} }}}}"
+        raise RefusedError(
+            tag[0],
+            "a template shows labels and a value that the rule has, and calls no functions",
+            "--nearly leaves the annotation out; write it anew with our filters, such as round",
+        )
+
+    if _OURS.search(_TAG.sub("", text)):
+        raise RefusedError(text, "it holds marks of templates outside of them", "leave them out")
+    return _TAG.sub(shown, text)
+
+
+def templated(text: str) -> bool:
+    """Whether `text` is filled in by Prometheus."""
+    return "{{" in text
