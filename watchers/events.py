@@ -9,6 +9,7 @@ from engine.model.config import Config
 from engine.model.signal import Signal
 from engine.model.watch import Change, ChangeType, Object, Observation
 from watchers.heartbeat import Pulse
+from watchers.marks import marks
 from watchers.merge import merge
 from watchers.owners import Owner
 from watchers.registry import Scene, watcher
@@ -30,7 +31,7 @@ async def watch_events(config: EventsConfig, scene: Scene) -> AsyncGenerator[lis
     late; the Event's own time is data.lastTime (RFC 3339, empty where it says none). data:
     kind, namespace, name, workload and node of the object concerned, reason, eventType,
     message (4 KiB at most), count, uid (of the Event), component, lastTime, change (synced
-    for what was there at the start).
+    for what was there at the start), madeBy and depth (see watchers.marks).
 
     Source: events of the core group v1.
     """
@@ -72,6 +73,7 @@ def _data(scene: Scene, event: Object) -> dict[str, Any]:
     kind, name, uid = (str(about.get(key, "")) for key in ("kind", "name", "uid"))
     series, source = _map(event, "series"), _map(event, "source")
     top = scene.owners.of(uid) or Owner(kind, name)
+    component = str(source.get("component") or event.get("reportingComponent") or "")
     node = name if kind == "Node" else scene.owners.node(uid) or str(source.get("host", ""))
     return {
         "kind": kind,
@@ -86,7 +88,8 @@ def _data(scene: Scene, event: Object) -> dict[str, Any]:
         # Events made through events.k8s.io have no count, and a series only when repeated.
         "count": series.get("count") or event.get("count") or 1,
         "uid": str(event["metadata"].get("uid", "")),
-        "component": str(source.get("component") or event.get("reportingComponent") or ""),
+        "component": component,
+        **marks(event, component),
         "lastTime": str(
             series.get("lastObservedTime")
             or event.get("lastTimestamp")

@@ -13,6 +13,7 @@ from engine.model.signal import Signal
 from engine.model.watch import Change, ChangeType, Object, Observation
 from watchers.derive import derive
 from watchers.heartbeat import Pulse
+from watchers.marks import bare, marks
 from watchers.merge import merge
 from watchers.owners import controller
 from watchers.registry import Scene, watcher
@@ -50,8 +51,8 @@ async def watch_objects(config: ObjectsConfig, scene: Scene) -> AsyncGenerator[l
 
     The time of a signal is the time of observation. data: kind, apiVersion, namespace, name,
     uid, resourceVersion, labels, node, workload, workloadKind, owner, change, object, old
-    (when modified), trimmed (paths taken out of a large object), and the derived fields of
-    watchers.derive.
+    (when modified), trimmed (paths taken out of a large object), madeBy and depth (see
+    watchers.marks), and the derived fields of watchers.derive.
 
     Source: list and watch of the Kubernetes API.
     """
@@ -116,7 +117,7 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
     obj = change.object
     metadata = obj["metadata"]
     top, owner = scene.owners.workload(obj), controller(obj)
-    shown, trimmed = trim(obj)
+    shown, trimmed = trim(bare(obj))
     data: dict[str, Any] = {
         "kind": obj.get("kind", ""),
         "apiVersion": obj.get("apiVersion", ""),
@@ -131,10 +132,11 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
         "owner": owner.name if owner else "",
         "change": change.type.value,
         **derive(obj),
+        **marks(obj),
         "object": shown,
     }
     if change.old is not None:
-        data["old"], more = trim(change.old)
+        data["old"], more = trim(bare(change.old))
         trimmed = tuple(dict.fromkeys([*trimmed, *more]))
     if trimmed:
         data["trimmed"] = list(trimmed)

@@ -1,9 +1,10 @@
-"""What is dropped from an object before anything of ours keeps it."""
+"""What is dropped from an object before anything of ours keeps it, and what is said instead."""
 
 import hashlib
 import re
 from typing import Any
 
+from engine.model.signal import MADE_BY
 from engine.model.snapshot import Object
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -21,16 +22,28 @@ def clean(obj: Object, salt: bytes) -> Object:
     Returns:
         A shallow copy. Secrets keep their keys; each value is `salted-sha256:` and 64 hex
         digits, and a value of that form stays as it is, so cleaning twice changes nothing.
+        Where managedFields say that dogwatch wrote last, `madeBy` says so.
     """
     cleaned = dict(obj)
     metadata = obj.get("metadata")
     if isinstance(metadata, dict):
         cleaned["metadata"] = _metadata(metadata)
+        if _ours(metadata.get("managedFields")):
+            cleaned["madeBy"] = MADE_BY
     if obj.get("kind") == "Secret" and obj.get("apiVersion") == "v1":
         for field in ("data", "stringData"):
             if field in obj:
                 cleaned[field] = _digests(obj[field], salt)
     return cleaned
+
+
+def _ours(managed: Any) -> bool:
+    """Whether dogwatch wrote last; of two writers in one second the other one is said to."""
+    entries = [one for one in managed if isinstance(one, dict)] if isinstance(managed, list) else []
+    ours = [one for one in entries if str(one.get("manager", "")).startswith(MADE_BY)]
+    others = (str(one.get("time", "")) for one in entries if one not in ours)
+    newest = max(others, default="")
+    return any(str(one.get("time", "")) > newest for one in ours)
 
 
 def _metadata(metadata: dict[str, Any]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class MissionRow:
         outcome: of the report (see engine.model.report.Outcome), empty before.
         reason: why it failed, where there is no report.
         crashes: workers that died over it.
+        depth: how many missions and changes lead to it, itself included; 0: a person's run.
         owner: worker that runs it.
         created, started, finished: aware UTC.
     """
@@ -82,6 +83,7 @@ class MissionRow:
     outcome: str = ""
     reason: str = ""
     crashes: int = 0
+    depth: int = 0
     owner: str = ""
     started: datetime | None = None
     finished: datetime | None = None

@@ -163,6 +163,7 @@ def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int
                 firing=launch.firing,
                 key=launch.key,
                 clusters=launch.clusters,
+                depth=launch.depth,
             )
         )
         for launch in launches
@@ -191,6 +192,7 @@ def _values(row: MissionRow) -> Mapping[str, Any]:
         "outcome": row.outcome,
         "reason": row.reason,
         "crashes": row.crashes,
+        "depth": row.depth,
         "owner": row.owner,
         "created_at": to_us(row.created),
     }
@@ -210,6 +212,7 @@ def _mission(row: Row[Any]) -> MissionRow:
         outcome=row.outcome,
         reason=row.reason,
         crashes=row.crashes,
+        depth=row.depth,
         owner=row.owner,
         started=None if row.started_at is None else from_us(row.started_at),
         finished=None if row.finished_at is None else from_us(row.finished_at),

@@ -93,6 +93,7 @@ missions = Table(
     Column("outcome", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("crashes", Integer, nullable=False),
+    Column("depth", Integer, nullable=False, server_default="0"),
     Column("owner", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),

@@ -38,6 +38,7 @@ def a_launch(mission: str = "m-1", firing: str = "f-1") -> Launch:
         kind="incident-response",
         params={"namespace": "shop"},
         clusters=("east",),
+        depth=2,
     )
 
 

@@ -34,7 +34,7 @@ def tell(store: Store, *deliveries: Delivery, resolved: bool = False) -> None:
         for one in deliveries
     ]
     epoch = store.claim(0)
-    empty = {"state": {}, "launches": [], "signals": {}}
+    empty: dict[str, Any] = {"state": {}, "launches": [], "signals": {}}
     store.commit(0, epoch, a_commit(transitions=moves, deliveries=list(deliveries), **empty))
 
 

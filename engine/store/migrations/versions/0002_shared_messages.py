@@ -1,4 +1,4 @@
-"""Deliveries may share a message."""
+"""Deliveries may share a message; missions know how deep they are."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ def upgrade() -> None:
     for name in ("batch", "message", "thread_of", "letter"):
         new = sa.Column(name, sa.Text(), nullable=False, server_default="")
         op.add_column("deliveries", new)
+    op.add_column("missions", sa.Column("depth", sa.Integer(), nullable=False, server_default="0"))
     op.execute(sa.text("UPDATE deliveries SET message = key"))
     op.create_index("ix_deliveries_batch", "deliveries", ["batch", "seq"])
     op.create_index("ix_deliveries_message", "deliveries", ["message"])
