@@ -93,7 +93,7 @@ class ClusterFold:
         where = (cell.rule.name, cell.key)
         self.cells[where] = cell
         self._sizes[cell.rule.name] += not cell.storm
-        if not cell.reader.windowed or cell.reader.tracks:
+        if cell.reader.follows:
             for series in cell.condition.series():
                 self._holders.setdefault(series, {})[where] = cell
         self._dispatch.take_in(where, cell)
@@ -231,7 +231,8 @@ class ClusterFold:
         if sample is None or key is None:
             return None
         where, cell = self._cell(reader, key)
-        if (reader.tracks or reader.listens) and sight.mortal:
+        counts = any(raw is not None for raw in sample.raws)
+        if reader.follows and sight.mortal and (reader.listens or counts):
             self._holders.setdefault(sample.series, {})[where] = cell
         self._put(where, cell, sample)
         if reader.listens:

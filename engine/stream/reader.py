@@ -98,8 +98,10 @@ class Reader:
             measure.fn in OCCURRENCES for measure in rule.measures
         )
         self._counts = any(measure.fn == "count" for measure in rule.measures)
-        self.tracks = any(measure.fn in STEPS for measure in rule.measures)
         self.listens = rule.on_nodata != "keep"
+        tracks = self.listens or any(measure.fn in STEPS for measure in rule.measures)
+        mortal = any(selector.type in MORTAL for selector in rule.on)
+        self.follows = not self.windowed or (tracks and mortal)
         self.remembers = self.listens or bool(rule.reevaluate_us)
         self._asked = _fields(rule)
 

@@ -6,7 +6,8 @@ from typing import Final
 
 from engine.rules.rule import Measure
 from engine.stream.sample import Sample
-from engine.stream.window import Window, WindowState
+from engine.stream.window import Window
+from engine.stream.window_state import WindowState
 
 SECOND_US: Final = 1_000_000
 
@@ -44,7 +45,8 @@ class Session(Window):
     def add(self, sample: Sample, *, firing: bool) -> None:
         """Fold the newest sample in: into the running session, or as the first of a new one."""
         if sample.counted:
-            self._join(sample.at)
+            self._begin(sample.at)
+            self._return(self._starts[-1])
         super().add(sample, firing=firing)
 
     def rewind(self, at: int) -> list[Sample]:
@@ -62,18 +64,19 @@ class Session(Window):
 
     def load(self, state: WindowState) -> None:
         """Take over what `dump` returned; the oldest sample that is kept begins a session."""
-        for sample in state.samples:
-            if sample.counted:
-                self._join(sample.at)
-            self.samples.append(sample)
         super().load(state)
+        samples, self.samples = self.samples, []
+        for sample in samples:
+            if sample.counted:
+                self._begin(sample.at)
+            self.samples.append(sample)
 
-    def _join(self, at: int) -> None:
+    def _begin(self, at: int) -> None:
+        """Begin a session with a sample at `at`, unless it goes on with the newest one."""
         last = self._last_at(at)
         goes_on = last is not None and at <= last + self._gap_us
         if not goes_on or at >= self._starts[-1] + self.over_us:
             self._starts.append(at)
-        self._return(self._starts[-1])
 
     def _edge(self, at: int) -> int:
         place = bisect_right(self._starts, at) - 1

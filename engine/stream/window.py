@@ -10,31 +10,14 @@ from collections.abc import Sequence
 from heapq import nsmallest
 from typing import Any, ClassVar, Final
 
-import msgspec
-
 from engine.rules.rule import Measure, Rule
 from engine.stream.aggregates import AGGREGATES, Aggregate, Steps
 from engine.stream.measures import STEPS
 from engine.stream.reasons import Reason
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
+from engine.stream.window_state import Seen, WindowState, ends, packed, unpacked
 
 _LAZY: Final = 64
-
-
-class Seen(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The last sample of a series: when, and its raw value for each measure."""
-
-    at: int
-    raws: tuple[Any, ...]
-
-
-class WindowState(msgspec.Struct, array_like=True):
-    """A window as it is stored: samples, how many of them have left, last of each series."""
-
-    samples: list[Sample]
-    left: int
-    seen: dict[str, Seen]
-    layers: dict[str, Any] = {}
 
 
 class Window:
@@ -45,6 +28,7 @@ class Window:
         "_aggregates",
         "_count",
         "_counters",
+        "_final",
         "_memory_us",
         "_swept",
         "left",
@@ -72,6 +56,7 @@ class Window:
         self._aggregates: list[Aggregate] = [AGGREGATES[one.fn]() for one in measures]
         self._counters = any(one.fn in STEPS for one in measures)
         self._count = 0
+        self._final = 0
         self._swept = _LAZY
 
     def rebind(self, rule: Rule, mark: int) -> None:
@@ -112,7 +97,7 @@ class Window:
 
     def trim(self, mark: int) -> set[str]:
         """Drop what no instant from `mark` on can see; return series that were forgotten."""
-        samples = self.samples
+        samples, self._final = self.samples, mark
         if not self.left or (self.left < _LAZY and self.left < len(samples)):
             return set()
         edge = self._edge(mark - 1)
@@ -189,20 +174,20 @@ class Window:
 
     def dump(self) -> WindowState:
         """Return the state; `load` on a new window restores it."""
-        return WindowState(self.samples, self.left, self.seen)
+        unseen = bisect_left(self.samples, self._edge(self._final - 1), key=lambda one: one.at)
+        unseen = min(unseen, self.left)
+        first = next((i for i in range(unseen) if ends(self.samples[i])), unseen)
+        return packed(self.samples[first:], self._final, self.left - first, self.seen)
 
     def load(self, state: WindowState) -> None:
         """Take over what `dump` returned."""
-        self.samples, self.left, self.seen = state.samples, state.left, state.seen
-        for sample in self.samples:
-            if sample.before is not None:
-                sample.before = msgspec.convert(sample.before, Seen)
+        self.samples, self.left, self.seen = list(unpacked(state)), state.left, state.seen
         for sample in self.samples[self.left :]:
             self._enter(sample)
 
     def series(self) -> set[str]:
         """Return every series that is remembered."""
-        return {sample.series for sample in self.samples} | set(self.seen)
+        return {sample.series for sample in self.samples if sample.series} | set(self.seen)
 
     def has(self, series: str, at: int) -> bool:
         """Whether a sample of `series` at `at` is known and not yet final."""
@@ -219,7 +204,8 @@ class Window:
         if sample.gone:
             self.seen.pop(sample.series, None)
         elif any(raw is not None for raw in sample.raws):
-            self.seen[sample.series] = Seen(sample.at, _merged(sample.raws, known))
+            at = 0 if memory is None else sample.at
+            self.seen[sample.series] = Seen(at, _merged(sample.raws, known))
 
     def _contributions(self, sample: Sample, known: Seen | None) -> tuple[Any, ...]:
         given: list[Any] = []
