@@ -14,7 +14,7 @@ from engine.rules.cel.errors import (
     EvaluationError,
 )
 from engine.rules.cel.meter import Meter
-from engine.rules.cel.numbers import Uint
+from engine.rules.cel.numbers import Uint, int_of
 from engine.rules.cel.optionals import NONE, Optional
 from engine.rules.cel.values import NUMBERS, equal, has_key, kind, name, no_overload
 
@@ -94,6 +94,7 @@ def index_optional(meter: Meter, operand: Any, key: Any) -> Optional:
     if found is Optional:
         return index_optional(meter, operand.content, key) if operand.present else NONE
     if found is list and kind(key) in {int, Uint}:
+        int_of(key)  # the reference reads it as an int
         return Optional(operand[key]) if 0 <= key < len(operand) else NONE
     if found is not dict:
         raise no_overload("[?]", operand, key)
@@ -105,6 +106,8 @@ def _within(meter: Meter, optional: Optional, key: Any) -> Optional:
     """Return a part of what may be absent; a position behind the end of a list is an error."""
     if optional.present and kind(optional.content) is list:
         return Optional(_element(optional.content, key))
+    if optional.present and kind(key) not in _KEYS | {float}:
+        raise no_overload("[]", optional, key)
     return index_optional(meter, optional, key)
 
 

@@ -6,7 +6,18 @@ from typing import Final
 
 from engine.rules.cel.errors import CelError
 from engine.rules.cel.lexer import Token
-from engine.rules.cel.syntax import Bind, Call, Ident, ListOf, Logic, Loop, Node, Select
+from engine.rules.cel.syntax import (
+    Bind,
+    Call,
+    Ident,
+    ListOf,
+    Literal,
+    Logic,
+    Loop,
+    MapOf,
+    Node,
+    Select,
+)
 
 MACROS: Final[Mapping[str, Mapping[int, int]]] = {
     "all": {2: 1, 3: 2},
@@ -93,6 +104,23 @@ def qualified(space: Node, name: Token, args: tuple[Node, ...]) -> Node:
     `math.greatest` and `math.least` of several arguments are those of one list.
     """
     function = f"{space.name}.{name.text}" if isinstance(space, Ident) else name.text
-    if function in _OF_MANY and len(args) > 1:
-        args = (ListOf(line=name.line, column=name.column, items=args),)
+    if function in _OF_MANY:
+        args = _numbers(function, name, args)
     return Call(line=space.line, column=space.column, function=function, args=args)
+
+
+def _numbers(function: str, name: Token, args: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return the one list that holds several arguments; what is written in it is a number."""
+    items = args[0].items if len(args) == 1 and isinstance(args[0], ListOf) else args
+    for item in items:
+        if isinstance(item, ListOf | MapOf) or _is_no_number(item):
+            raise CelError(item.line, item.column, f"{function}() takes numbers")
+    if not items:
+        raise CelError(name.line, name.column, f"{function}() takes one number or more")
+    return args if len(args) == 1 else (ListOf(line=name.line, column=name.column, items=args),)
+
+
+def _is_no_number(node: Node) -> bool:
+    if not isinstance(node, Literal):
+        return False
+    return isinstance(node.value, bool) or not isinstance(node.value, int | float)

@@ -318,7 +318,10 @@ class _Parser:
         """Tell whether another element follows; the last one may end with a comma."""
         if self._skip(closing):
             return False
-        if first:
+        if first and not self._skip(","):
             return True
-        self._expect(",")
-        return not self._skip(closing)
+        if not first:
+            self._expect(",")
+        if self._skip(closing):
+            return False
+        return not first or self._refuse(self._peek, f"'{closing}'")

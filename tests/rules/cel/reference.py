@@ -1,11 +1,15 @@
 """The CEL project's own engine, brought to the shape of ours: a value, or FAILED."""
 
+import ctypes
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from cel_expr_python import cel
 
 from engine.rules import cel as ours
+from tests.rules.cel.conformance.case import REFUSED as REFUSES
+from tests.rules.cel.conformance.case import Fails
 from tests.rules.cel.differences import FAILED, KNOWN, REFUSED, UNSUPPORTED
 from tests.rules.cel.values import NAMES, TYPED
 
@@ -94,16 +98,27 @@ class Comparison:
 
         What only its check refuses (it takes `1 == 1.0` for a mistake) runs without the check.
         """
-        expression = self._strict or self._loose
-        if expression is None:
+        if self._strict is None and self._loose is None:
             return REFUSED
+        found = self._evaluated(bindings)
+        return FAILED if isinstance(found, Exception) else shape(found)
+
+    def fails(self, bindings: Mapping[str, Any], wanted: Fails) -> bool:
+        """Tell whether the reference fails as `wanted`: refuses, or ends with such a message."""
+        if self._strict is None and wanted == REFUSES:
+            return True
+        found = self._evaluated(bindings)
+        return isinstance(found, Exception) and bool(re.search(wanted.words, str(found)))
+
+    def _evaluated(self, bindings: Mapping[str, Any]) -> Any:
+        """Return the plain value of the reference, or its error."""
         try:
+            expression: Any = self._strict or self._loose
             found = expression.eval(data=bindings)
-            if found.type().name() == "ERROR":
-                return FAILED
-            return shape(found.plain_value())
-        except Exception:  # noqa: BLE001 (its errors have no common class)
-            return FAILED
+            plain = _kept(found.plain_value())
+        except Exception as error:  # noqa: BLE001 (its errors have no common class)
+            return error
+        return ValueError(plain) if found.type().name() == "ERROR" else plain
 
     def agrees(self, bindings: Mapping[str, Any]) -> bool:
         """Tell whether both give the same value, or both none.
@@ -116,6 +131,16 @@ class Comparison:
         if found == REFUSED and self._strict is None:
             return True
         return any(known.explains(self.source, self.refusal or found, wanted) for known in KNOWN)
+
+
+def _kept(value: Any) -> Any:
+    """Return a value of the reference, which forgets to count its references to None."""
+    if value is None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(None))
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            _kept(part)
+    return value
 
 
 def _compiled(make: Callable[[], _Made]) -> _Made | None:
