@@ -1,7 +1,8 @@
 """What dogwatch counts about itself; the only home of prometheus_client."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -36,9 +37,14 @@ DUPLICATE = _gauge("signals_duplicate", "Signals seen before, since the start.")
 RULE_FAULTS = _gauge("rule_faults", "What kept a rule from judging a signal.", "rule", "what")
 QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
 RULES_LOADED = _gauge("rules_loaded", "Rules in force.")
+RULES_HASH = _gauge("config_hash", "Number made of the hash of the rule files in force.")
+RULES_DEGRADED = _gauge("rules_degraded", "Clusters in which a rule fails again and again.", "rule")
 RELOAD_OK = _gauge("config_last_reload_successful", "1 when the last rule files were good.")
 FIRINGS = _counter("firings", "Episodes opened.", "rule")
 FIRINGS_ACTIVE = _gauge("firings_active", "Episodes open now.")
+RULE_HELD_BACK = _gauge(
+    "rule_held_back", "Missions and reminders held back, since the start.", "rule", "reason"
+)
 SUPPRESSED = _counter("firings_suppressed", "Firings held back.", "reason")
 SIGNAL_TO_FIRING = _seconds("signal_to_firing_seconds", "From what decided to its firing stored.")
 SIGNAL_TO_MISSION = _seconds("signal_to_mission_seconds", "From a firing's start to its mission's.")
@@ -63,7 +69,20 @@ BUS_LAG = _gauge("consumer_lag_records", "Records on the bus not folded yet.")
 BUILD = _gauge("build_info", "1, labelled with the version.", "version")
 
 
-_COUNTED = re.compile(r'(\w+)(?:\{rule="([^"]*)"\})?')
+_COUNTED = re.compile(r'(\w+)(?:\{rule="([^"]*)"(?:,reason="([^"]*)")?\})?')
+
+
+def in_force(rules: int, digest: str) -> None:
+    """Say how many rules are in force, and which: as many bits of the hash as a number holds."""
+    RULES_LOADED.set(rules)
+    RULES_HASH.set(int(digest[:13] or "0", 16))
+
+
+def degraded(rules: Iterable[str]) -> None:
+    """Say which rules cannot judge: one name for each cluster."""
+    RULES_DEGRADED.clear()
+    for rule, clusters in Counts(rules).items():
+        RULES_DEGRADED.labels(rule).set(clusters)
 
 
 def stream(counters: Mapping[str, int]) -> None:
@@ -72,7 +91,9 @@ def stream(counters: Mapping[str, int]) -> None:
         found = _COUNTED.fullmatch(name)
         if found is None:
             continue
-        if found[2] is not None:
+        if found[3] is not None:
+            RULE_HELD_BACK.labels(found[2], found[3]).set(count)
+        elif found[2] is not None:
             RULE_FAULTS.labels(found[2], found[1]).set(count)
         elif found[1] == "late":
             LATE.set(count)

@@ -81,7 +81,7 @@ class Engine:
         except BaseException:
             await self._open.aclose()
             raise
-        meters.RULES_LOADED.set(len(rules.rules))
+        meters.in_force(len(rules.rules), rules.digest)
         return self
 
     async def __aexit__(self, *_: object) -> None:

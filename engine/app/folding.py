@@ -22,6 +22,7 @@ from engine.rules.rule import Rule, RuleSet
 from engine.store.checkpoint import Commit, Committed
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
+from engine.stream.account import Degraded
 from engine.stream.evaluator import Evaluator
 
 LOG = structlog.get_logger()
@@ -99,6 +100,10 @@ class Fold:
         """Return what the evaluator counted aside since the start, by name with labels."""
         return self._evaluator.counters()
 
+    def degraded(self) -> list[Degraded]:
+        """Return the rules that fail again and again, by cluster."""
+        return self._evaluator.health()
+
     @property
     def committed_offset(self) -> int:
         """The offset that a restart would go on from; records below it can go."""
@@ -129,7 +134,7 @@ class Fold:
             self._known.update((rule.name, rule) for rule in rules.rules)
             self._take(step, ())
             await self._commit()
-        meters.RULES_LOADED.set(len(rules.rules))
+        meters.in_force(len(rules.rules), rules.digest)
 
     async def close(self) -> None:
         """Commit what is pending, or leave it to the next start, which folds the log again."""

@@ -29,7 +29,9 @@ from engine.app.web_server import Server
 from engine.bus.codec import Bad
 from engine.model.errors import ConfigError, StoreError
 from engine.model.ports import SystemClock
+from engine.report.clean import clean
 from engine.rules.rule import RuleSet
+from engine.stream.account import Degraded
 from engine.web.app import Accepted, Health, Ports, build
 
 LOG = structlog.get_logger()
@@ -37,6 +39,8 @@ ALIVE_S = 10.0
 SWITCH_S = 0.0005
 """How long a thinking mission keeps the interpreter from the loop that delivers."""
 TICK_S = 1.0
+ERROR_SHOWN = 200
+"""Characters of an error that the page of readiness shows."""
 FORGET_S = 60.0
 
 
@@ -137,6 +141,7 @@ class _Process:
         except StoreError:
             meters.MISSIONS_QUEUED.set(math.nan)
         meters.stream(self._engine.fold.counters())
+        meters.degraded(one.rule for one in self._engine.fold.degraded())
         return meters.exposition(), meters.TEXT_TYPE
 
     async def _accept(self, batch: bytes) -> Accepted:
@@ -158,6 +163,7 @@ class _Process:
                 Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
                 for one in self._watchings
             ),
+            *map(_degraded, self._engine.fold.degraded()),
         ]
 
     def _token(self) -> str | None:
@@ -199,6 +205,12 @@ class _Process:
                 await asyncio.to_thread(self._engine.store.prune, old)
             except StoreError as error:
                 LOG.warning("store refuses", of="retention", error=str(error))
+
+
+def _degraded(found: Degraded) -> Health:
+    place = f" in {found.cluster}" if found.cluster else ""
+    problem = clean(f"degraded{place}: {found.error}", ERROR_SHOWN)
+    return Health(f"rule {found.rule}", problem, fatal=False)
 
 
 def _settle_memory() -> None:

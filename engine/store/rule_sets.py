@@ -18,9 +18,9 @@ class RuleSets(Database):
         """Keep `texts` (path -> content) as the last good rule set, named by `digest`."""
         rows = [{"digest": digest, "path": path, "text": text} for path, text in texts.items()]
         with self.write() as connection:
+            connection.execute(delete(rule_files))
             insert_missing(connection, rule_files, rows)
             upsert(connection, meta, [{"key": _LAST_GOOD, "value": digest}])
-            connection.execute(delete(rule_files).where(rule_files.c.digest != digest))
 
     def last_rules(self) -> dict[str, bytes] | None:
         """Return path -> content of the last good rule set, None where none was."""

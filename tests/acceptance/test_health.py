@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tests.acceptance.lab import a_lab
+from tests.acceptance.lab import RULES, a_lab
 from tests.testbeds.process import eventually, reserve_port
 
 if TYPE_CHECKING:
@@ -43,3 +43,15 @@ def test_a_cluster_that_is_away_shows_in_readiness_and_metrics(tmp_path: Path) -
         series = lab.dogwatch.get("/metrics").splitlines()
     assert 'dogwatch_cluster_reachable{cluster="away"} 0.0' in series
     assert "dogwatch_missions_queued 0.0" in series
+
+
+def test_a_rule_that_fails_again_and_again_shows_in_readiness_and_metrics(tmp_path: Path) -> None:
+    rules = RULES.replace("signal.data.celsius > 40", "'[true][int(signal.data.celsius)]'")
+    with a_lab(tmp_path / "lab", rules=rules) as lab:
+        lab.fire("hall", "attic", "cellar", "porch")
+        lab.await_metric("rule_faults", 4, rule="hot", what="errors")
+        assert lab.metric("rules_degraded") == 0
+        lab.fire("loft")
+        lab.await_metric("rules_degraded", 1, rule="hot")
+        assert "[!] rule hot degraded in " in lab.dogwatch.get("/readyz?verbose")
+        assert lab.readiness() == (200, "ready\n")
