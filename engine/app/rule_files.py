@@ -8,6 +8,7 @@ from engine.model.errors import DogwatchError, RuleError
 from engine.model.mission_kinds import MISSION_KINDS
 from engine.rules.load import Loaded, load
 from engine.rules.parameters import KindShape
+from engine.rules.prometheus.convert import Import, convert
 from engine.rules.rule import RuleSet
 
 ENDINGS = (".yaml", ".yml")
@@ -64,6 +65,22 @@ def load_paths(paths: Iterable[Path | str]) -> RuleSet:
         RuleError: at least one error; holds every fault.
     """
     return good(check_paths(paths))
+
+
+def imported_from_prometheus(path: Path, to: Path | None, *, nearly: bool) -> Import:
+    """Return the Prometheus rule file at `path` as rules, written to the file `to` if given.
+
+    Raises:
+        RuleError: it is no rule file, or holds what is no PromQL.
+        DogwatchError: it cannot be read, or `to` cannot be written.
+    """
+    try:
+        found = convert(str(path), path.read_bytes(), nearly=nearly)
+        if to is not None and found.text:
+            to.write_text(found.text)
+    except OSError as error:
+        raise DogwatchError(f"{error.filename or path}: {error.strerror or error}") from error
+    return found
 
 
 def good(loaded: Loaded) -> RuleSet:

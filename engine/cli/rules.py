@@ -1,4 +1,4 @@
-"""`dogwatch rules`: check and test rule files."""
+"""`dogwatch rules`: check, test, explain and import rule files."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from engine.cli import rules_import
 from engine.cli.output import Form, Output, print_json
 
 app = typer.Typer(help="Check, test and describe rule files.", no_args_is_help=True)
+app.add_typer(rules_import.app, name="import")
 Paths = Annotated[
     list[Path], typer.Argument(help="Rule files, or folders of them.", metavar="PATH")
 ]

@@ -1,9 +1,11 @@
 """A Prometheus rule file becomes a rule file of dogwatch, and an account of every rule."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -21,6 +23,22 @@ _NO_SLUG: Final = re.compile(r"[^a-z0-9.-]+")
 _NAME_CHARS: Final = 63
 _INSTANT_US: Final = 1_000
 """`for` of rules that several series decide: all samples of one instant count together."""
+_ORDER: Final = (
+    "name",
+    "on",
+    "when",
+    "by",
+    "over",
+    "measure",
+    "having",
+    "absent",
+    "on_nodata",
+    "stale_after",
+    "for",
+    "keep_firing_for",
+    "labels",
+    "annotations",
+)
 _HEAD: Final = """\
 # yaml-language-server: $schema=schema.json
 # From {path}, by: dogwatch rules import prometheus
@@ -37,6 +55,7 @@ class Status(StrEnum):
 
     TRANSLATED = "translated"
     NEARLY = "nearly"
+    PUT_IN = "put in"
     REFUSED = "refused"
 
 
@@ -87,41 +106,49 @@ def convert(path: str, content: str | bytes, *, nearly: bool = False) -> Import:
     records = {one.name: one.expr for one in found if one.record and not one.labels}
     name = _slug(PurePath(path).name.split(".")[0]) or "imported"
     head = _HEAD.format(path=PurePath(path).name, name=name)
-    texts: list[str] = []
-    outcomes: list[Outcome] = []
-    taken: set[str] = set()
-    for one in found:
-        rule = _free(one, taken)
+    made = _Made(head, records, nearly)
+    outcomes = [made.take(one) for one in found]
+    outcomes = [
+        replace(one, status=Status.PUT_IN, why="", way_out="") if one.name in made.put_in else one
+        for one in outcomes
+    ]
+    return Import(head + "\n".join(made.texts) if made.texts else "", tuple(outcomes))
+
+
+@dataclass
+class _Made:
+    """What was made so far: texts, names that are taken, recording rules that were put in."""
+
+    head: str
+    records: Records
+    nearly: bool
+    texts: list[str] = field(default_factory=list)
+    taken: set[str] = field(default_factory=set)
+    put_in: set[str] = field(default_factory=set)
+
+    def take(self, one: PrometheusRule) -> Outcome:
+        """Convert one rule; return what became of it."""
+        place = (one.name, one.group, one.path, one.line)
+        name = _free(one, self.taken)
         try:
-            text, differences = _converted(one, rule, records, nearly=nearly)
-            _check(one, head + text)
+            text, condition, differences = _converted(one, name, self.records, nearly=self.nearly)
+            _check(one, self.head + text)
         except RefusedError as refused:
-            outcomes.append(_refused(one, refused))
-            continue
-        taken.add(rule)
-        texts.append(text)
+            part = " ".join(refused.part.split())
+            return Outcome(
+                *place, Status.REFUSED, part=part, why=refused.why, way_out=refused.way_out
+            )
+        self.taken.add(name)
+        self.texts.append(text)
+        self.put_in |= condition.recorded
         status = Status.NEARLY if differences else Status.TRANSLATED
-        outcomes.append(Outcome(one.name, one.group, one.path, one.line, status, rule, differences))
-    return Import(head + "\n".join(texts) if texts else "", tuple(outcomes))
-
-
-def _refused(one: PrometheusRule, refused: RefusedError) -> Outcome:
-    return Outcome(
-        name=one.name,
-        group=one.group,
-        path=one.path,
-        line=one.line,
-        status=Status.REFUSED,
-        part=" ".join(refused.part.split()),
-        why=refused.why,
-        way_out=refused.way_out,
-    )
+        return Outcome(*place, status, name, differences)
 
 
 def _converted(
     one: PrometheusRule, name: str, records: Records, *, nearly: bool
-) -> tuple[str, tuple[str, ...]]:
-    """Return the YAML of one rule, and how its meaning differs."""
+) -> tuple[str, Condition, tuple[str, ...]]:
+    """Return the YAML of one rule, its condition, and how its meaning differs."""
     _check_fields(one)
     condition = translate(one.expr, records, nearly=nearly)
     differences = dict.fromkeys(condition.differences)
@@ -134,15 +161,15 @@ def _converted(
         "name": name,
         **condition.fields,
         "by": _by(condition, used),
-        **{field: format_duration(us) for field, us in times.items() if us},
+        **{name: format_duration(us) for name, us in times.items() if us},
         "labels": {label: value for label, value in labels.items() if value},
         **({"annotations": annotations} if annotations else {}),
     }
-    ordered = {field: fields[field] for field in _ORDER if field in fields}
+    ordered = {name: fields[name] for name in _ORDER if name in fields}
     comments = [f"# PromQL: {line}" for line in one.text.splitlines()]
     comments += [f"# Differs: {difference}." for difference in differences]
     head = "".join(f"    {comment}\n" for comment in comments)
-    return head + yaml_of([ordered], 4), tuple(differences)
+    return head + yaml_of([ordered], 4), condition, tuple(differences)
 
 
 def _check_fields(one: PrometheusRule) -> None:
@@ -197,24 +224,6 @@ def _by(condition: Condition, used: set[str]) -> list[Any]:
     return ["cluster", *whole, *({"path": f"labels.{one}", "default": MISSING} for one in names)]
 
 
-_ORDER: Final = (
-    "name",
-    "on",
-    "when",
-    "by",
-    "over",
-    "measure",
-    "having",
-    "absent",
-    "on_nodata",
-    "stale_after",
-    "for",
-    "keep_firing_for",
-    "labels",
-    "annotations",
-)
-
-
 def _check(one: PrometheusRule, text: str) -> None:
     """Refuse what `rules check` would refuse: nothing is written that does not load."""
     errors = [fault for fault in load({one.path: text}).faults if fault.severity == "error"]
@@ -222,16 +231,13 @@ def _check(one: PrometheusRule, text: str) -> None:
         raise RefusedError(one.text, errors[0].message, "write the rule by hand")
 
 
-def _free(one: PrometheusRule, taken: Mapping[str, Any] | set[str]) -> str:
+def _free(one: PrometheusRule, taken: AbstractSet[str]) -> str:
     """Return a name for the rule that no other has: several alerts may share theirs."""
     name = _slug(_WORD_START.sub("-", one.name)) or "rule"
     severity = _slug(one.labels.get("severity", ""))
-    tries = [name, *([f"{name}-{severity}"] if severity else [])]
-    number = 2
-    while tries[0] in taken:
-        tries = tries[1:] or [f"{name}-{number}"]
-        number += 1
-    return tries[0]
+    tried = (name, f"{name}-{severity}") if severity else (name,)
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(one for one in chain(tried, numbered) if one not in taken)
 
 
 def _slug(text: str) -> str:

@@ -28,11 +28,19 @@ Records = Mapping[str, Expr]
 
 @dataclass(frozen=True)
 class Leaf:
-    """One use of a series: its window (0: the last sample), and whether inside a group."""
+    """One use of a series.
+
+    Attributes:
+        series: the series.
+        over_us: the window it is looked at, 0: its last sample.
+        grouped: whether inside an aggregation.
+        recorded: recording rules that were put in on the way to it.
+    """
 
     series: Series
     over_us: int
     grouped: bool
+    recorded: tuple[str, ...] = ()
 
 
 def parsed(text: str) -> Expr:
@@ -50,11 +58,12 @@ def leaves(
     """
     grouped = grouped or isinstance(expr, AggregateExpr)
     if isinstance(expr, MatrixSelector):
-        yield Leaf(series(expr.vector_selector), microseconds(expr.range), grouped)
+        over_us = microseconds(expr.range)
+        yield Leaf(series(expr.vector_selector), over_us, grouped, inside)
     elif isinstance(expr, VectorSelector):
         recorded = recorded_as(expr, records)
         if recorded is None:
-            yield Leaf(series(expr), 0, grouped)
+            yield Leaf(series(expr), 0, grouped, inside)
         elif str(expr.name) in inside:
             raise RefusedError(expr, "it is recorded from itself", "take the loop out")
         else:

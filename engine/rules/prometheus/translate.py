@@ -1,6 +1,6 @@
 """The expression of an alerting rule becomes the condition of a rule."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ class Condition:
         fixed: labels that each of its alerts has.
         differences: how it differs from Prometheus.
         joined: several series decide together, so their samples of one instant must be awaited.
+        recorded: recording rules that were put in.
     """
 
     fields: Mapping[str, Any]
@@ -44,6 +45,7 @@ class Condition:
     fixed: Mapping[str, str] = field(default_factory=dict)
     differences: tuple[str, ...] = ()
     joined: bool = False
+    recorded: frozenset[str] = frozenset()
 
 
 def translate(expr: Expr, records: Records, *, nearly: bool = False) -> Condition:
@@ -77,6 +79,7 @@ def translate(expr: Expr, records: Records, *, nearly: bool = False) -> Conditio
         result.shown,
         differences=tuple(walk.differences),
         joined=joined,
+        recorded=_recorded(found),
     )
 
 
@@ -138,4 +141,13 @@ def _extreme(expr: BinaryExpr, records: Records) -> Condition:
     passed = compared(inner, str(expr.op), float(limit.val), as_number=False)
     if frame.over_us or not isinstance(passed, Vector):
         raise RefusedError(group, *reasons.AGGREGATIONS[str(group.op)])
-    return Condition(_fields(frame, passed), labels, differences=(reasons.EXTREME_NEARLY,))
+    return Condition(
+        _fields(frame, passed),
+        labels,
+        differences=(reasons.EXTREME_NEARLY,),
+        recorded=_recorded(found),
+    )
+
+
+def _recorded(found: Iterable[Leaf]) -> frozenset[str]:
+    return frozenset(name for leaf in found for name in leaf.recorded)
