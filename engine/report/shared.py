@@ -18,14 +18,16 @@ def share(envelope: Envelope, told: Sequence[Delivery], others: Sequence[Deliver
     """Return the one delivery that says what `told` say.
 
     It is a resolve when none of the firings goes on, an opening when one of them is new, else a
-    repeat.
+    repeat. A resolve lists all that is over; another message only what it is the first to say.
 
     Args:
         envelope: key and incident of the message.
         told: deliveries of one rule, sink and group, oldest first; at least one.
-        others: openings told before, of firings that still go on.
+        others: what was told last of other firings of the thread: openings and ends.
     """
     episodes = [*_episodes(told), *(_episode(one, fresh=False) for one in others)]
+    if not all(one.over for one in episodes):
+        episodes = [one for one in episodes if one.fresh or not one.over]
     episodes.sort(key=lambda one: (one.over, not one.fresh, one.since or one.at, one.incident))
     last = told[-1]
     starts = [one.since for one in episodes if one.since is not None]

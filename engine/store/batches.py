@@ -24,6 +24,8 @@ EVERY_US: Final = 300 * MICROS
 MOST: Final = 200
 """Deliveries in a message; the rest goes in the next one."""
 _waits = deliveries.c.state == DeliveryState.WAITING.value
+OTHERS: Final = 500
+"""Deliveries before that a message looks back on, the newest."""
 _sent = deliveries.c.state == DeliveryState.SENT.value
 _sealed = deliveries.c.message != ""
 
@@ -136,18 +138,23 @@ def _thread_of(connection: Connection, batch: str, told: Sequence[Delivery]) -> 
 def _others(
     connection: Connection, batch: str, thread_of: str, told: Sequence[Delivery]
 ) -> list[Delivery]:
-    """Return the openings told in the thread before, of firings that still go on."""
+    """Return what the thread told last of other firings: openings that last, and ends."""
+    opens = deliveries.c.change == Change.FIRE.value
+    ends = deliveries.c.change == Change.RESOLVE.value
     query = (
-        select(deliveries.c.body)
+        select(deliveries.c.incident, deliveries.c.body)
         .join(firings, firings.c.id == deliveries.c.incident)
         .where(
             deliveries.c.batch == batch,
             deliveries.c.thread_of == thread_of,
-            deliveries.c.change == Change.FIRE.value,
+            (ends | (opens & firings.c.resolved_at.is_(None))),
             deliveries.c.incident.not_in({one.incident for one in told}),
-            firings.c.resolved_at.is_(None),
             _sent,
         )
-        .order_by(deliveries.c.seq)
+        .order_by(deliveries.c.seq.desc())
+        .limit(OTHERS)
     )
-    return [Delivery.model_validate_json(body) for body in connection.execute(query).scalars()]
+    last: dict[str, Delivery] = {}
+    for row in reversed(connection.execute(query).all()):
+        last[row.incident] = Delivery.model_validate_json(row.body)
+    return list(last.values())

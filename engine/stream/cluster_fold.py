@@ -8,8 +8,9 @@ from heapq import heappop, heappush
 from engine.model.instant import to_us
 from engine.model.signal import HEARTBEAT, Signal
 from engine.stream.cell import Cell
-from engine.stream.dispatch import CellId, Dispatch, Found
+from engine.stream.dispatch import CellId, Dispatch
 from engine.stream.feeds import Feed
+from engine.stream.found import Found
 from engine.stream.gaps import leap, silences
 from engine.stream.index import Index
 from engine.stream.orders import carried

@@ -3,16 +3,15 @@
 See engine.stream.orders for the rules by which a mission goes, waits or is dropped.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
-from engine.model.firing import Launch, State, Transition
+from engine.model.firing import State, Transition
 from engine.rules.rule import Rule
-from engine.stream.account import Ledger
 from engine.stream.cell import Cell
+from engine.stream.found import Found
 from engine.stream.hold import Phase
 from engine.stream.mute import muted_until
 from engine.stream.orders import (
@@ -23,33 +22,11 @@ from engine.stream.orders import (
     launch,
     names_inhibitor,
     quiet_from,
-    told_of_end,
 )
 from engine.stream.reasons import Reason
 from engine.stream.trail import Entry, ended
 
 CellId = tuple[str, tuple[str, ...]]
-
-
-@dataclass
-class Found:
-    """What was found since it was last given out, in all clusters; notices with their instant."""
-
-    transitions: list[Transition] = field(default_factory=list)
-    launches: list[Launch] = field(default_factory=list)
-    notices: list[tuple[int, Transition]] = field(default_factory=list)
-    counters: Counter[str] = field(default_factory=Counter)
-    ledger: Ledger = field(default_factory=Ledger)
-
-    def end(self, told: Transition, orders: Sequence[Order]) -> None:
-        """Take in the end of something open, whose orders are `orders`."""
-        self.transitions.append(told)
-        if told.state is State.RESOLVED:
-            self.notices += [(told.at, one) for one in told_of_end(told, orders)]
-
-    def hold_back(self, rule: str, reason: Reason) -> None:
-        """Count something that is held back."""
-        self.counters[f'suppressed{{rule="{rule}",reason="{reason}"}}'] += 1
 
 
 class Dispatch:
@@ -278,7 +255,9 @@ class Dispatch:
     def _why_held(self, cell: Cell, order: Order, at: int) -> Reason | None:
         """Return what holds a firing back at `at`; what is due then waits for its end."""
         rule, told = cell.rule, order.told
-        standing = {name: found.values() for name, found in self._standing.items()}
+        standing = {
+            one.rule: self._standing.get(one.rule, {}).values() for one in rule.inhibited_by
+        }
         mine = Standing(rule, self._cluster, told.key, told.at, order.nodes)
         if inhibited(mine, standing, at):
             return Reason.INHIBITED

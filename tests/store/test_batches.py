@@ -105,7 +105,21 @@ def test_an_end_of_some_is_no_resolve_and_an_end_of_all_is(store: Store, clock: 
     clock.at += 10 * MINUTE
     last = send(store, clock.at)
     assert (last.change, last.incident) == (Change.RESOLVE, "f-a")
-    assert shown(last) == [("b", "over")]
+    assert shown(last) == [("b", "over"), ("a", "over")]
+
+
+def test_a_sink_that_hears_no_ends_is_not_told_that_what_is_over_goes_on(
+    store: Store, clock: Hand
+) -> None:
+    tell(store, told("a"), told("b"))
+    clock.at = NOON + MINUTE
+    send(store, clock.at)
+    end = a_transition("f-a", at=2_000, state=State.RESOLVED)
+    empty: dict[str, Any] = {"state": {}, "launches": [], "signals": {}, "deliveries": []}
+    store.commit(0, store.claim(0), a_commit(transitions=[end], **empty))
+    tell(store, told("c"))
+    clock.at += 10 * MINUTE
+    assert shown(send(store, clock.at)) == [("c", "new"), ("b", "goes on")]
 
 
 def test_what_came_and_went_within_the_wait_is_told_as_over(store: Store) -> None:
