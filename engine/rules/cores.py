@@ -8,7 +8,7 @@ from engine.rules.draft import Draft
 from engine.rules.rule import Selector
 
 WINDOW: Final = ("over", "measure", "having")
-_OF_SIGNALS: Final = ("when", "by", *WINDOW)
+_OF_SIGNALS: Final = ("when", "by", *WINDOW, "reevaluate")
 _CORES: Final = ("absent", "sequence", "schedule")
 _FOREIGN: Final[Mapping[str, Mapping[str, str]]] = {
     "absent": {
@@ -27,7 +27,6 @@ _FOREIGN: Final[Mapping[str, Mapping[str, str]]] = {
         "for": "each instant of the schedule is a firing; to hold before it, leave out 'schedule'",
         "keep_firing_for": "each instant of the schedule is a firing of its own; leave it out",
         "clear": "each instant of the schedule is a firing of its own; leave it out",
-        "reevaluate": "the schedule says when it is looked at; leave it out",
         "on_nodata": "a schedule looks at the last result, however old; leave it out",
     },
 }
