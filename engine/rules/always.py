@@ -17,7 +17,8 @@ from engine.rules.cel.guards import Path, path_of
 from engine.rules.cel.parser import parse
 from engine.rules.cel.syntax import Call, ListOf, Literal, Logic, Node
 
-_MOST: Final = 4096
+_MOST: Final = 20_000
+"""How many parts are looked at, times how many combinations of values; beyond, nothing is said."""
 _EXACT: Final = 2**53
 _COMPARE: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "==": operator.eq,
@@ -57,7 +58,7 @@ def always(source: str, domain: Domain) -> bool | None:
         path: _points(path, constants, domain) for path, constants in reader.compared.items()
     }
     points |= {number: [True, False] for number in range(reader.unknown)}
-    if prod(map(len, points.values())) > _MOST:
+    if prod(map(len, points.values())) * reader.parts > _MOST:
         return None
     seen: set[bool] = set()
     for values in product(*points.values()):
@@ -74,8 +75,10 @@ class _Reader:
         self.domain = domain
         self.compared: dict[Path, list[Any]] = {}
         self.unknown = 0
+        self.parts = 0
 
     def form(self, node: Node) -> Form:
+        self.parts += 1
         match node:
             case Logic(sign=sign, parts=parts):
                 return (sign, tuple(self.form(part) for part in parts))

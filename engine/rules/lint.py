@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from engine.model.instant import MICROS, format_duration
+from engine.rules.cel import Program
 from engine.rules.draft import Draft, entries, items
 from engine.rules.entry import Entry
 from engine.rules.inhibition import check_inhibitors
@@ -13,6 +14,8 @@ from engine.rules.yaml import Node
 
 SAMPLING_US: Final = 5 * MICROS
 """How often stream time moves at least: the interval of heartbeats."""
+_DATED: Final = frozenset({"certificate", "version", "drift"})
+"""Levels that carry dates and are sent when something changes, not every so often."""
 _UNBOUNDED: Final = frozenset({"uid", "resourceVersion", "message", "time", "count", "value"})
 
 
@@ -24,6 +27,7 @@ def lint(entries_: Sequence[Entry]) -> None:
         _care(entry)
         _clear(entry)
         _silence(entry)
+        _stillness(entry)
         _idle(entry)
     _duplicates(entries_)
     check_inhibitors(entries_)
@@ -40,12 +44,9 @@ def _noise(entry: Entry) -> None:
         if str(place.value).rpartition(".")[2] in _UNBOUNDED:
             message = f"group key {quoted(str(place.value))} has no bound: every value is a key"
             draft.notes.warn(place, message, "cardinality")
-    bare = rule.mission and not (rule.cooldown_us or rule.schedule or draft.faulty("cooldown"))
-    if bare:
-        place = _at(draft, "mission")
-        draft.notes.warn(
-            place, "mission without a cooldown: it runs at every episode", "no-cooldown"
-        )
+    if rule.mission and not (rule.cooldown_us or rule.schedule or draft.faulty("cooldown")):
+        message = "mission without a cooldown: it runs at every episode"
+        draft.notes.warn(_at(draft, "mission"), message, "no-cooldown")
 
 
 def _keys(draft: Draft) -> Iterator[Node]:
@@ -116,12 +117,25 @@ def _silence(entry: Entry) -> None:
         draft.notes.warn(_at(draft, "on_nodata"), message, "no-data")
 
 
+def _stillness(entry: Entry) -> None:
+    """Warn of a condition on time over levels that come only when something changes."""
+    draft, rule = entry.draft, entry.rule
+    still = any(selector.type in _DATED for selector in rule.on)
+    asked = rule.reevaluate_us or rule.schedule or rule.measures or draft.faulty("reevaluate")
+    if rule.when is not None and still and not asked and _looks_at_now(rule.when):
+        message = "'now' moves on while nothing is sent: give 'reevaluate' to ask again"
+        draft.notes.warn(_at(draft, "when"), message, "stillness")
+
+
+def _looks_at_now(program: Program) -> bool:
+    return any(path[0] == "now" for path in program.paths)
+
+
 def _idle(entry: Entry) -> None:
     """Warn of what is written and changes nothing."""
     draft, rule = entry.draft, entry.rule
     conditions = [one for one in (rule.when, rule.having, rule.clear) if one is not None]
-    timeless = not any(path[0] == "now" for one in conditions for path in one.paths)
-    if rule.reevaluate_us and conditions and timeless:
+    if rule.reevaluate_us and conditions and not any(map(_looks_at_now, conditions)):
         message = "no condition looks at 'now': to ask again changes nothing"
         draft.notes.warn(_at(draft, "reevaluate"), message, "idle")
     steps = items(entries(draft.fields.get("sequence")).get("steps"))

@@ -1,9 +1,11 @@
 """Rule files become one rule set: texts in, rules and every fault of every file out."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import Final
 
 from engine.model.errors import Fault
 from engine.model.ids import digest
@@ -19,6 +21,8 @@ from engine.rules.rule import RuleSet
 from engine.rules.shaping import Notes, sound
 from engine.rules.test_files import attach, is_test_file
 from engine.rules.yaml import Node, read
+
+_SUBJECT: Final = re.compile(r"^rule \S+: ")
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,20 @@ def load(
     drafts = [one for group in groups for one in group.drafts()]
     entries_ = attach([Entry(one, build(one, around)) for one in drafts], notes)
     lint(entries_)
-    faults = sorted({fault for n in notes for fault in n.faults})
+    faults = _once(fault for n in notes for fault in n.faults)
     if any(fault.severity == "error" for fault in faults):
         return Loaded(RuleSet(), faults)
     rules = sorted((entry.rule for entry in entries_), key=lambda rule: rule.name)
     return Loaded(RuleSet(tuple(rules), _digest(files)), faults)
+
+
+def _once(faults: Iterable[Fault]) -> list[Fault]:
+    """Return the faults in order; one in the defaults is told once, not for every rule."""
+    found: dict[tuple[str, int, int, str], Fault] = {}
+    for fault in sorted(faults):
+        said = _SUBJECT.sub("", fault.message)
+        found.setdefault((fault.path, fault.line, fault.column, said), fault)
+    return list(found.values())
 
 
 def _digest(files: Mapping[str, str | bytes]) -> str:

@@ -9,7 +9,7 @@ from engine.rules.entry import Entry
 from engine.rules.grammar import TESTS
 from engine.rules.rule import Rule
 from engine.rules.shaping import Notes, sound
-from engine.rules.wording import unknown
+from engine.rules.wording import quoted, unknown
 from engine.rules.yaml import Node
 
 _ENDINGS: Final = (".test.yaml", ".test.yml")
@@ -44,8 +44,11 @@ def _read(notes: Notes, added: Mapping[str, list[tuple[Node, str]]]) -> None:
             name = str(place.value)
             if name in added:
                 added[name].append((test, notes.source.path))
-            else:
+            elif any(added):
                 notes.error(place, unknown("rule", name, filter(None, added)), "test-rule")
+            else:
+                message = f"no rule {quoted(name)}: give the file of the rule too"
+                notes.error(place, message, "test-rule")
 
 
 def _with(rule: Rule, added: Sequence[tuple[Node, str]]) -> Rule:

@@ -303,6 +303,21 @@ def test_a_test_of_an_unknown_rule_is_an_error_with_the_nearest_name() -> None:
     )
 
 
+def test_a_test_without_any_rule_asks_for_the_file_of_the_rule() -> None:
+    (fault,) = load({"nodes.test.yaml": TESTS}).faults
+    assert fault.message == "no rule 'node-not-ready': give the file of the rule too"
+
+
+def test_a_fault_in_the_defaults_is_told_once() -> None:
+    other = simple().replace("simple", "other")
+    found = loaded(simple(), other, defaults="{mute_during: [nights]}")
+    (error,) = [str(fault) for fault in found.faults if fault.severity == "error"]
+    assert error == (
+        "a.yaml:5:28 rule other: unknown interval 'nights'; known: none; "
+        "spec.intervals of any file names them"
+    )
+
+
 def test_a_test_file_counts_as_a_test_that_fires() -> None:
     bare = READY[: READY.index("      tests:")]
     silent = TESTS + "    - {rule: node-not-ready, name: calm, signals: [], expect: []}\n"
