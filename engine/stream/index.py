@@ -1,80 +1,85 @@
 """Index: a signal meets only the rules that it can match.
 
 Two steps by equality: type and kind (or metric), then a few more values that a rule needs to be
-one of a set (reason, namespace, cluster, and one comparison with a literal that `when` needs to
-be true; see Program.guards). What is left, globs and label selectors, is asked one by one.
+one of a set, or to begin with: lists of `on`, one label, and one comparison with a literal that
+`when` needs to be true (see Program.guards). What is left is asked of the few that remain.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from itertools import product
 from typing import Any, Final, NamedTuple
 
-from engine.model.signal import ENVELOPE, Signal
-from engine.rules.labels import Requirement, labels_match, parse_labels
-from engine.rules.rule import Rule, Selector
+from engine.model.signal import ENVELOPE, Signal, cluster_of
+from engine.rules.cel import Guard
+from engine.rules.labels import parse_labels
+from engine.rules.rule import Selector
 from engine.stream.reader import Reader
+from engine.stream.selection import FIELDS, Selection
 
 _FIRST: Final[Mapping[str, str]] = {"metric": "metric"}
-_LISTS: Final = {
-    "kinds": "kind",
-    "reasons": "reason",
-    "metrics": "metric",
-    "namespaces": "namespace",
-    "clusters": "cluster",
-}
 _GLOB: Final = frozenset("*?[")
 _MOST_VALUES: Final = 64
 _MISSING: Final = object()
+_OTHER: Final = object()
 _PLAIN: Final = frozenset({str, int, bool, float})
 
 Path = tuple[str, ...]
+Begins = tuple[Path, frozenset[str]]
+"""A path, and with one of which texts its value begins."""
 
 
 class Entry(NamedTuple):
-    """One selector of one rule: what must be equal, and what is asked after that."""
+    """One selector of one rule: what must be equal, or begin so, and what is asked after that.
+
+    `guard` is the path, in `equal` or of `prefix`, at which `when` needs a value.
+    """
 
     reader: Reader
+    selection: Selection
     equal: Mapping[Path, frozenset[Any]]
+    prefix: Begins | None
     guard: Path | None
-    lists: tuple[tuple[str, tuple[str, ...]], ...]
-    excluded: tuple[tuple[str, tuple[str, ...]], ...]
-    labels: tuple[Requirement, ...]
 
-    def takes(self, signal: Signal) -> bool:
-        """Whether what equality could not decide lets the signal through."""
-        for name, globs in self.lists:
-            if not _matches(_text(signal, name), globs):
-                return False
-        for name, globs in self.excluded:
-            if _matches(_text(signal, name), globs):
-                return False
-        return not self.labels or labels_match(self.labels, _labels(signal))
+
+class Form(NamedTuple):
+    """What entries of one shape have in common: the paths in their order, the guard last.
+
+    `prefix` is the place of the one whose value needs only to begin so, -1: all are equal.
+    """
+
+    paths: tuple[Path, ...]
+    guarded: bool
+    prefix: int
 
 
 class Shape:
-    """Entries that need the same paths to be equal to something: one look-up for all of them.
+    """Entries of one form: one look-up for all of them, or one for each length of a prefix.
 
     `lacking` counts, for entries with a guard, signals that lack the field it looks at.
     """
 
-    __slots__ = ("_by_selector", "_guard", "_names", "_paths", "_table", "lacking")
+    __slots__ = ("_by_selector", "_form", "_lengths", "_names", "_table", "lacking")
 
-    def __init__(self, paths: tuple[Path, ...], guard: Path | None) -> None:
-        self._paths = (*paths, guard) if guard else paths
-        self._guard = guard
-        flat = all(len(path) == 1 and path != ("cluster",) for path in self._paths)
-        self._names = [path[0] for path in self._paths] if flat else None
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        flat = all(len(path) == 1 and path != ("cluster",) for path in form.paths)
+        self._names = [path[0] for path in form.paths] if flat and form.prefix < 0 else None
+        self._lengths: list[int] = []
         self._table: dict[tuple[Any, ...], list[Entry]] = {}
         self._by_selector: dict[tuple[Any, ...], list[Entry]] = {}
         self.lacking: Counter[tuple[Any, ...]] = Counter()
 
     def add(self, entry: Entry) -> None:
-        """Take in an entry with exactly these paths."""
-        for values in product(*(sorted(entry.equal[path], key=repr) for path in self._paths)):
+        """Take in an entry of this form."""
+        wanted = dict(entry.equal)
+        if entry.prefix is not None:
+            path, prefixes = entry.prefix
+            wanted[path] = prefixes
+            self._lengths = sorted({*self._lengths, *map(len, prefixes)})
+        for values in product(*(sorted(wanted[path], key=repr) for path in self._form.paths)):
             self._table.setdefault(values, []).append(entry)
-            if self._guard:
+            if self._form.guarded:
                 selected = self._by_selector.setdefault(values[:-1], [])
                 if not selected or selected[-1] is not entry:
                     selected.append(entry)
@@ -82,17 +87,19 @@ class Shape:
     def find(self, signal: Signal) -> Iterable[Entry]:
         """Return the entries whose paths have the values that `signal` has."""
         if self._names is None:
-            values = tuple([_value(signal, path) for path in self._paths])
+            values = tuple([_value(signal, path) for path in self._form.paths])
         else:
             get = signal.data.get
             values = tuple([get(name, _MISSING) for name in self._names])
+        if self._form.prefix >= 0:
+            return self._beginning(values)
         try:
             found = self._table.get(values)
         except TypeError:  # a list or an object is equal to no literal
             return ()
         if found is None:
-            if self._guard and values[-1] is _MISSING and values[:-1] in self._by_selector:
-                self.lacking[values[:-1]] += 1
+            if self._form.guarded and values[-1] is _MISSING:
+                self._lack(values[:-1])
             return ()
         return found
 
@@ -104,12 +111,34 @@ class Shape:
                 if when is not None and "has(" not in when.source:
                     counters[f'missing_field{{rule="{entry.reader.rule.name}"}}'] += count
 
+    def _beginning(self, values: tuple[Any, ...]) -> Iterable[Entry]:
+        """Return the entries for values of which one needs only to begin as theirs does."""
+        place = self._form.prefix
+        text, last = values[place], place == len(values) - 1
+        if self._form.guarded and last and type(text) is not str:
+            if text is not _MISSING:  # an error of the expression, which the rule must see
+                return self._by_selector.get(values[:-1], ())
+            self._lack(values[:-1])
+        if type(text) is not str:
+            return ()
+        found: list[Entry] = []
+        for length in self._lengths:
+            key = (*values[:place], text[:length], *values[place + 1 :])
+            found += self._table.get(key, ()) if length <= len(text) else ()
+            if self._form.guarded and not last and values[-1] is _MISSING:
+                self._lack(key[:-1])
+        return found
+
+    def _lack(self, selected: tuple[Any, ...]) -> None:
+        if selected in self._by_selector:
+            self.lacking[selected] += 1
+
 
 class Index:
     """All enabled rules by what they can match."""
 
     def __init__(self, readers: Iterable[Reader]) -> None:
-        self._shapes: dict[tuple[str, Any], dict[tuple[tuple[Path, ...], Path | None], Shape]] = {}
+        self._shapes: dict[tuple[str, Any], dict[Form, Shape]] = {}
         for reader in readers:
             for selector in reader.selectors:
                 self._add(_entry(reader, selector), selector.type)
@@ -117,18 +146,22 @@ class Index:
 
     def find(self, signal: Signal) -> list[Reader]:
         """Return the readers of the rules whose `on` takes `signal`, each once."""
+        found: list[Reader] = []
+        for entry in self.candidates(signal):
+            if entry.selection.takes(signal) and entry.reader not in found:
+                found.append(entry.reader)
+        return found
+
+    def candidates(self, signal: Signal) -> Iterable[Entry]:
+        """Return the entries that are left to be asked, one by one, whether they take `signal`."""
         kind = signal.type
         first = signal.data.get(_FIRST.get(kind, "kind"))
-        place = (kind, first if isinstance(first, str) else None)
-        shapes = self._merged.get(place)
+        shapes = self._merged.get((kind, first if type(first) is str else None))
         if shapes is None:
-            shapes = self._merged.get((kind, None), ())
-        found: list[Reader] = []
-        for shape in shapes:
-            for entry in shape.find(signal):
-                if entry.takes(signal) and entry.reader not in found:
-                    found.append(entry.reader)
-        return found
+            shapes = self._merged.get((kind, None))
+            if shapes is None:
+                return ()
+        return [entry for shape in shapes for entry in shape.find(signal)]
 
     def missed(self, counters: Counter[str]) -> None:
         """Add to `counters` the missing fields that the index saw for the rules."""
@@ -141,11 +174,15 @@ class Index:
         equal = dict(entry.equal)
         names = equal.pop(first, frozenset({None}))
         entry = entry._replace(equal=equal)
-        guard = entry.guard if entry.guard in equal else None
-        paths = tuple(sorted(path for path in equal if path != guard))
+        begins = entry.prefix[:1] if entry.prefix else ()
+        paths = sorted({*equal, *begins})
+        guarded = entry.guard in paths
+        paths.sort(key=lambda path: path == entry.guard)
+        place = paths.index(begins[0]) if begins else -1
+        form = Form(tuple(paths), guarded, place)
         for name in names:
             shapes = self._shapes.setdefault((kind, name), {})
-            shapes.setdefault((paths, guard), Shape(paths, guard)).add(entry)
+            shapes.setdefault(form, Shape(form)).add(entry)
 
     def _merge(self, place: tuple[str, Any]) -> tuple[Shape, ...]:
         """Return the shapes of a type and kind, those for any kind included."""
@@ -154,49 +191,72 @@ class Index:
 
 
 def _entry(reader: Reader, selector: Selector) -> Entry:
-    equal: dict[Path, frozenset[Any]] = {}
-    lists = []
-    for name, field in _LISTS.items():
-        listed = getattr(selector, name)
-        if listed and not any(_GLOB & set(one) for one in listed) and len(listed) <= _MOST_VALUES:
-            equal[field,] = frozenset(listed)
-        elif listed:
-            lists.append((field, listed))
-    excluded = tuple((_LISTS[name], globs) for name, globs in selector.exclude.items() if globs)
-    labels = parse_labels(selector.labels) if selector.labels else ()
-    guard = _guard(reader.rule, equal)
+    equal, begins = _listed(selector)
+    guard = _guard(reader, {*equal, *(path for path, _ in begins)}, prefix=not begins)
+    if guard is not None and guard[1].prefix:
+        begins.append((guard[0], guard[1].values))
+    elif guard is not None:
+        equal[guard[0]] = guard[1].values
     size = 1
     for path in sorted(equal):
         size *= len(equal[path])
         if size > _MOST_VALUES:
-            values = equal.pop(path)
-            size //= len(values)
-            lists.append((path[0], tuple(sorted(values))))
-    return Entry(reader, equal, guard, tuple(lists), excluded, labels)
+            size //= len(equal.pop(path))
+    prefix = max(begins, key=lambda one: min(map(len, one[1])), default=None)
+    return Entry(reader, Selection(selector), equal, prefix, guard[0] if guard else None)
 
 
-def _guard(rule: Rule, equal: dict[Path, frozenset[Any]]) -> Path | None:
-    """Add the comparison of `when` that tells most apart to `equal`; return its path.
+def _listed(selector: Selector) -> tuple[dict[Path, frozenset[Any]], list[Begins]]:
+    """Return what `selector` needs to be equal, and what it needs to begin with."""
+    equal: dict[Path, frozenset[Any]] = {}
+    begins: list[Begins] = []
+    for name, field in FIELDS.items():
+        listed = getattr(selector, name)
+        fixed = frozenset(map(_fixed, listed))
+        if fixed == frozenset(listed):
+            equal[field,] = fixed
+        elif all(fixed):
+            begins.append(((field,), fixed))
+    for one in parse_labels(selector.labels) if selector.labels else ():
+        if one.wanted and one.values:
+            equal["labels", one.key] = one.values
+    few = {path: values for path, values in equal.items() if 0 < len(values) <= _MOST_VALUES}
+    return few, [one for one in begins if len(one[1]) <= _MOST_VALUES]
+
+
+def _fixed(glob: str) -> str:
+    """Return what every text that `glob` matches begins with."""
+    return next((glob[:place] for place, char in enumerate(glob) if char in _GLOB), glob)
+
+
+def _guard(reader: Reader, known: set[Path], *, prefix: bool) -> tuple[Path, Guard] | None:
+    """Return the comparison of `when` that tells most apart, and its path within a signal.
 
     A level with `clear`, and what is remembered or heard whatever it says, must be asked even
     where `when` is false, so it has none.
+
+    Args:
+        reader: the rule.
+        known: paths that are looked at already.
+        prefix: whether a comparison of the beginning is of use.
     """
-    best: tuple[int, Path, frozenset[Any]] | None = None
-    asked = (rule.clear is not None and not rule.over_us) or rule.reevaluate_us
-    asked = asked or rule.on_nodata != "keep"
-    for guard in rule.when.guards if rule.when is not None and not asked else ():
+    rule = reader.rule
+    asked = reader.remembers or (reader.lasting and not reader.windowed)
+    if rule.when is None or asked:
+        return None
+    found: list[tuple[int, Path, Guard]] = []
+    for guard in rule.when.guards:
         path = _in_signal(guard.path)
         plain = all(type(value) in _PLAIN for value in guard.values)
-        if path is None or path in equal or not plain or len(guard.values) > _MOST_VALUES:
+        if path is None or path in known or not plain or len(guard.values) > _MOST_VALUES:
             continue
         weak = any(type(value) is bool for value in guard.values)
-        found = (len(guard.values) + 2 * weak, path, guard.values)
-        if best is None or found[:2] < best[:2]:
-            best = found
-    if best is None:
+        if prefix or not guard.prefix:
+            found.append((len(guard.values) + 2 * weak, path, guard))
+    if not found:
         return None
-    equal[best[1]] = best[2]
-    return best[1]
+    _, path, guard = min(found, key=lambda one: one[:2])
+    return path, guard
 
 
 def _in_signal(path: Path) -> Path | None:
@@ -210,28 +270,12 @@ def _in_signal(path: Path) -> Path | None:
 
 
 def _value(signal: Signal, path: Path) -> Any:
-    """Return the value at `path`; `_MISSING` where there is none, or none to be equal to."""
+    """Return the value at `path`, `_MISSING` where there is none, `_OTHER` for no plain one."""
     if path == ("cluster",):
-        return signal.cluster
+        return cluster_of(signal)
     value: Any = signal.data
     for part in path:
         if type(value) is not dict:
             return _MISSING
         value = value.get(part, _MISSING)
-    return value if type(value) in _PLAIN else _MISSING
-
-
-def _text(signal: Signal, name: str) -> str:
-    value = signal.cluster if name == "cluster" else signal.data.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _labels(signal: Signal) -> Mapping[str, str]:
-    labels = signal.data.get("labels")
-    if not isinstance(labels, dict):
-        return {}
-    return {name: value for name, value in labels.items() if isinstance(value, str)}
-
-
-def _matches(text: str, globs: tuple[str, ...]) -> bool:
-    return any(fnmatchcase(text, glob) for glob in globs)
+    return value if type(value) in _PLAIN or value is _MISSING else _OTHER

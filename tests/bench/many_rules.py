@@ -90,7 +90,7 @@ def _narrow(number: int) -> dict[str, Any]:
 
 
 def _metric(name: str) -> dict[str, Any]:
-    return {"on": [{"type": "metric", "metrics": [name]}], "by": ["cluster", "node"]}
+    return {"on": [{"type": "metric", "metrics": [name]}], "by": ["cluster", "labels.node"]}
 
 
 def _window(fn: str, over: str, having: str) -> dict[str, Any]:

@@ -24,12 +24,14 @@ _INDEXED: Final = frozenset({int, str, bool, type(None)})
 class Guard:
     """The value at `path` is one of `values`; when it is not, the expression is not true.
 
-    `values` are int, str, bool and None; as keys of a set, 1, 1.0 and True are the same, so a
-    guard may let pass what the expression then refuses, but never the other way round.
+    With `prefix` it begins with one of them. `values` are int, str, bool and None; as keys of
+    a set, 1, 1.0 and True are the same, so a guard may let pass what the expression then
+    refuses, but never the other way round.
     """
 
     path: Path
     values: frozenset[Any]
+    prefix: bool = False
 
     def holds(self, bindings: Mapping[str, Any]) -> bool:
         """Tell whether the guard lets `bindings` pass."""
@@ -38,14 +40,16 @@ class Guard:
             if not isinstance(found, Mapping) or name not in found:
                 return False
             found = found[name]
+        if self.prefix:
+            return isinstance(found, str) and found.startswith(tuple(self.values))
         return isinstance(found, str | int | float | None) and found in self.values
 
 
 def guards(root: Node) -> tuple[Guard, ...]:
     """Return what must hold for `root` to be true.
 
-    That is: `path == literal`, `path in [literals]`, `path` or `!path`, alone or joined by
-    `&&`; and alternatives of one path joined by `||`.
+    That is: `path == literal`, `path in [literals]`, `path.startsWith(literal)`, `path` or
+    `!path`, alone or joined by `&&`; and alternatives of one kind and path joined by `||`.
     """
     parts = root.parts if isinstance(root, Logic) and root.sign == "&&" else (root,)
     return tuple(found for part in parts if (found := _guard(part)) is not None)
@@ -56,17 +60,29 @@ def _guard(node: Node) -> Guard | None:
         case Logic(sign="||", parts=parts):
             found = [_guard(part) for part in parts]
             sure = [guard for guard in found if guard is not None]
-            same = len(sure) == len(found) and len({guard.path for guard in sure}) == 1
+            kinds = {(guard.path, guard.prefix) for guard in sure}
             values = frozenset[Any]().union(*(guard.values for guard in sure))
-            return Guard(sure[0].path, values) if same else None
+            same = len(sure) == len(found) and len(kinds) == 1
+            return Guard(sure[0].path, values, sure[0].prefix) if same else None
+        case Call(function="!_", args=(operand,)):
+            return _among(operand, None, value=False)
+        case Call(function="==" | "in" | "startsWith"):
+            return _compared(node)
+        case _:
+            return _among(node, None, value=True)
+
+
+def _compared(node: Call) -> Guard | None:
+    match node:
         case Call(function="==", args=(left, right)):
             return _equals(left, right) or _equals(right, left)
         case Call(function="in", args=(left, ListOf(items=items))):
             return _among(left, items)
-        case Call(function="!_", args=(operand,)):
-            return _among(operand, None, value=False)
+        case Call(function="startsWith", target=Node() as target, args=(Literal(value=str(text)),)):
+            path = path_of(target)
+            return Guard(path, frozenset({text}), prefix=True) if path and text else None
         case _:
-            return _among(node, None, value=True)
+            return None
 
 
 def _equals(left: Node, right: Node) -> Guard | None:

@@ -37,6 +37,10 @@ BINDINGS = {"signal": {"namespace": "x", "data": {"restarts": 7, "ready": False,
         ("a == 1 && (b == 2 && c > 3) && d == null", [("a", {1}), ("b", {2}), ("d", {None})]),
         ("a == 'x' || a == 'y' || a in ['z']", [(("a",), {"x", "y", "z"})]),
         ("a == 'x' || b == 'y'", []),
+        ("a.startsWith('x') && b > 0", [("a", {"x"})]),
+        ("a.startsWith('x') || a.startsWith('y')", [("a", {"x", "y"})]),
+        ("a.startsWith('x') || a == 'y'", []),
+        ("a.startsWith('')", []),
         ("a == 'x' || a > 1", []),
         ("a != 'x'", []),
         ("a == b", []),
@@ -59,7 +63,17 @@ SCALARS: st.SearchStrategy[Any] = st.sampled_from(
     ["x", "y", 1, 1.0, 0, True, False, None, [], ["x"], {}]
 )
 GUARDED = st.sampled_from(
-    ["a == 'x'", "a.b in ['x', 'y']", "a", "!a.b", "a == 1", "a.b == true", "b == null", "b > 0"]
+    [
+        "a.startsWith('x')",
+        "a == 'x'",
+        "a.b in ['x', 'y']",
+        "a",
+        "!a.b",
+        "a == 1",
+        "a.b == true",
+        "b == null",
+        "b > 0",
+    ]
 )
 
 
