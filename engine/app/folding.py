@@ -3,18 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 
 from engine import meters
 from engine.app.config import AppConfig
+from engine.app.pending import Pending
 from engine.bus.codec import decode, encode
 from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import Route, Told, tell_transition
-from engine.model.delivery import Delivery
 from engine.model.errors import Fenced, StoreError
-from engine.model.firing import Launch, State, Step, Transition
+from engine.model.firing import State, Step, Transition
 from engine.model.instant import MICROS, to_us
 from engine.model.ports import Clock
 from engine.model.signal import HEARTBEAT, SIGNAL_TYPES, Signal
@@ -33,25 +32,6 @@ GROUP_RECORDS = 64
 """Records that wait on the bus share a commit, as many as these: who waits waits shortly."""
 _TYPES = frozenset({*SIGNAL_TYPES, HEARTBEAT})
 """Types counted by their name; a sender's own ones share a label, so that labels stay few."""
-
-
-@dataclass
-class Pending:
-    """What was folded since the last commit."""
-
-    next_offset: int
-    records: int = 0
-    signals: int = 0
-    transitions: list[Transition] = field(default_factory=list)
-    launches: list[Launch] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    causes: dict[str, bytes] = field(default_factory=dict)
-    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
-
-    def urgent(self) -> bool:
-        """Whether somebody waits for this commit."""
-        return bool(self.transitions or self.launches or self.deliveries or self.quarantined)
 
 
 class Fold:
