@@ -123,8 +123,7 @@ def a_file(expressions: Sequence[str]) -> list[dict[str, Any]]:
 
 def imported(groups: Sequence[Mapping[str, Any]], *, nearly: bool = False) -> RuleSet:
     found = convert("all.yaml", json.dumps({"groups": groups}), nearly=nearly)
-    refused = [one for one in found.outcomes if one.status is Status.REFUSED]
-    assert [one.name for one in refused] == ["recorded"], refused
+    assert not [one for one in found.outcomes if one.status is Status.REFUSED]
     loaded = load({"all.yaml": found.text})
     assert loaded.rules.rules, loaded.faults
     return loaded.rules
@@ -138,9 +137,9 @@ def told(rules: RuleSet, given: Samples) -> list[set[tuple[str, frozenset[tuple[
         at = START + timedelta(seconds=SCRAPE_S * tick)
         evaluator.step([
             Signal(id=f"{metric}{i}@{tick}", source="scrape", type="metric", time=at, cluster="c",
-                   data={"metric": metric, "labels": LABELS[i], "value": float(one[tick])})
+                   data={"metric": metric, "labels": LABELS[i], "value": value})
             for (metric, i), one in given.items()
-            if tick < len(one) and one[tick] is not None
+            if (value := one[tick] if tick < len(one) else None) is not None
         ])  # fmt: skip
         evaluator.advance(to_us(at) + 2_000)
         found.append({
