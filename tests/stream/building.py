@@ -22,6 +22,8 @@ DURATIONS = (
     "settle",
     "stale_after",
     "over",
+    "gap",
+    "reevaluate",
     "debounce",
     "repeat",
 )
