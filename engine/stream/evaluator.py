@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from engine.model.firing import Launch, State, Step, Transition
-from engine.model.signal import Signal
+from engine.model.instant import from_us, to_us
+from engine.model.signal import SECOND_STAGE, Signal
 from engine.rules.rule import RuleSet
 from engine.stream.account import Account, Degraded
 from engine.stream.cell import Cell
@@ -15,6 +18,7 @@ from engine.stream.index import Index
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import ChunkState
+from engine.stream.second_stage import SECOND, TOLD, condition, health, joined
 from engine.stream.state import (
     CellState,
     dump,
@@ -79,19 +83,33 @@ class Evaluator:
         self._counters = self._shared.found.counters
         self._folds: dict[str, ClusterFold] = {}
         self._gone: set[str] = set()
+        self._passed = 0
+        self._news: list[tuple[Transition, str]] = []
         self._set_rules(rules)
         self._load(state)
 
     def step(self, signals: Sequence[Signal]) -> Step:
         """Fold one record; signals of any clusters, in any order inside the lateness.
 
-        Signals later than that, and doubled ones, are counted and never fire.
+        Signals later than that, and doubled ones, are counted and never fire. Those of the
+        second stage have no cluster, and what first-stage rules tell becomes such signals here.
         """
+        transitions, ledger = self._shared.found.transitions, self._shared.found.ledger
         for signal in signals:
+            second = signal.type in SECOND_STAGE
+            if second is bool(signal.cluster):
+                self._counters["misplaced"] += 1
+                continue
+            if second:
+                self._fold_second(signal)
+                continue
             fold = self._folds.get(signal.cluster)
             if fold is None:
-                fold = self._folds[signal.cluster] = ClusterFold(signal.cluster, self._shared)
+                fold = self._join(signal)
             fold.fold(signal)
+            if len(transitions) > self._passed or ledger.turns:
+                self._gather(signal.cluster)
+                self._pass_on()
         return self._found()
 
     def advance(self, to_us: int) -> Step:
@@ -99,8 +117,12 @@ class Evaluator:
 
         It never goes back; signals up to `to_us` are late from then on.
         """
-        for name in sorted(self._folds):
+        for name in sorted(self._folds.keys() - {SECOND}):
             self._folds[name].run_to(to_us)
+            self._gather(name)
+        self._pass_on()
+        if SECOND in self._folds:
+            self._folds[SECOND].run_to(to_us)
         return self._found()
 
     def swap(self, rules: RuleSet) -> Step:
@@ -112,6 +134,8 @@ class Evaluator:
         self._set_rules(rules)
         for name in sorted(self._folds):
             self._folds[name].swap()
+            self._gather(name)
+        self._pass_on()
         return self._found()
 
     def changes(self) -> dict[str, bytes | None]:
@@ -137,7 +161,7 @@ class Evaluator:
     def counters(self) -> Mapping[str, int]:
         """Return what was counted since the start of this evaluator, by name with labels.
 
-        late, duplicate: signals passed over. For each rule (`name{rule="..."}`):
+        late, duplicate, misplaced: signals passed over. For each rule (`name{rule="..."}`):
         missing_field, missing_key: signals without a field that the condition, or the group
         key, asks for; errors: expressions without a value for another reason; storm: signals
         of keys beyond max_keys; bad_params: mission params that could not be rendered;
@@ -164,6 +188,44 @@ class Evaluator:
             for cell in self._folds[name].open_cells()
         ]
 
+    def _join(self, signal: Signal) -> ClusterFold:
+        """Return the fold of a cluster of which this is the first signal."""
+        name = signal.cluster
+        fold = self._folds[name] = ClusterFold(name, self._shared)
+        self._fold_second(joined(name, to_us(signal.time)))
+        return fold
+
+    def _fold_second(self, signal: Signal) -> None:
+        """Fold a signal of the second stage, at its newest instant if that is later."""
+        fold = self._folds.get(SECOND)
+        if fold is None:
+            fold = self._folds[SECOND] = ClusterFold(SECOND, self._shared)
+        mark = fold.time.mark
+        if mark is not None and to_us(signal.time) < mark:
+            signal = msgspec.structs.replace(signal, time=from_us(mark))
+        fold.fold(signal)
+        self._gather(SECOND)
+
+    def _gather(self, cluster: str) -> None:
+        """Keep what was told in a cluster since the last call for the second stage."""
+        transitions = self._shared.found.transitions
+        if cluster != SECOND:
+            self._news += [(told, cluster) for told in transitions[self._passed :]]
+        self._passed = len(transitions)
+
+    def _pass_on(self) -> None:
+        """Let the second stage know of what first-stage rules told, and how rules fare."""
+        ledger, readers = self._shared.found.ledger, self._shared.readers
+        while self._news or ledger.turns:
+            news, turns = sorted(self._news, key=lambda one: _place(one[0])), list(ledger.turns)
+            self._news.clear()
+            ledger.turns.clear()
+            for told, cluster in news:
+                if told.state in TOLD:
+                    self._fold_second(condition(told, cluster, readers.get(told.rule)))
+            for turn in turns:
+                self._fold_second(health(turn, readers.get(turn.rule)))
+
     def _set_rules(self, rules: RuleSet) -> None:
         self._shared.index.missed(self._counters)
         ledger = self._shared.found.ledger
@@ -181,6 +243,7 @@ class Evaluator:
         launches = sorted(found.launches, key=_place)
         notices = sorted(found.notices, key=lambda one: (one[0], _place(one[1])[1:]))
         found.transitions.clear()
+        self._passed = 0
         found.launches.clear()
         found.notices.clear()
         return Step(tuple(transitions), tuple(launches), tuple(told for _, told in notices))
@@ -203,18 +266,20 @@ class Evaluator:
         readers = self._shared.readers.items()
         ledger.keep({name: reader.expressions() for name, reader in readers})
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
+        self._pass_on()
 
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
         for (_, rule, cluster, key), raw in sorted(entries):
             state, fold, place = load(CellState, raw), self._folds[cluster], tuple(key)
             reader = self._shared.readers.get(rule)
             if reader is not None and reader.rule.hash == state.hash:
-                fold.place(load_cell(state, reader, cluster, place))
+                fold.place(load_cell(state, reader, cluster, place, fold.time.mark or 0))
                 continue
             if state.opened is not None:
                 reason = Reason.RULE_CHANGED if reader else Reason.RULE_REMOVED
                 at = fold.time.mark or 0
                 self._shared.found.end(ended(state.opened, at, reason), state.orders)
+                self._gather(cluster)
             self._gone.add(name_of("cell", rule, cluster, key))
             if reader is not None:
                 fold.renew(reader, place, restore_cell(state, reader, cluster, place))

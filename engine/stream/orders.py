@@ -142,6 +142,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
     if rule.mission is None:
         raise ValueError(f"rule {rule.name} has no mission")
     told = order.told
+    about = cluster or told.key.get("cluster", "")
     faults: list[str] = []
     params = _rendered(dict(rule.mission.params), _variables(rule, cluster, told), faults)
     kind = rule.mission.kind
@@ -153,7 +154,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         mission=mission_id(told.firing, kind, params),
         kind=kind,
         params=params,
-        clusters=(cluster,) if cluster else (),
+        clusters=(about,) if about else (),
         depth=told.depth + 1,
     )
     return found, len(faults)

@@ -20,11 +20,12 @@ from engine.stream.feeds import Feed, Signs, Steps
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.nodata import Nodata
 from engine.stream.sample import Sample
-from engine.stream.second_stage import GONE
 from engine.stream.series import series_of
 
 MORTAL: Final = frozenset({"k8s.object", "condition"})
 """Types of signals about something that can be deleted."""
+_ENDED: Final = frozenset({"resolved", "healthy"})
+"""States that end a condition."""
 _KEPT: Final = frozenset({"name", "node", "value", "change", "madeBy", "depth"})
 MAX_DEPTH: Final = 5
 """Missions and changes of dogwatch on the way to a signal; one with more starts nothing."""
@@ -57,7 +58,7 @@ class Sight:
         self.synced = change == "synced"
         self.gone = change == "deleted"
         if signal.type == "condition":
-            self.gone = signal.data.get("state") in GONE
+            self.gone = signal.data.get("state") in _ENDED
         self.seen: dict[str, Any] | None = None
         self.bindings: dict[str, Any] = {}
 

@@ -9,72 +9,68 @@ from typing import Any, Final
 from engine.model.firing import State, Transition
 from engine.model.instant import from_us
 from engine.model.signal import ENVELOPE, Signal
-from engine.rules.rule import Rule
 from engine.stream.account import Turn
+from engine.stream.reader import Reader
 
 SECOND: Final = ""
 """The name of the fold of the second stage, where others have that of a cluster."""
-GONE: Final = frozenset({"resolved", "healthy"})
-"""States of a condition that end it."""
-_TOLD: Final = frozenset({State.FIRING, State.RESOLVED})
+TOLD: Final = frozenset({State.FIRING, State.RESOLVED})
+"""Moves that become conditions."""
 _NAMES: Final = frozenset(ENVELOPE) - {"labels", "value"}
 
 
-def condition(told: Transition, cluster: str, rule: Rule | None, at: int) -> Signal | None:
-    """Return the condition signal of a transition at the instant `at`, None where it is none.
+def condition(told: Transition, cluster: str, reader: Reader | None) -> Signal:
+    """Return the signal of a firing that opened or closed; the opening has the firing's id.
 
-    The opening has the id of the firing. `rule` is None for one that was removed.
+    `reader` is that of its rule, None for one that was removed.
     """
-    if told.state not in _TOLD:
-        return None
-    opens = told.state is State.FIRING
-    named: dict[str, Any] = {
-        name.removeprefix("signal.data."): value for name, value in told.key.items()
-    }
-    data = {name: value for name, value in named.items() if name in _NAMES}
+    named = {name.removeprefix("signal.data."): part for name, part in told.key.items()}
+    about = {name: part for name, part in named.items() if name in _NAMES}
     if told.node:
-        data.setdefault("node", told.node)
-    data |= {
-        "rule": told.rule,
+        about.setdefault("node", told.node)
+    data = {
+        **about,
+        **_about(told.rule, cluster, reader),
         "state": told.state.value,
         "firing": told.firing,
         "key": dict(told.key),
-        "cluster": cluster,
-        "labels": dict(rule.labels) if rule else {},
         "reason": told.reason,
         "value": dict(told.value),
         "members": list(told.members),
         "depth": told.depth + 1,
-        "shadow": rule is not None and rule.mode == "shadow",
     }
+    opens = told.state is State.FIRING
     identity = told.firing if opens else f"{told.firing}/{told.state.value}"
-    return _signal("condition", identity, cluster, at, data)
+    return _signal("condition", identity, cluster, told.at, data)
 
 
-def health(turn: Turn, rule: Rule | None, at: int) -> Signal:
-    """Return the condition signal of a rule that became degraded in a cluster, or healthy."""
+def health(turn: Turn, reader: Reader | None) -> Signal:
+    """Return the signal of a rule that became degraded in a cluster, or healthy again."""
     state = "degraded" if turn.error else "healthy"
     data = {
-        "rule": turn.rule,
+        **_about(turn.rule, turn.cluster, reader),
         "state": state,
         "firing": "",
         "key": {"cluster": turn.cluster},
-        "cluster": turn.cluster,
-        "labels": dict(rule.labels) if rule else {},
         "reason": turn.error,
         "value": {},
         "members": [],
         "depth": 0,
-        "shadow": rule is not None and rule.mode == "shadow",
     }
     identity = f"{turn.rule}/{turn.cluster}/{state}@{turn.at}"
-    return _signal("condition", identity, turn.cluster, at, data)
+    return _signal("condition", identity, turn.cluster, turn.at, data)
 
 
 def joined(cluster: str, at: int) -> Signal:
     """Return the signal of a cluster of which nothing was known before."""
     data = {"cluster": cluster, "change": "joined"}
     return _signal("cluster", f"{cluster}/joined@{at}", cluster, at, data)
+
+
+def _about(name: str, cluster: str, reader: Reader | None) -> dict[str, Any]:
+    labels = dict(reader.rule.labels) if reader else {}
+    shadow = reader is not None and reader.rule.mode == "shadow"
+    return {"rule": name, "cluster": cluster, "labels": labels, "shadow": shadow}
 
 
 def _signal(kind: str, identity: str, cluster: str, at: int, data: dict[str, Any]) -> Signal:

@@ -1,6 +1,7 @@
 """Which object or series a signal is about."""
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from engine.model.signal import LEVEL_TYPES, Signal
 
@@ -9,7 +10,8 @@ def series_of(signal: Signal) -> str:
     """Return the identity of the object or series of `signal`, within its cluster.
 
     An object or an Event is known by its uid (an object without one by kind, namespace and
-    name), a metric by its name and all its labels, any other level by all that names it.
+    name), a metric by its name and all its labels, a condition by its firing (where a rule fails
+    by rule and cluster), any other level by all that names it.
     Other occurrences are about nothing that lasts: empty.
     """
     data, kind = signal.data, signal.type
@@ -18,12 +20,12 @@ def series_of(signal: Signal) -> str:
         if isinstance(uid, str) and uid:
             return uid
         return "" if kind == "k8s.event" else _joined(kind, data, ("kind", "namespace", "name"))
-    if kind == "metric":
-        return _labelled(data)
+    if named := _NAMED.get(kind):
+        return named(data)
     if kind not in LEVEL_TYPES:
         return ""
-    named = _joined(kind, data, ("uid", "kind", "namespace", "name"))
-    return f"{named}\0{signal.source}\0{signal.subject or ''}"
+    joined = _joined(kind, data, ("uid", "kind", "namespace", "name"))
+    return f"{joined}\0{signal.source}\0{signal.subject or ''}"
 
 
 def _labelled(data: dict[str, Any]) -> str:
@@ -35,5 +37,15 @@ def _labelled(data: dict[str, Any]) -> str:
     )
 
 
+def _condition(data: dict[str, Any]) -> str:
+    return str(data.get("firing") or "") or _joined("condition", data, ("rule", "cluster"))
+
+
 def _joined(kind: str, data: dict[str, Any], names: tuple[str, ...]) -> str:
     return "\0".join([kind, *(str(data.get(name, "")) for name in names)])
+
+
+_NAMED: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
+    "metric": _labelled,
+    "condition": _condition,
+}

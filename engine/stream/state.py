@@ -105,14 +105,21 @@ def dump_cell(cell: Cell) -> bytes:
     )
 
 
-def load_cell(state: CellState, reader: Reader, cluster: str, key: tuple[str, ...]) -> Cell:
-    """Return the cell whose state is `state`. Raises StoreError: its condition is damaged."""
+def load_cell(
+    state: CellState, reader: Reader, cluster: str, key: tuple[str, ...], mark: int
+) -> Cell:
+    """Return the cell whose state is `state`, at the stream time `mark`.
+
+    Raises:
+        StoreError: the state of its condition is damaged.
+    """
     cell = restore_cell(state, reader, cluster, key)
     form = cell.condition.form
     try:
         cell.condition.load(msgspec.convert(state.condition, form))
     except (msgspec.ValidationError, ValueError) as error:
         raise _unread(form, error) from error
+    cell.condition.rebind(reader.rule, mark)
     cell.held, cell.head = state.held, state.head
     cell.trail = Trail(state.base, state.trail)
     return cell

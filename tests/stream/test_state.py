@@ -36,7 +36,7 @@ def test_a_healthy_object_leaves_no_cell() -> None:
 
 def test_ids_are_let_go_of() -> None:
     seen = Run(a_rule(when=BAD)).see(a_pod(0, phase="Good"), a_beat(1))
-    (name,) = [one for one in seen.evaluator.changes() if "recent" in one]
+    (name,) = [one for one in seen.evaluator.changes() if '"recent","c1"' in one]
     seen.see(a_beat(60))
     assert seen.evaluator.changes()[name] is None
 
