@@ -15,6 +15,7 @@ import msgspec
 
 from engine.model.instant import to_us
 from engine.model.signal import Signal
+from engine.rules.rule import Rule
 from engine.stream.condition import Condition
 from engine.stream.layer import Layer
 from engine.stream.sample import Sample
@@ -48,6 +49,11 @@ class Again(Layer):
         self._before: list[Signal | None] = []
         self._asked: list[tuple[int, str]] = []
         self._timers: list[tuple[int, str]] = []
+
+    def rebind(self, rule: Rule, mark: int) -> None:
+        """Go on under an edited rule of the same hash, from `mark` on."""
+        super().rebind(rule, mark)
+        self._set_all()
 
     def expire(self, at: int, *, firing: bool) -> None:
         """Let time be `at`, and ask what is to be asked then."""
@@ -111,10 +117,13 @@ class Again(Layer):
     def _set(self, series: str) -> None:
         """Set the timer of a series; timers that no longer hold are passed over when due."""
         if len(self._timers) > _SPARE + 2 * len(self._latest):
-            self._timers = [(self._due(signal), one) for one, signal in self._latest.items()]
-            heapify(self._timers)
+            self._set_all()
         else:
             heappush(self._timers, (self._due(self._latest[series]), series))
+
+    def _set_all(self) -> None:
+        self._timers = [(self._due(signal), one) for one, signal in self._latest.items()]
+        heapify(self._timers)
 
     def _due(self, signal: Signal) -> int:
         return following(to_us(signal.time), self._every_us, self.now)
@@ -138,8 +147,7 @@ class Again(Layer):
     def _load(self, own: Any) -> None:
         state = msgspec.convert(own, AgainState)
         self._latest, self._before, self._asked = state.latest, state.before, state.asked
-        self._timers = [(self._due(signal), one) for one, signal in self._latest.items()]
-        heapify(self._timers)
+        self._set_all()
 
 
 class Ticks(Layer):

@@ -52,6 +52,7 @@ class Layer:
 
     def rebind(self, rule: Rule, mark: int) -> None:
         """Go on under an edited rule of the same hash, from `mark` on."""
+        self.now = max(self.now, mark - 1)
         self.inner.rebind(rule, mark)
 
     def add(self, sample: Sample, *, firing: bool) -> None:
