@@ -9,7 +9,9 @@ both included, every 90 s. Along a range of several instants a value of `data` m
 Every other value is the same at each instant. What a signal needs beyond that is given: cluster
 `test`, for objects and Events namespace `default`, `workload` (the `owner`, else the name), a
 uid from kind, namespace and name, `change` (added, then modified), a counting resourceVersion;
-for an Event a growing `count`.
+for an Event a growing `count`. Signals of the second stage are of no cluster: one that is given
+is what they are about. A condition is firing, as one of what its other fields name; a cluster
+has joined.
 """
 
 import re
@@ -18,13 +20,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from engine.model.instant import from_us, parse_duration
-from engine.model.signal import Signal
+from engine.model.signal import SECOND_STAGE, Signal
 
 EPOCH_US: Final = 1_767_225_600_000_000
 """Where the virtual clock of tests starts: 2026-01-01T00:00:00Z."""
 _RUN: Final = re.compile(r"(-?\d+(?:\.\d+)?)([+-]\d+(?:\.\d+)?)(?:x(\d+))?\Z")
 _RANGE: Final = re.compile(r"(\S+?)\.\.(\S+?)/(\S+)\Z")
 _MOST: Final = 100_000
+_SECOND: Final[Mapping[str, Mapping[str, Any]]] = {
+    "condition": {
+        "rule": "test",
+        "state": "firing",
+        "labels": {},
+        "key": {},
+        "value": {},
+        "members": [],
+        "shadow": False,
+        "depth": 0,
+    },
+    "mission": {"mission": "m-test", "rule": "", "firing": "", "depth": 0},
+    "cluster": {"cluster": "test", "change": "joined"},
+    "clock": {},
+}
+"""What a signal of the second stage holds where the test says nothing."""
+_NAMING: Final = ("rule", "cluster", "namespace", "kind", "workload", "name", "node")
 _CLUSTER_WIDE: Final = frozenset({"Node", "Namespace", "PersistentVolume", "StorageClass"})
 
 
@@ -88,13 +107,16 @@ def _step(match: re.Match[str], place: int) -> float:
 def _signal(at: int, data: dict[str, Any], entry: Mapping[str, Any], seen: Counter[str]) -> Signal:
     kind = str(entry["type"])
     cluster = str(entry.get("cluster", "test"))
+    source = str(entry.get("source", f"test/{cluster}"))
+    if kind in SECOND_STAGE:
+        data, cluster = _complete_second(kind, data, entry), ""
     if kind in {"k8s.object", "k8s.event"}:
         data = _complete(kind, data, seen, cluster)
     seen["#"] += 1
     identity = str(entry.get("id") or _identity(kind, cluster, data) or f"test-{seen['#']}")
     return Signal(
         id=identity,
-        source=str(entry.get("source", f"test/{cluster}")),
+        source=source,
         type=kind,
         time=from_us(at),
         cluster=cluster,
@@ -119,6 +141,15 @@ def _complete(kind: str, data: dict[str, Any], seen: Counter[str], cluster: str)
     version = seen[f"{cluster} {given['uid']}"]
     given.setdefault("resourceVersion", str(version))
     given.setdefault("change", "added" if version == 1 else "modified")
+    return given
+
+
+def _complete_second(kind: str, data: dict[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what every signal of the second stage has and the test left out."""
+    about = {"cluster": str(entry["cluster"])} if "cluster" in entry else {}
+    given = {**_SECOND[kind], **about, **data}
+    if kind == "condition" and given["state"] in {"firing", "resolved"}:
+        given.setdefault("firing", "/".join(str(given.get(name, "")) for name in _NAMING))
     return given
 
 

@@ -11,22 +11,29 @@ that instant have run), and
 - `value`: measures (or `value`) that such a key has.
 
 `expect: []` says that nothing fires, up to `until` or the last signal.
+
+Time goes on evenly between the signals, as it does where watchers and the clock tell of it. A
+rule of the second stage can be tested with signals of clusters as well: the rules whose
+conditions it looks at are evaluated along. A schedule begins with the first signal of the clock,
+or with the test where it gives none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from typing import Any
 
 from engine.model.firing import Launch, State, Step, Transition
 from engine.model.instant import format_duration, to_us
 from engine.model.signal import Signal
+from engine.rules.cel import Program
 from engine.rules.rule import Rule, RuleSet
 from engine.stream.evaluator import Evaluator
 from engine.stream.notation import EPOCH_US, instants, offset, signals
 from engine.stream.reasons import explain
 
 _OPEN = frozenset({State.PENDING, State.FIRING})
+_RULE = ("signal", "data", "rule")
 
 
 @dataclass(frozen=True)
@@ -143,8 +150,12 @@ def _run(rule: Rule, test: Mapping[str, Any], place: tuple[str, int], rules: Rul
 def _outcomes(
     rule: Rule, test: Mapping[str, Any], rules: RuleSet
 ) -> tuple[list[Outcome], list[str]]:
-    evaluator, seen = Evaluator(_needed(rule, rules)), _Seen(rule.name)
     waiting = signals(list(test.get("signals") or ()))
+    chained = any(one.cluster for one in waiting)
+    evaluator, seen = Evaluator(_needed(rule, rules, chained=chained)), _Seen(rule.name)
+    paced = any(one.type == "clock" for one in waiting)
+    if rule.schedule is not None and _sees(rule, "clock") and not paced:
+        evaluator.step(signals({"at": "0s", "type": "clock"}))
     looks = [(instants(str(one["at"]))[0], one) for one in test.get("expect") or ()]
     looks.sort(key=lambda look: look[0])
     outcomes = []
@@ -163,22 +174,51 @@ def _outcomes(
 def _feed(evaluator: Evaluator, seen: _Seen, waiting: list[Signal], to: int) -> list[Signal]:
     """Fold what lies up to `to`, and let time reach it; return the rest."""
     now = [one for one in waiting if to_us(one.time) <= to]
-    seen.take(evaluator.step(now))
+    for at, together in groupby(now, key=lambda one: to_us(one.time)):
+        seen.take(evaluator.advance(at - 1))
+        seen.take(evaluator.step(list(together)))
     seen.take(evaluator.advance(to))
     return waiting[len(now) :]
 
 
-def _needed(rule: Rule, rules: RuleSet) -> RuleSet:
-    """Return the rule and those that can hold it back, however deep, all enabled."""
+def _needed(rule: Rule, rules: RuleSet, *, chained: bool) -> RuleSet:
+    """Return the rule and those that it depends on, however deep, all enabled.
+
+    These are the ones that can hold it back, and where `chained` those whose conditions it sees.
+    """
     by_name = {one.name: one for one in rules.rules}
     wanted, todo = {rule.name}, [rule]
     while todo:
-        for inhibitor in todo.pop().inhibited_by:
-            if inhibitor.rule in by_name and inhibitor.rule not in wanted:
-                wanted.add(inhibitor.rule)
-                todo.append(by_name[inhibitor.rule])
+        one = todo.pop()
+        names = [inhibitor.rule for inhibitor in one.inhibited_by]
+        names += _conditions(one, rules) if chained else []
+        for name in names:
+            if name in by_name and name not in wanted:
+                wanted.add(name)
+                todo.append(by_name[name])
     chosen = [one for one in rules.rules if one.name in wanted]
     return RuleSet(tuple(_enabled(one) for one in chosen), rules.digest)
+
+
+def _sees(rule: Rule, kind: str) -> bool:
+    return any(selector.type == kind for selector in rule.on)
+
+
+def _conditions(rule: Rule, rules: RuleSet) -> list[str]:
+    """Return the rules whose conditions `rule` may see, as far as it names them."""
+    if not _sees(rule, "condition"):
+        return []
+    steps = rule.sequence.steps if rule.sequence else ()
+    asked = [rule.when, *(step.when for step in steps)]
+    programs = [one for one in asked if one is not None]
+    found = (one.name for one in rules.rules)
+    return [name for name in found if not programs or any(_names(one, name) for one in programs)]
+
+
+def _names(program: Program, name: str) -> bool:
+    """Whether `program` may be true of a condition of the rule `name`."""
+    signal = {"signal": {"data": {"rule": name}}}
+    return all(guard.holds(signal) for guard in program.guards if guard.path == _RULE)
 
 
 def _enabled(rule: Rule) -> Rule:

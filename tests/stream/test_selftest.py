@@ -7,7 +7,7 @@ import pytest
 
 from engine.model.instant import to_us
 from engine.rules.load import load
-from engine.rules.rule import Rule, Selector
+from engine.rules.rule import Rule, Schedule, Selector
 from engine.stream import selftest
 from engine.stream.notation import EPOCH_US, instants, signals
 from engine.stream.selftest import Result
@@ -178,3 +178,76 @@ def test_what_a_test_leaves_out_is_given() -> None:
 def test_signals_are_in_order_of_time() -> None:
     made = signals([{"at": "5s", "type": "alert"}, {"at": "0s..9s/3s", "type": "alert"}])
     assert [(to_us(one.time) - EPOCH_US) // 1_000_000 for one in made] == [0, 3, 5, 6, 9]
+
+
+def second(name: str = "watch", **fields: Any) -> Rule:
+    """Return a rule of the second stage that fires while `down` does somewhere."""
+    when = 'signal.data.rule == "down" && !signal.data.shadow'
+    return a_rule(name, on="condition", when=when, by=("cluster",), **fields)
+
+
+def test_a_rule_of_the_second_stage_is_tested_with_conditions_of_no_cluster() -> None:
+    test = {
+        "name": "t",
+        "signals": [
+            {"at": "0s", "type": "condition", "cluster": "eu", "data": {"rule": "down"}},
+            {
+                "at": "5m",
+                "type": "condition",
+                "data": {"rule": "down", "cluster": "eu", "state": "resolved"},
+            },
+        ],
+        "expect": [
+            {"at": "1m", "key": {"cluster": "eu"}, "state": "firing"},
+            {"at": "6m", "key": {"cluster": "eu"}, "state": "resolved"},
+        ],
+    }
+    (result,) = selftest.run(a_set(second(tests=(test,))))
+    assert result.passed, selftest.to_text([result])
+
+
+def test_or_with_what_the_rules_it_names_look_at() -> None:
+    bad = {"at": "0s", "type": "k8s.object", "cluster": "eu", "data": {"kind": "Pod", "bad": True}}
+    test = {"name": "t", "signals": [bad], "expect": [{"at": "1m", "state": "firing"}]}
+    down = a_rule("down", when="signal.data.bad", enabled=False)
+    other = a_rule("other", when="signal.data.bad")
+    (result,) = selftest.run(a_set(second(tests=(test,)), down, other))
+    assert result.passed, selftest.to_text([result])
+    assert not any("other" in line for line in result.history)
+
+
+def test_time_of_a_test_drives_schedules() -> None:
+    looks = [
+        {"at": "5h59m", "state": "inactive"},
+        {"at": "6h", "state": "firing", "missions": 0},
+        {"at": "1d6h", "state": "firing", "missions": 1},
+    ]
+    alone = a_rule(
+        "alone",
+        on="clock",
+        by=(),
+        schedule=Schedule("0 6 * * *"),
+        mission={},
+        tests=({"name": "t", "expect": looks},),
+    )
+    pods = {"at": "0s..2d/1d", "type": "k8s.object", "data": {"kind": "Pod", "name": "web"}}
+    every = a_rule(
+        "every",
+        when="true",
+        schedule=Schedule("0 6 * * *"),
+        mission={},
+        tests=({"name": "t", "signals": [pods], "expect": looks},),
+    )
+    results = selftest.run(a_set(alone, every))
+    assert all(one.passed for one in results), selftest.to_text(results)
+
+
+def test_what_a_signal_of_the_second_stage_lacks_is_added() -> None:
+    (condition,) = signals({"at": "0s", "type": "condition", "data": {"rule": "r", "cluster": "c"}})
+    assert condition.cluster == ""
+    assert condition.data["state"] == "firing"
+    assert condition.data["firing"] == "r/c/////"
+    (failing,) = signals({"at": "0s", "type": "condition", "data": {"state": "degraded"}})
+    assert "firing" not in failing.data
+    (joined,) = signals({"at": "0s", "type": "cluster", "cluster": "eu"})
+    assert joined.data == {"cluster": "eu", "change": "joined"}
