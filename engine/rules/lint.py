@@ -121,7 +121,7 @@ def _stillness(entry: Entry) -> None:
     """Warn of a condition on time over levels that come only when something changes."""
     draft, rule = entry.draft, entry.rule
     still = any(selector.type in _DATED for selector in rule.on)
-    asked = rule.reevaluate_us or rule.schedule or rule.measures or draft.faulty("reevaluate")
+    asked = rule.reevaluate_us or rule.measures or draft.faulty("reevaluate")
     if rule.when is not None and still and not asked and _looks_at_now(rule.when):
         message = "'now' moves on while nothing is sent: give 'reevaluate' to ask again"
         draft.notes.warn(_at(draft, "when"), message, "stillness")
