@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from engine.model.signal import Signal
 from engine.rules.cel import Program
 from engine.rules.cel import compile as cel
-from engine.rules.rule import Inhibitor, Interval, Measure, MissionOrder, Rule, Selector
+from engine.rules.rule import (
+    Absent,
+    Inhibitor,
+    Interval,
+    Measure,
+    MissionOrder,
+    Rule,
+    Schedule,
+    Selector,
+    Sequence,
+    SequenceStep,
+)
 from tests.stream.building import a_beat, a_signal
 
 program = lru_cache(maxsize=None)(cel)
@@ -19,49 +30,98 @@ TYPES = ("k8s.object", "k8s.event", "alert")
 KEYS = (("cluster",), ("cluster", "workload"), ("cluster", "node"))
 MINUTE = Interval("first", times=((0, 1),))
 HAVING = ("m.n > 1", "m.n >= 3", "m.n < 2", "m.n == 0")
+FUNCTIONS = (
+    "count",
+    "distinct",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "last",
+    "p50",
+    "p90",
+    "stddev",
+    "slope",
+)
+STEPS = ("increase", "rate", "delta", "changes")
+"""Measures of series; of occurrences only Events have such."""
+WHEN = st.sampled_from(["signal.data.bad", "signal.data.n > 1"]).map(program)
+ON_NODATA = st.sampled_from(["keep", "keep", "resolve", "fire"])
+
+
+CORES = ("when", "window", "sequence", "absent", "schedule")
 
 
 @st.composite
-def rules(draw: st.DrawFn, name: str = "r", *, clear: bool = True) -> Rule:
-    """Return a rule over `data.n` and `data.bad`."""
+def rules(
+    draw: st.DrawFn, name: str = "r", *, clear: bool = True, cores: tuple[str, ...] = CORES
+) -> Rule:
+    """Return a rule over `data.n` and `data.bad`, of any core."""
+    core = draw(st.sampled_from(cores))
     kind = draw(st.sampled_from(TYPES))
     fields: dict[str, Any] = {
         "for_us": draw(DURATIONS),
         "keep_firing_for_us": draw(DURATIONS),
         "stale_after_us": draw(st.sampled_from([4, 6])) * SECOND,
+        "on": (Selector(kind),),
+        "by": draw(st.sampled_from(KEYS)),
     }
-    windowed = draw(st.booleans())
-    lasting = clear and draw(st.booleans())
-    if windowed:
-        functions: tuple[str, ...] = (
-            "count",
-            "distinct",
-            "sum",
-            "avg",
-            "min",
-            "max",
-            "last",
-            "increase",
-        )
-        if kind != "k8s.object":
-            functions = functions[:-1]
-        fn = draw(st.sampled_from(functions))
-        of: Program | None = None if fn == "count" else program("signal.data.n")
-        fields["measures"] = (Measure("n", fn, of),)
-        fields["over_us"] = draw(st.sampled_from([2, 5, 10])) * SECOND
-        fields["having"] = program(draw(st.sampled_from(HAVING)))
-        fields["clear"] = program("m.n == 1") if lasting else None
-    elif lasting and kind == "k8s.object":
-        fields["clear"] = program("signal.data.n == 0")
-    if not windowed or draw(st.booleans()):
-        fields["when"] = program(draw(st.sampled_from(["signal.data.bad", "signal.data.n > 1"])))
-    return Rule(
-        name=name,
-        on=(Selector(kind),),
-        by=draw(st.sampled_from(KEYS)),
-        hash=repr((kind, sorted(map(repr, fields.items())))),
-        **fields,
-    )
+    if core == "sequence":
+        fields |= draw(_sequences())
+    elif core == "absent":
+        within, after = draw(st.sampled_from([3, 8])), draw(st.sampled_from([0, 12]))
+        fields["absent"] = Absent("seen", within * SECOND, after * SECOND)
+    elif core == "window" or (core == "schedule" and draw(st.booleans())):
+        fields |= draw(_windows(kind, clear=clear and core == "window"))
+    else:
+        fields |= draw(_levels(kind, clear=clear and core == "when"))
+    if core == "schedule":
+        fields |= {"schedule": Schedule("* * * * *"), "for_us": 0, "keep_firing_for_us": 0}
+        fields["on_nodata"] = "keep"
+    return Rule(name=name, hash=repr(sorted(map(repr, fields.items()))), **fields)
+
+
+@st.composite
+def _levels(draw: st.DrawFn, kind: str, *, clear: bool) -> dict[str, Any]:
+    fields: dict[str, Any] = {"when": draw(WHEN)}
+    if kind == "k8s.object":
+        fields["on_nodata"] = draw(ON_NODATA)
+        fields["clear"] = program("signal.data.n == 0") if clear and draw(st.booleans()) else None
+    return fields
+
+
+@st.composite
+def _windows(draw: st.DrawFn, kind: str, *, clear: bool) -> dict[str, Any]:
+    fn = draw(st.sampled_from(FUNCTIONS + (STEPS if kind == "k8s.object" else ())))
+    of: Program | None = None if fn == "count" else program("signal.data.n")
+    return {
+        "measures": (Measure("n", fn, of),),
+        "window": draw(st.sampled_from(["sliding", "tumbling", "session"])),
+        "over_us": draw(st.sampled_from([2, 5, 10])) * SECOND,
+        "gap_us": draw(st.sampled_from([1, 3])) * SECOND,
+        "having": program(draw(st.sampled_from(HAVING))),
+        "clear": program("m.n == 1") if clear and draw(st.booleans()) else None,
+        "when": draw(st.none() | WHEN),
+        "on_nodata": draw(ON_NODATA),
+    }
+
+
+@st.composite
+def _sequences(draw: st.DrawFn) -> dict[str, Any]:
+    ordered = draw(st.booleans())
+    count = draw(st.sampled_from([2, 3]))
+    steps = [
+        SequenceStep(f"s{n}", (Selector(draw(st.sampled_from(TYPES))),), draw(WHEN))
+        for n in range(count)
+    ]
+    if ordered and draw(st.booleans()):
+        steps[-1] = replace(steps[-1], negated=True)
+    within = draw(st.sampled_from([3, 8, 20])) * SECOND
+    kinds = dict.fromkeys(step.on[0].type for step in steps)
+    return {
+        "sequence": Sequence(tuple(steps), within, ordered, draw(st.booleans())),
+        "on": tuple(map(Selector, kinds)),
+    }
 
 
 @st.composite
