@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from tests.testbeds.build import BuildError, find
@@ -21,6 +22,7 @@ from tests.testbeds.smtp import MailServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+hypothesis.settings.register_profile("nightly", max_examples=10_000)
 LOGS = Path(__file__).parent.parent / "build" / "testbed-logs"
 SLACK_TOKEN = "xoxb-test"
 MAIL_LOGIN = ("dogwatch", "correct horse")
