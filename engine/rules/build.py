@@ -15,7 +15,7 @@ from engine.rules.grouping import group_key
 from engine.rules.intervals import muted
 from engine.rules.rule import Interval, Rule, Selector, SequenceStep
 from engine.rules.schedules import schedule
-from engine.rules.selectors import selectors
+from engine.rules.selectors import second_stage, selectors
 from engine.rules.sequences import check_step_keys, sequence, steps_of
 from engine.rules.streams import stream_of
 from engine.rules.windows import Span, measures, span
@@ -59,7 +59,7 @@ def build(written: Draft, around: Surroundings) -> Rule:
     on = _stream(own, steps, kind)
     rule = check_condition(rule, kind, on)
     fields = rule.fields
-    by, defaults = group_key(rule, _keyed(on, steps))
+    by, defaults = group_key(rule, _keyed(on, steps), second=second_stage(on))
     check_step_keys(rule, steps, by)
     params = rule.plain("params", {})
     names = Names(stream_of(on), params, around.programs)

@@ -6,7 +6,6 @@ from typing import Final
 
 from engine.rules.draft import Draft, entries, items
 from engine.rules.rule import Selector
-from engine.rules.selectors import second_stage
 from engine.rules.shaping import Notes
 from engine.rules.streams import has_path, shape_of
 from engine.rules.wording import choices, guess, quoted
@@ -17,13 +16,14 @@ DEFAULT_BY: Final = ("cluster", "namespace", "kind", "workload")
 Selectors = tuple[Selector, ...]
 
 
-def group_key(rule: Draft, selectors: Selectors) -> tuple[tuple[str, ...], Mapping[str, str]]:
+def group_key(
+    rule: Draft, selectors: Selectors, *, second: bool
+) -> tuple[tuple[str, ...], Mapping[str, str]]:
     """Return the paths of `by`, and the value of each that has a default.
 
-    `selectors` are those whose signals are grouped by it. In the second stage there is no
+    `selectors` are those whose signals are grouped by it. In the `second` stage there is no
     cluster to group by: the key is what was given.
     """
-    second = second_stage(selectors)
     if "by" not in rule.fields:
         if second:
             return (), {}

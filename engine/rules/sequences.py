@@ -25,7 +25,7 @@ def steps_of(rule: Draft, on: tuple[Selector, ...]) -> tuple[SequenceStep, ...]:
         fields, name = entries(node), _name(node)
         own = selectors(fields.get("on"), rule.notes)
         if "on" not in node.keys and not rule.wrote("on"):
-            message = f"step {name} has no 'on', and neither has the rule"
+            message = f"{_title(node)} has no 'on', and neither has the rule"
             rule.notes.error(node, message, "missing")
         negated = "not" in fields and fields["not"].value is True
         by = tuple(fields["by"].plain()) if "by" in fields else ()
@@ -61,15 +61,15 @@ def check_step_keys(rule: Draft, steps: Iterable[SequenceStep], by: tuple[str, .
             continue
         for path in items(place):
             check_present(path, str(path.value), step.on, rule.notes)
-        own, name = place.plain(), _name(node)
+        own = place.plain()
         if len(own) != len(by):
             message = (
-                f"step {name} has {len(own)} in 'by', but the group key has {len(by)} "
+                f"{_title(node)} has {len(own)} in 'by', but the group key has {len(by)} "
                 f"({', '.join(by)}); give one path for each, in that order"
             )
             rule.notes.error(place, message, "group-key")
         elif [one == "cluster" for one in own] != [one == "cluster" for one in by]:
-            message = f"step {name}: cluster must stand where 'by' of the rule has it"
+            message = f"{_title(node)}: cluster must stand where 'by' of the rule has it"
             rule.notes.error(place, message, "by-cluster")
 
 
@@ -80,6 +80,10 @@ def _nodes(rule: Draft) -> tuple[Node, ...]:
 def _name(node: Node) -> str:
     fields = entries(node)
     return str(fields["id"].value) if "id" in fields else ""
+
+
+def _title(node: Node) -> str:
+    return f"step {_name(node)}" if _name(node) else "the step without an id"
 
 
 def _check_stages(rule: Draft, steps: Listed[SequenceStep]) -> None:

@@ -297,6 +297,19 @@ def test_the_second_stage_groups_by_what_is_given_and_needs_no_cluster() -> None
     assert given.by == ("signal.data.rule",)
 
 
+def test_a_sequence_of_the_second_stage_needs_no_cluster() -> None:
+    found = rule(
+        "by: [signal.data.firing]",
+        "sequence:",
+        "  within: 1h",
+        "  steps:",
+        "    - {id: fired, on: [{type: condition}], by: [signal.data.firing]}",
+        "    - {id: done, on: [{type: mission}], by: [signal.data.firing]}",
+        on="",
+    )
+    assert found.by == ("signal.data.firing",)
+
+
 @pytest.mark.parametrize(
     "change",
     [
