@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 MICROS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO = timedelta(microseconds=1)
+_DAY_S = 86_400
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w)")
 _UNIT_US = {
     "ms": 1_000,
@@ -19,7 +19,8 @@ _UNIT_US = {
 
 def to_us(at: datetime) -> int:
     """Return `at` (aware) in microseconds since 1970, exactly."""
-    return (at - _EPOCH) // _MICRO
+    since = at - _EPOCH
+    return (since.days * _DAY_S + since.seconds) * MICROS + since.microseconds
 
 
 def from_us(at: int) -> datetime:

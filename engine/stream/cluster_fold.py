@@ -64,7 +64,8 @@ class ClusterFold:
         if signal.type == HEARTBEAT:
             self._pass_time(signal.source, at, beat=True)
             return
-        if self.recent.knows(signal.id):
+        recent, kind = self.recent, signal.type
+        if signal.id in recent.ids:
             self._shared.found.counters["duplicate"] += 1
             return
         if self.time.mark is not None and at < self.time.mark:
@@ -73,13 +74,14 @@ class ClusterFold:
         self._pass_time(signal.source, at, beat=signal.type == "clock")
         if self._begins:
             self._begin(at)
+        kept = "events" if kind in _REMEMBERED else "ids"
+        if not self._shared.index.shapes(signal):
+            recent.remember(signal.id, at, kept)
+            return
         sight = Sight(signal, at)
-        later: list[int] = []
         series = sight.series if sight.level else ""
-        if series:
-            later = self.recent.after(series, at)
-        event = signal.type in _REMEMBERED
-        self.recent.remember(signal.id, at, event=event, series=series)
+        later = recent.after(series, at) if series and at < self.time.newest else []
+        recent.remember(signal.id, at, kept, series)
         self._ask(sight, series, later)
 
     def run_to(self, at: int) -> None:
@@ -187,12 +189,16 @@ class ClusterFold:
                 cell.wake = None
                 cell.run_to(at)
                 self._after(where, cell, at + 1)
-        self.recent.forget(mark)
+        if mark >= self.recent.due:
+            self.recent.forget(mark)
 
     def _ask(self, sight: Sight, series: str, later: list[int]) -> None:
+        readers = self._shared.index.find(sight.signal)
+        if not readers and series not in self._holders:
+            return
         asked: set[CellId] = set()
         undecided: set[str] = set()
-        for reader in self._shared.index.find(sight.signal):
+        for reader in readers:
             wheres, decided = self._into(reader, sight, later)
             asked.update(wheres)
             if not decided:

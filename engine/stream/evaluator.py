@@ -17,7 +17,7 @@ from engine.stream.cluster_fold import ClusterFold, Shared
 from engine.stream.index import Index
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
-from engine.stream.recent import ChunkState
+from engine.stream.recent import Chunk, ChunkState
 from engine.stream.second_stage import SECOND, TOLD, condition, health, joined
 from engine.stream.state import (
     CellState,
@@ -146,9 +146,8 @@ class Evaluator:
             if fold.moved:
                 found[name_of("cluster", name)] = dump(fold.time.dump())
                 fold.moved = False
-            for (kind, index), chunk in fold.recent.dump():
-                place = name_of("recent", name, kind, index)
-                found[place] = None if chunk is None else dump(chunk)
+            for chunk, state in fold.recent.dump():
+                found[name_of("recent", name, *chunk)] = None if state is None else dump(state)
             for rule, key in fold.touched:
                 cell = fold.cells.get((rule, key))
                 place = name_of("cell", rule, name, list(key))
@@ -226,6 +225,19 @@ class Evaluator:
             for turn in turns:
                 self._fold_second(health(turn, readers.get(turn.rule)))
 
+    def reader(self, rule: str) -> Reader | None:
+        """Return the rule of this name that is in force, as signals meet it."""
+        return self._shared.readers.get(rule)
+
+    def cells(self, rule: str) -> list[Cell]:
+        """Return what is remembered of the keys of `rule`, in order of cluster and key."""
+        folds = (self._folds[name] for name in sorted(self._folds))
+        return [
+            fold.cells[where]
+            for fold in folds
+            for where in sorted(where for where in fold.cells if where[0] == rule)
+        ]
+
     def _set_rules(self, rules: RuleSet) -> None:
         self._shared.index.missed(self._counters)
         ledger = self._shared.found.ledger
@@ -250,13 +262,13 @@ class Evaluator:
 
     def _load(self, state: Mapping[str, bytes]) -> None:
         entries = [(parts_of(name), raw) for name, raw in state.items()]
-        chunks: dict[str, dict[tuple[str, int], ChunkState]] = {}
+        chunks: dict[str, dict[Chunk, ChunkState]] = {}
         for parts, raw in entries:
             if parts[0] == "cluster":
                 time = load(StreamTimeState, raw)
                 self._folds[parts[1]] = ClusterFold(parts[1], self._shared, time)
             elif parts[0] == "recent":
-                chunks.setdefault(parts[1], {})[parts[2], parts[3]] = load(ChunkState, raw)
+                chunks.setdefault(parts[1], {})[Chunk(*parts[2:])] = load(ChunkState, raw)
         for cluster, found in chunks.items():
             self._folds[cluster].recent.load(found)
         ledger = self._shared.found.ledger

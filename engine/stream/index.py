@@ -17,9 +17,10 @@ from engine.rules.rule import Selector
 from engine.stream.reader import Reader
 from engine.stream.selection import FIELDS, Selection
 
-_FIRST: Final[Mapping[str, str]] = {"metric": "metric"}
 _GLOB: Final = frozenset("*?[")
 _MOST_VALUES: Final = 64
+_MOST_PLACES: Final = 10_000
+"""Types and kinds of signals of which it is remembered which rules may take them."""
 _MISSING: Final = object()
 _OTHER: Final = object()
 _PLAIN: Final = frozenset({str, int, bool, float})
@@ -103,6 +104,14 @@ class Shape:
             return ()
         return found
 
+    def begins(self, path: Path, text: str) -> bool:
+        """Whether an entry may take signals that have `text` at `path`."""
+        place = self._form.prefix
+        if place < 0 or self._form.paths[place] != path:
+            return True
+        wanted = {values[place] for values in self._table}
+        return any(text[:length] in wanted for length in self._lengths)
+
     def missed(self, counters: Counter[str]) -> None:
         """Add to `counters` the missing fields of rules that were not even asked."""
         for selected, count in self.lacking.items():
@@ -142,7 +151,7 @@ class Index:
         for reader in readers:
             for selector in reader.selectors:
                 self._add(_entry(reader, selector), selector.type)
-        self._merged = {place: self._merge(place) for place in self._shapes}
+        self._places: dict[tuple[str, str | None], tuple[Shape, ...]] = {}
 
     def find(self, signal: Signal) -> list[Reader]:
         """Return the readers of the rules whose `on` takes `signal`, each once."""
@@ -153,15 +162,16 @@ class Index:
         return found
 
     def candidates(self, signal: Signal) -> Iterable[Entry]:
-        """Return the entries that are left to be asked, one by one, whether they take `signal`."""
+        """Return the entries that must be asked, one by one, whether they take `signal`."""
+        return [entry for shape in self.shapes(signal) for entry in shape.find(signal)]
+
+    def shapes(self, signal: Signal) -> tuple[Shape, ...]:
+        """Return where rules stand that may take signals of the type and kind of `signal`."""
         kind = signal.type
-        first = signal.data.get(_FIRST.get(kind, "kind"))
-        shapes = self._merged.get((kind, first if type(first) is str else None))
-        if shapes is None:
-            shapes = self._merged.get((kind, None))
-            if shapes is None:
-                return ()
-        return [entry for shape in shapes for entry in shape.find(signal)]
+        first = signal.data.get("metric" if kind == "metric" else "kind")
+        place = (kind, first if type(first) is str else None)
+        shapes = self._places.get(place)
+        return self._narrowed(place) if shapes is None else shapes
 
     def missed(self, counters: Counter[str]) -> None:
         """Add to `counters` the missing fields that the index saw for the rules."""
@@ -170,7 +180,7 @@ class Index:
                 shape.missed(counters)
 
     def _add(self, entry: Entry, kind: str) -> None:
-        first = (_FIRST.get(kind, "kind"),)
+        first = _first(kind)
         equal = dict(entry.equal)
         names = equal.pop(first, frozenset({None}))
         entry = entry._replace(equal=equal)
@@ -184,10 +194,20 @@ class Index:
             shapes = self._shapes.setdefault((kind, name), {})
             shapes.setdefault(form, Shape(form)).add(entry)
 
-    def _merge(self, place: tuple[str, Any]) -> tuple[Shape, ...]:
-        """Return the shapes of a type and kind, those for any kind included."""
-        any_kind = self._shapes.get((place[0], None), {}) if place[1] is not None else {}
-        return (*self._shapes[place].values(), *any_kind.values())
+    def _narrowed(self, place: tuple[str, str | None]) -> tuple[Shape, ...]:
+        """Return the shapes of a type and kind, those for any kind included; remember them."""
+        kind, first = place
+        found = [*self._shapes.get(place, {}).values()]
+        if first is not None:
+            others = self._shapes.get((kind, None), {}).values()
+            found += [one for one in others if one.begins(_first(kind), first)]
+        if len(self._places) < _MOST_PLACES:
+            self._places[place] = tuple(found)
+        return tuple(found)
+
+
+def _first(kind: str) -> Path:
+    return ("metric",) if kind == "metric" else ("kind",)
 
 
 def _entry(reader: Reader, selector: Selector) -> Entry:

@@ -49,15 +49,18 @@ class Sight:
     __slots__ = ("at", "bindings", "gone", "level", "mortal", "seen", "series", "signal", "synced")
 
     def __init__(self, signal: Signal, at: int) -> None:
+        kind = signal.type
         self.signal = signal
         self.at = at
-        self.level = signal.type in LEVEL_TYPES
-        self.mortal = signal.type in MORTAL
+        self.level = kind in LEVEL_TYPES
+        self.mortal = kind in MORTAL
         self.series = series_of(signal)
-        change = signal.data.get("change") if signal.type == "k8s.object" else None
-        self.synced = change == "synced"
-        self.gone = change == "deleted"
-        if signal.type == "condition":
+        self.gone = self.synced = False
+        if kind == "k8s.object":
+            change = signal.data.get("change")
+            self.synced = change == "synced"
+            self.gone = change == "deleted"
+        elif kind == "condition":
             self.gone = signal.data.get("state") in _ENDED
         self.seen: dict[str, Any] | None = None
         self.bindings: dict[str, Any] = {}

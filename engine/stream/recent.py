@@ -2,105 +2,136 @@
 
 Ids are remembered for twice the lateness, those of Events for two hours. For levels the times
 of each object's signals are kept while they are not final, so that a signal that arrives out
-of order knows what came after it. Both are kept in chunks of event time, which are stored apart,
-so that a checkpoint writes only what is new.
+of order knows what came after it. Both are kept in chunks of event time. What comes after a
+chunk was stored goes into a further part of it, so that a checkpoint writes only what is new.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Final, NamedTuple
 
 import msgspec
 
 EVENT_MEMORY_US: Final = 7_200_000_000
 _WIDTH_US: Final = {"ids": 1_000_000, "events": 300_000_000}
 
-Chunk = tuple[str, int]
+
+class Chunk(NamedTuple):
+    """The name of a chunk: what it keeps, which piece of event time, and which part of it."""
+
+    kind: str
+    piece: int
+    part: int
 
 
 class ChunkState(msgspec.Struct, array_like=True):
-    """One chunk as it is stored: ids and their times, and (series, time) of level signals."""
+    """One chunk as it is stored: ids, and (series, time) of level signals."""
 
-    ids: dict[str, int]
+    ids: list[str]
     levels: list[tuple[str, int]]
 
 
 class Recent:
-    """Ids and levels of one cluster. `touched` names chunks to store, gone ones included."""
+    """Ids and levels of one cluster.
 
-    __slots__ = ("_chunks", "_ids", "_keep_us", "_levels", "_swept", "touched")
+    `ids` are those that it knows; once stream time is `due`, there may be some to forget.
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_gone",
+        "_indexes",
+        "_keep_us",
+        "_open",
+        "_parts",
+        "due",
+        "ids",
+    )
 
     def __init__(self, lateness_us: int) -> None:
+        self.ids: set[str] = set()
+        self.due = 0
         self._keep_us = {"ids": 2 * lateness_us, "events": max(2 * lateness_us, EVENT_MEMORY_US)}
         self._chunks: dict[Chunk, ChunkState] = {}
-        self._ids: dict[str, int] = {}
-        self._levels: dict[str, list[int]] = {}
-        self._swept = 0
-        self.touched: set[Chunk] = set()
+        self._open: dict[str, dict[int, ChunkState]] = {kind: {} for kind in _WIDTH_US}
+        self._parts: dict[tuple[str, int], int] = {}
+        self._gone: list[Chunk] = []
+        self._indexes: dict[Chunk, _Times] = {}
 
-    def knows(self, identity: str) -> bool:
-        """Whether a signal of this id was seen."""
-        return identity in self._ids
-
-    def remember(self, identity: str, at: int, *, event: bool, series: str = "") -> None:
-        """Remember a signal; `series` for a level."""
-        kind = "events" if event else "ids"
-        place = (kind, at // _WIDTH_US[kind])
-        chunk = self._chunks.get(place)
+    def remember(self, identity: str, at: int, kind: str, series: str = "") -> None:
+        """Remember a signal: as one of `kind` (ids, events); `series` for a level."""
+        piece = at // _WIDTH_US[kind]
+        chunk = self._open[kind].get(piece)
         if chunk is None:
-            chunk = self._chunks[place] = ChunkState({}, [])
-        self.touched.add(place)
-        self._ids[identity] = chunk.ids[identity] = at
+            chunk = self._begin(kind, piece)
+        self.ids.add(identity)
+        chunk.ids.append(identity)
         if series:
             chunk.levels.append((series, at))
-            times = self._levels.get(series)
-            if times is None:
-                self._levels[series] = [at]
-            else:
-                times.append(at)
 
     def after(self, series: str, at: int) -> list[int]:
         """Return the times after `at` of signals of `series` that came already, oldest first."""
-        times = self._levels.get(series)
-        return sorted({one for one in times if one > at}) if times else []
+        found: set[int] = set()
+        for place, chunk in self._chunks.items():
+            if _end(place) > at and chunk.levels:
+                times = self._indexes.get(place)
+                if times is None:
+                    times = self._indexes[place] = _Times()
+                found.update(one for one in times.of(series, chunk.levels) if one > at)
+        return sorted(found)
 
     def forget(self, mark: int) -> None:
-        """Let go of what stream time `mark` has outlived; cheap when called often."""
-        if mark // _WIDTH_US["ids"] == self._swept:
-            return
-        self._swept = mark // _WIDTH_US["ids"]
-        for kind, index in [
-            one for one in self._chunks if _end(one) + self._keep_us[one[0]] < mark
-        ]:
-            chunk = self._chunks.pop((kind, index))
-            self.touched.add((kind, index))
-            for identity in chunk.ids:
-                del self._ids[identity]
-            for series, at in chunk.levels:
-                self._drop_level(series, at)
+        """Let go of what stream time `mark` has outlived."""
+        for place in [one for one in self._chunks if _end(one) + self._keep_us[one.kind] < mark]:
+            chunk = self._chunks.pop(place)
+            self.ids.difference_update(chunk.ids)
+            self._indexes.pop(place, None)
+            self._open[place.kind].pop(place.piece, None)
+            self._parts.pop(place[:2], None)
+            self._gone.append(place)
+        width = _WIDTH_US["ids"]
+        self.due = (mark // width + 1) * width
 
     def dump(self) -> Iterator[tuple[Chunk, ChunkState | None]]:
-        """Yield each touched chunk, None for one that is gone; and begin anew."""
-        for place in sorted(self.touched):
-            yield place, self._chunks.get(place)
-        self.touched.clear()
+        """Yield each chunk that is new since the last call, None for one that is gone."""
+        for place in self._gone:
+            yield place, None
+        self._gone.clear()
+        for kind, chunks in self._open.items():
+            for piece in sorted(chunks):
+                yield Chunk(kind, piece, self._parts[kind, piece]), chunks[piece]
+            chunks.clear()
 
     def load(self, chunks: Mapping[Chunk, ChunkState]) -> None:
         """Take over what `dump` gave."""
         for place, chunk in sorted(chunks.items(), key=lambda one: one[0]):
             self._chunks[place] = chunk
-            self._ids.update(chunk.ids)
-            self._note(chunk.levels)
+            self._parts[place[:2]] = place.part
+            self.ids.update(chunk.ids)
 
-    def _note(self, levels: Iterable[tuple[str, int]]) -> None:
-        for series, at in levels:
-            self._levels.setdefault(series, []).append(at)
+    def _begin(self, kind: str, piece: int) -> ChunkState:
+        part = self._parts[kind, piece] = self._parts.get((kind, piece), -1) + 1
+        chunk = self._chunks[Chunk(kind, piece, part)] = ChunkState([], [])
+        self._open[kind][piece] = chunk
+        return chunk
 
-    def _drop_level(self, series: str, at: int) -> None:
-        times = self._levels[series]
-        times.remove(at)
-        if not times:
-            del self._levels[series]
+
+class _Times:
+    """The times of each series of one chunk, looked up so seldom that it is made when asked."""
+
+    __slots__ = ("_count", "_times")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._times: dict[str, list[int]] = {}
+
+    def of(self, series: str, levels: list[tuple[str, int]]) -> list[int]:
+        """Return the times of `series` among `levels`, which only grow."""
+        for one, at in islice(levels, self._count, None):
+            self._times.setdefault(one, []).append(at)
+        self._count = len(levels)
+        return self._times.get(series, [])
 
 
 def _end(place: Chunk) -> int:
-    return (place[1] + 1) * _WIDTH_US[place[0]]
+    return (place.piece + 1) * _WIDTH_US[place.kind]

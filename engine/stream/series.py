@@ -3,7 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from engine.model.signal import LEVEL_TYPES, Signal
+
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 
 
 def series_of(signal: Signal) -> str:
@@ -29,12 +33,7 @@ def series_of(signal: Signal) -> str:
 
 
 def _labelled(data: dict[str, Any]) -> str:
-    labels = data.get("labels")
-    if not isinstance(labels, dict):
-        return f"metric\0{data.get('metric')}"
-    return f"metric\0{data.get('metric')}\0" + "\0".join(
-        f"{name}\1{labels[name]}" for name in sorted(labels)
-    )
+    return _SORTED.encode((data.get("metric"), data.get("labels"))).decode()
 
 
 def _condition(data: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """The evaluator's state as bytes: one entry a key, a cluster, and a chunk of what was recent.
 
 Keys are JSON lists, so that they can be read: ["cell", rule, cluster, [key ...]],
-["cluster", name], ["rule", rule, cluster], ["recent", cluster, kind, chunk]. Values are
-MessagePack with a version.
+["cluster", name], ["rule", rule, cluster], ["recent", cluster, kind, chunk, part].
+Values are MessagePack with a version.
 """
 
 import json

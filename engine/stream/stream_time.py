@@ -81,8 +81,10 @@ class StreamTime:
 
     def see(self, source: str, at: int, *, beat: bool) -> bool:
         """Take note of one signal of `source` at `at`; return whether stream time moved."""
-        paced, start = self._paced(at), self.mark
         known = self.sources.get(source)
+        if known is not None and self._goes_on(known, at):
+            return self._follow(known, at)
+        paced, start = self._paced(at), self.mark
         if known is None or known.at < self.newest - FORGOTTEN_US:
             self.newest = at if self.mark is None else max(at, self.newest)
             known = self._join(source, at)
@@ -101,6 +103,23 @@ class StreamTime:
         if moved and paced and start is not None and (self.mark or 0) - start > LEAP_US:
             self.leap = start
         return moved
+
+    def _goes_on(self, known: SourceTime, at: int) -> bool:
+        """Whether it is the next signal of a watcher, as most are, and no watcher is silent."""
+        step = at - known.at
+        lives = known.beats and known.at >= self.newest - SILENT_US
+        return lives and 0 < step <= SILENT_US // 2 and not self._silent
+
+    def _follow(self, known: SourceTime, at: int) -> bool:
+        """Take note of the next signal of a watcher; return whether stream time moved."""
+        known.at = lowest = at
+        self.newest = max(self.newest, at)
+        for one in self._watchers.values():
+            if one.at < lowest:  # noqa: PLR1730 - a call costs more, at every signal
+                lowest = one.at
+        if lowest < self.newest - SILENT_US:
+            lowest = self._present()
+        return self.reach(lowest - self._lateness_us)
 
     def _paced(self, at: int) -> bool:
         """Whether a signal at `at` may be a leap: a log without any watcher may rest for long."""

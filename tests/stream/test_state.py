@@ -34,6 +34,30 @@ def test_a_healthy_object_leaves_no_cell() -> None:
     assert cells(seen.evaluator.changes()) == []
 
 
+def test_a_checkpoint_writes_no_id_again() -> None:
+    seen = Run(a_rule(when=BAD))
+    written = []
+    for number in range(9):
+        seen.see(a_pod(number / 10, f"pod-{number}", phase="Good"))
+        changes = seen.evaluator.changes()
+        written += [raw for name, raw in changes.items() if name.startswith('["recent"')]
+    assert len({len(raw or b"") for raw in written}) == 1
+
+
+def test_a_restart_between_two_checkpoints_of_one_second_forgets_nothing() -> None:
+    rule = a_rule(when=BAD)
+    seen, state = Run(rule), dict[str, bytes | None]()
+    first, second = a_pod(0.1, phase="Good"), a_pod(0.3, phase="Good")
+    for signal in (first, second):
+        state |= seen.see(signal).evaluator.changes()
+    kept = {name: raw for name, raw in state.items() if raw is not None}
+    after = Run(rule)
+    after.evaluator = Evaluator(a_set(rule), kept)
+    after.see(first, second, bad(0.2)).to(30)
+    assert after.count("duplicate") == 2
+    assert after.moves == [(0.2, "firing"), (0.3, "resolved")]
+
+
 def test_ids_are_let_go_of() -> None:
     seen = Run(a_rule(when=BAD)).see(a_pod(0, phase="Good"), a_beat(1))
     (name,) = [one for one in seen.evaluator.changes() if '"recent","c1"' in one]
