@@ -40,7 +40,7 @@ def replayed(
         RuleError, DogwatchError: a rule set or an argument was refused, or a line could not
             be read: unreadable lines are named, the rest is replayed.
     """
-    bounds = {"start": _instant("--from", start), "until": _instant("--until", until)}
+    bounds = {"start": instant("--from", start), "until": instant("--until", until)}
     sets = [load_paths(rules), *([load_paths(other)] if other else [])]
     if other is None or len(sets) == 1:
         yield from replay.replay(sets[0], records(signals), **bounds)
@@ -62,7 +62,12 @@ def text_of(line: dict[str, Any]) -> str:
     return "  ".join((at.ljust(len(side) + AT_WIDTH), state.ljust(STATE_WIDTH), *others))
 
 
-def _instant(option: str, text: str | None) -> int | None:
+def instant(option: str, text: str | None) -> int | None:
+    """Return the instant that `text` names, in microseconds; None for None.
+
+    Raises:
+        DogwatchError: it is no RFC 3339 instant; names the `option`.
+    """
     try:
         return None if text is None else parse_rfc3339(text)
     except ValueError as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import rules_import
-from engine.cli.output import Form, Output, print_json
+from engine.cli.output import ConfigFile, Form, Output, print_json
 
 app = typer.Typer(help="Check, test and describe rule files.", no_args_is_help=True)
 app.add_typer(rules_import.app, name="import")
@@ -67,6 +67,59 @@ def test(paths: Paths, output: Output = Form.TEXT) -> None:
     else:
         typer.echo(selftest.to_text(results))
     raise typer.Exit(0 if all(result.passed for result in results) else 1)
+
+
+def _rule_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete names of rules, of --rules or of the folder `rules`."""
+    from engine.app.rule_files import check_paths
+    from engine.model.errors import DogwatchError
+
+    try:
+        found = check_paths(context.params.get("rules") or [Path("rules")])
+    except DogwatchError:
+        return []
+    return [one.name for one in found.rules.rules if one.name.startswith(incomplete)]
+
+
+@app.command()
+def explain(
+    rule: Annotated[
+        str, typer.Argument(help="Name of the rule.", metavar="RULE", autocompletion=_rule_names)
+    ],
+    key: Annotated[
+        str, typer.Argument(help="Group key or a part of it: namespace=shop,workload=web.")
+    ] = "",
+    at: Annotated[
+        str | None, typer.Option(help="Look at this instant of a replay, RFC 3339.", metavar="TIME")
+    ] = None,
+    rules: Annotated[
+        list[Path] | None,
+        typer.Option(help="Rule files, or folders of them.", metavar="PATH"),
+    ] = None,
+    signals: Annotated[
+        str | None,
+        typer.Option(help="Explain a replay of these recorded signals.", metavar="FILE"),
+    ] = None,
+    config: ConfigFile = "dogwatch.yaml",
+    output: Output = Form.TEXT,
+) -> None:
+    """Say why a key of a rule is in its state, gate by gate.
+
+    With --signals on a replay, else live by the last checkpoint of the engine.
+    """
+    from engine.app.explaining import explained_live, explained_replay
+    from engine.report.clean import clean_lines
+    from engine.stream.explain import to_json, to_text
+
+    if signals is not None:
+        paths = rules or [Path("rules")]
+        found = explained_replay(rule, key, rules=paths, signals=signals, at=at)
+    else:
+        found = explained_live(rule, key, rules=rules or [], config=config, at=at)
+    if output is Form.JSON:
+        print_json(to_json(found))
+    else:
+        typer.echo(clean_lines(to_text(found), 100_000))
 
 
 @app.command()
