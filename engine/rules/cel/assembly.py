@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from engine.rules.cel import python as py
+from engine.rules.cel.meter import Meter
 from engine.rules.cel.runtime import FILENAME, HELPERS, Place
 from engine.rules.cel.syntax import Ident, Index, Literal, Node, Select
 from engine.rules.cel.types import DYN, Type
 
 Compiled = Callable[[Mapping[str, Any]], Any]
+Careful = Callable[[Mapping[str, Any], Meter | None], Any]
 WRITABLE: Final = frozenset({int, float, str, bytes, bool, type(None)})
 """What can stand in a Python syntax tree; other constants get a name."""
 
@@ -38,8 +40,9 @@ class Assembly(ABC):
     places: list[Place] = field(default_factory=lambda: [Place(0, 0, "")])
     constants: dict[str, Any] = field(default_factory=dict)
     counter: int = 0
-    blocks: int = 1
     metered: bool = False
+    absorbing: bool = False
+    """Whether a part may absorb an error of another one."""
     doubtful: set[int] = field(default_factory=set)
     """The variables that may hold an error instead of a value."""
 
@@ -47,17 +50,37 @@ class Assembly(ABC):
     def visit(self, node: Node) -> Code:
         """Return the code of `node`; its statements go to the body."""
 
-    def function(self) -> Compiled:
-        """Compile what was collected."""
-        raised = py.fail(py.call("blame", py.name("error"), py.name("PLACES")))
-        body: list[ast.stmt] = [py.attempt(self.body, "FAILURES", "error", [raised])]
+    def function(self, retry: Callable[..., Any]) -> Compiled:
+        """Compile what was collected; where a part may absorb an error, `retry` then evaluates."""
+        if self.absorbing:
+            caught = py.do(py.call("unless_spent", py.name("error"), py.name("PLACES")))
+            meter = py.name("meter") if self.metered else py.const(None)
+            last = [ast.Return(value=py.call("retry", py.name("bindings"), meter))]
+        else:
+            caught, last = self._blamed(), []
+        body = [py.attempt(self.body, "FAILURES", "error", [caught]), *last]
         if self.metered:
             body.insert(0, py.assign("meter", py.call("Meter")))
-        module = ast.Module(body=[py.function("program", ["bindings"], body)], type_ignores=[])
+        return cast("Compiled", self._made(["bindings"], body, retry=retry))
+
+    def careful(self) -> Careful:
+        """Compile what was collected as the code that knows what to do with errors."""
+        body = [py.attempt(self.body, "FAILURES", "error", [self._blamed()])]
+        if self.metered:
+            kept = py.either(py.name("meter"), py.call("Meter"))
+            body.insert(0, py.assign("meter", kept))
+        return cast("Careful", self._made(["bindings", "meter"], body))
+
+    def _blamed(self) -> ast.stmt:
+        return py.fail(py.call("blame", py.name("error"), py.name("PLACES")))
+
+    def _made(self, params: list[str], body: list[ast.stmt], **names: Any) -> Any:
+        module = ast.Module(body=[py.function("program", params, body)], type_ignores=[])
         py.place(module, 0)
-        space = {**HELPERS, **self.constants, "PLACES": tuple(self.places), "__builtins__": {}}
+        space = {**HELPERS, **self.constants, **names, "PLACES": tuple(self.places)}
+        space["__builtins__"] = {}
         exec(compile(module, FILENAME, "exec"), space)  # noqa: S102 (a tree of ours, not text)
-        return cast("Compiled", space["program"])
+        return space["program"]
 
     def temp(self) -> str:
         """Return a fresh name."""

@@ -28,6 +28,8 @@ from engine.rules.cel.syntax import (
 )
 from engine.rules.cel.types import BOOL, DYN, ListType, MapType, Type
 
+MAX_INSTRUCTIONS: Final = 20_000
+"""What all literal patterns of an expression compile to; RE2 takes some 25 ms for it."""
 TYPE_NAMES: Final = frozenset(
     {"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"}
 )
@@ -64,6 +66,7 @@ class _Checker:
     schema: Mapping[str, Type] | None
     scopes: list[tuple[str, int, Type]] = field(default_factory=list)
     locals: int = 0
+    instructions: int = 0
 
     def visit(self, node: Node) -> Node:
         match node:
@@ -172,6 +175,11 @@ class _Checker:
         if node.function in inference.RELATIONS:
             inference.relation(node, *values)
             return replace(checked, type=BOOL)
+        self.instructions += inference.instructions(node)
+        if self.instructions > MAX_INSTRUCTIONS:
+            inference.refuse(
+                node, f"the patterns are too large; at most {MAX_INSTRUCTIONS} RE2 instructions"
+            )
         return inference.constant(replace(checked, type=inference.result(node, values)))
 
     # -- lists, maps and macros

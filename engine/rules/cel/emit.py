@@ -7,11 +7,11 @@ cost before it happens.
 
 import ast
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from engine.rules.cel import python as py
 from engine.rules.cel import regexes, relations
-from engine.rules.cel.assembly import WRITABLE, Code, Compiled
+from engine.rules.cel.assembly import WRITABLE, Code
 from engine.rules.cel.flow import FALLBACKS, Flow
 from engine.rules.cel.functions import CALLS, FUNCTIONS
 from engine.rules.cel.guards import path_of
@@ -47,27 +47,23 @@ from engine.rules.cel.types import (
 _SCALARS: Final = frozenset({BOOL, INT, DOUBLE, STRING})
 
 
-def emit(root: Node) -> Compiled:
-    """Return the function of a checked tree: it takes the bindings and returns the value.
-
-    It raises EvaluationError, and nothing else.
-    """
-    emitter = _Emitter()
-    code = emitter.visit(root)
-    result = code.expr
-    if code.sure not in _SCALARS and path_of(root) is None:  # what came from outside stays as it is
-        temp = emitter.temp()
-        test = py.compare(py.call("type", py.keep(temp, result)), ast.In(), py.name("SCALARS"))
-        result = py.choose(test, py.name(temp), py.call("plain", py.name(temp)))
-    emitter.add(ast.Return(value=result), root)
-    return emitter.function()
-
-
 @dataclass
-class _Emitter(Flow):
+class Emitter(Flow):
     """Emits what is an expression; `Flow` does the rest."""
 
+    def emit(self, root: Node) -> Self:
+        """Add the code that returns the value of `root`."""
+        code = self.visit(root)
+        result = code.expr
+        if code.sure not in _SCALARS and path_of(root) is None:  # what comes from outside stays
+            temp = self.temp()
+            test = py.compare(py.call("type", py.keep(temp, result)), ast.In(), py.name("SCALARS"))
+            result = py.choose(test, py.name(temp), py.call("plain", py.name(temp)))
+        self.add(ast.Return(value=result), root)
+        return self
+
     def visit(self, node: Node) -> Code:
+        """Return the code of `node`."""
         match node:
             case Literal():
                 return Code(self.constant(node.value), sure=node.type, safe=True)
@@ -77,8 +73,10 @@ class _Emitter(Flow):
                 code = self._access(node)
             case Call():
                 code = self._call(node)
-            case Logic() | Loop():
-                code = self.blocks_of(node)
+            case Logic():
+                code = self.logic(node)
+            case Loop():
+                code = self.loop(node)
             case Bind():
                 code = self.bind(node)
             case _:
@@ -148,9 +146,9 @@ class _Emitter(Flow):
             return self._relation(node.function, *node.args)
         if node.function == "!_":
             operand = self.visit(node.args[0])
-            if operand.sure == BOOL:
-                return Code(py.not_(operand.expr), sure=BOOL, safe=operand.safe)
-            return Code(py.call("negate", operand.expr), sure=BOOL)
+            safe = operand.safe and operand.sure == BOOL
+            decided = self.decided(operand, node.args[0], "!")
+            return Code(py.not_(decided), sure=BOOL, safe=safe)
         if node.function == "matches" and isinstance(node.args[-1], Literal):
             return self._pattern(node)
         return self._function(node)

@@ -1,6 +1,7 @@
-"""What needs statements: `&&`, `||`, `? :` and the macros.
+"""What decides what is evaluated at all: `&&`, `||`, `? :`, the macros, cel.bind().
 
-`&&`, `||`, all and exists keep an error until they know whether it matters.
+The code is that for a life without errors: the first one ends it. Where the expression has a
+part that may absorb an error (`absorbing`), the careful code then evaluates it once more.
 """
 
 import ast
@@ -26,10 +27,7 @@ FALLBACKS: Final = frozenset({"or", "orValue"})
 """Methods of an optional value whose argument is only evaluated where it is needed."""
 _COUNTING: Final = frozenset({"exists_one", "existsOne"})
 _Branch = tuple[list[ast.stmt], ast.expr]
-MAX_BLOCKS: Final = 12
-"""Loops and tries in one another within a function; Python allows 20."""
 _STEP_COST: Final = 2
-_ERROR_COST: Final = 100
 
 
 def weigh(node: Node) -> int:
@@ -38,6 +36,11 @@ def weigh(node: Node) -> int:
     if isinstance(node, Loop):
         return own + weigh(node.over)
     return own + sum(weigh(below) for below in children(node))
+
+
+def price(node: Loop) -> int:
+    """Return what one element of a macro costs."""
+    return _STEP_COST + weigh(node.each) + (weigh(node.where) if node.where else 0)
 
 
 class Flow(Assembly):
@@ -50,10 +53,7 @@ class Flow(Assembly):
     def choice(self, node: Choice) -> Code:
         """Evaluate one of two parts; as an expression, where both are one."""
         test = self.visit(node.test)
-        decided = test.expr
-        if test.sure != BOOL:
-            decided = py.call("condition", test.expr, py.const("? :"))
-            self.mark(decided, node)
+        decided = self.decided(test, node.test, "? :")
         with self.block() as yes_body:
             yes = self.visit(node.yes)
         with self.block() as no_body:
@@ -89,100 +89,74 @@ class Flow(Assembly):
         return self._branch(node, test, ([], found), (body, other.expr))
 
     def bind(self, node: Bind) -> Code:
-        """Evaluate a value once; an error waits until its name is used."""
-        body, value = self._part(node.value)
-        self._attempt(node.value, f"v{node.local}", body, value)
-        if body or not value.safe:
-            self.doubtful.add(node.local)
+        """Evaluate a value once, for its name."""
+        body, value = self.part(node.value)
+        self.absorbing = True
+        for statement in (*body, py.assign(f"v{node.local}", value.expr)):
+            self.add(statement, node.value)
         return self.visit(node.body)
 
-    def blocks_of(self, node: Logic | Loop) -> Code:
-        """Emit tries and loops; those too deep in others go to a function of their own."""
-        if self.blocks < MAX_BLOCKS:
-            self.blocks += 2
-            code = self._logic(node) if isinstance(node, Logic) else self._loop(node)
-            self.blocks -= 2
-            return code
-        outer, self.blocks = self.blocks, 1
-        with self.block() as body:
-            code = self.blocks_of(node)
-            self.add(ast.Return(value=code.expr), node)
-        self.blocks = outer
-        name = f"f{self.temp()}"
-        self.add(py.function(name, [], body), node)
-        return Code(py.call(name), sure=code.sure)
-
-    def _logic(self, node: Logic) -> Code:
-        """Settle a chain: one `decisive` value ends it, an error waits whether one follows.
-
-        Where no part can fail or be anything but a bool, Python's own operator does.
-        """
-        result = self.temp()
-        parts = [self._part(part) for part in node.parts]
-        if all(not body and code.safe and code.sure == BOOL for body, code in parts):
+    def logic(self, node: Logic) -> Code:
+        """Join a chain by Python's own operator, which stops where the value is known."""
+        parts = [self.part(part) for part in node.parts]
+        safe = all(not body and code.safe and code.sure == BOOL for body, code in parts)
+        self.absorbing |= not safe
+        tests = [
+            self.decided(code, part, node.sign)
+            for (_, code), part in zip(parts, node.parts, strict=True)
+        ]
+        if not any(body for body, _ in parts):
             join = py.both if node.sign == "&&" else py.either
-            return Code(join(*(code.expr for _, code in parts)), sure=BOOL, safe=True)
-        decisive, other = node.sign == "||", node.sign == "&&"
-        self.add(py.assign(result, py.const(other)), node)
-        for number, (part, (body, code)) in enumerate(zip(node.parts, parts, strict=True)):
-            temp = self.temp()
-            with self.block() as operand:
-                self._attempt(part, temp, body, code)
-                self.add(_take_in(temp, result, other, first=number == 0), part)
-            if number:
-                undecided = py.is_not(py.name(result), py.const(decisive))
-                operand = [py.when(undecided, operand)]
-            for statement in operand:
-                self.add(statement, part)
-        self._settle(node, result, node.sign)
+            return Code(join(*tests), sure=BOOL, safe=safe)
+        result = self.temp()
+        self.add(py.assign(result, py.const(node.sign == "&&")), node)
+        for part, (body, _), test in zip(node.parts, parts, tests, strict=True):
+            undecided = py.is_(py.name(result), py.const(node.sign == "&&"))
+            self.add(py.when(undecided, [*body, py.assign(result, test)]), part)
         return Code(py.name(result), sure=BOOL, safe=True)
 
-    def _part(self, part: Node) -> tuple[list[ast.stmt], Code]:
+    def part(self, node: Node) -> tuple[list[ast.stmt], Code]:
         """Visit a node apart: its statements, and its value."""
         with self.block() as body:
-            code = self.visit(part)
+            code = self.visit(node)
         return body, code
 
-    def _attempt(self, part: Node, temp: str, body: list[ast.stmt], code: Code) -> None:
-        """Set `temp` to the value of `part`, or to the error that it ended with."""
-        with self.block() as whole:
-            whole.extend(body)
-            self.add(py.assign(temp, code.expr), part)
-        if code.safe and not body:
-            self.body.extend(whole)
-            return
-        kept = py.assign(temp, py.call("blame", py.name("error"), py.name("PLACES")))
-        self.add(py.attempt(whole, "FAILURES", "error", [kept]), part)
-
-    def _settle(self, node: Node, result: str, sign: str) -> None:
-        unsettled = py.both(
-            py.is_not(py.name(result), py.true()), py.is_not(py.name(result), py.false())
+    def decided(self, code: Code, node: Node, where: str) -> ast.expr:
+        """Return an expression that is true or false, or fails for what is no bool."""
+        if code.sure == BOOL:
+            return code.expr
+        temp = self.temp()
+        refused = py.call("no_bool", py.name(temp), py.const(where))
+        test = py.either(
+            py.is_(py.keep(temp, code.expr), py.true()),
+            py.both(py.is_not(py.name(temp), py.false()), refused),
         )
-        call = py.call("unsettled", py.name(result), py.const(sign))
-        self.add(py.when(unsettled, [ast.Expr(value=call)]), node)
+        self.mark(test, node)
+        return test
 
     # -- macros
 
-    def _loop(self, node: Loop) -> Code:
-        over = self.visit(node.over)
+    def loop(self, node: Loop) -> Code:
+        """Walk over the elements; what each one adds is a statement."""
         result, walked = self.temp(), self.temp()
+        elements = self.elements(node, walked)
         self.add(py.assign(result, _start(node)), node)
         with self.block() as body:
-            cost = _STEP_COST + weigh(node.each) + (weigh(node.where) if node.where else 0)
-            self.add(self._pay(cost), node)
+            self.add(self._pay(price(node)), node)
             self._step(node, result)
-        if node.macro in OF_OPTIONAL:
-            elements = py.call("optional_elements", over.expr, py.const(f"{node.macro}()"))
-        else:
-            walk = "pairs" if len(node.locals) > 1 else "elements"
-            elements = py.call(walk, self.meter(), py.keep(walked, over.expr))
         self.add(py.walk([f"v{local}" for local in node.locals], elements, body), node)
         return self._outcome(node, result, walked)
+
+    def elements(self, node: Loop, walked: str) -> ast.expr:
+        """Return what `node` walks over; the list or map itself is kept in `walked`."""
+        over = py.keep(walked, self.visit(node.over).expr)
+        if node.macro in OF_OPTIONAL:
+            return py.call("optional_elements", over, py.const(f"{node.macro}()"))
+        return py.call("pairs" if len(node.locals) > 1 else "elements", self.meter(), over)
 
     def _outcome(self, node: Loop, result: str, walked: str) -> Code:
         found = py.name(result)
         if node.macro in {"all", "exists"}:
-            self._settle(node, result, f"{node.macro}()")
             return Code(found, sure=BOOL, safe=True)
         if node.macro in _COUNTING:
             return Code(py.compare(found, ast.Eq(), py.const(1)), sure=BOOL, safe=True)
@@ -193,7 +167,7 @@ class Flow(Assembly):
         return Code(found, sure=sure, safe=True)
 
     def _step(self, node: Loop, result: str) -> None:
-        """One element. all and exists stop at the value that decides; errors wait for it."""
+        """Let one element count. all and exists stop at the value that decides."""
         if node.macro in {"all", "exists"}:
             self._quantify(node, result)
             return
@@ -201,24 +175,17 @@ class Flow(Assembly):
         if where is None:
             self._take(node, result)
             return
-        code = self.visit(where)
-        decided = code.expr
-        if code.sure != BOOL:
-            decided = py.call("condition", code.expr, py.const(f"{node.macro}()"))
+        decided = self.decided(self.visit(where), where, f"{node.macro}()")
         with self.block() as body:
             self._take(node, result)
         self.add(py.when(decided, body), where)
 
     def _quantify(self, node: Loop, result: str) -> None:
+        self.absorbing = True
         decisive = node.macro == "exists"
-        temp = self.temp()
-        self._attempt(node.each, temp, *self._part(node.each))
-        take = py.assign(result, py.name(temp))
-        stop = py.when(py.is_(py.name(temp), py.const(decisive)), [take, ast.Break()])
-        self.add(stop, node)
-        unsure = py.is_not(py.name(temp), py.const(not decisive))
-        again = [py.assign(result, py.name(temp)), self._pay(_ERROR_COST)]
-        self.add(py.when(unsure, again), node)
+        decided = self.decided(self.visit(node.each), node.each, f"{node.macro}()")
+        stop = [py.assign(result, py.const(decisive)), ast.Break()]
+        self.add(py.when(decided if decisive else py.not_(decided), stop), node.each)
 
     def _take(self, node: Loop, result: str) -> None:
         """Let an element that counts have its effect on the result."""
@@ -265,14 +232,3 @@ def _start(node: Loop) -> ast.expr:
 
 def _append(result: str, value: ast.expr) -> ast.stmt:
     return py.do(ast.Call(func=py.attribute(result, "append"), args=[value], keywords=[]))
-
-
-def _take_in(temp: str, result: str, other: object, *, first: bool) -> ast.stmt:
-    """Let an operand count: a decisive one always, an error where there was none before."""
-    matters = py.is_not(py.name(temp), py.const(other))
-    if not first:
-        wins = py.either(
-            py.is_(py.name(result), py.const(other)), py.is_(py.name(temp), py.const(not other))
-        )
-        matters = py.both(matters, wins)
-    return py.when(matters, [py.assign(result, py.name(temp))])

@@ -208,18 +208,26 @@ def known(node: Call) -> None:
 
 
 def constant(node: Call) -> Node:
-    """Work out what is known at compile time: literal durations, timestamps and patterns."""
+    """Work out what is known at compile time: literal durations and timestamps."""
     literal = _literal_text(node)
-    if literal is None:
+    if literal is None or node.function in _PATTERNS:
         return node
     try:
-        if node.function in _PATTERNS:
-            pattern(literal.value, _PATTERNS[node.function])
-            return node
         value = fold(node.function, literal.value)
     except EvaluationError as error:
         refuse(literal, error.message)
     return Literal(line=node.line, column=node.column, type=node.type, value=value)
+
+
+def instructions(node: Call) -> int:
+    """Return how many instructions a literal pattern in `node` has; 0 without one."""
+    literal = _literal_text(node) if node.function in _PATTERNS else None
+    if literal is None:
+        return 0
+    try:
+        return int(pattern(literal.value, _PATTERNS[node.function]).programsize)
+    except EvaluationError as error:
+        refuse(literal, error.message)
 
 
 def _literal_text(node: Call) -> Literal | None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.rules.cel.assembly import Compiled
+from engine.rules.cel.careful import emit
 from engine.rules.cel.check import check
-from engine.rules.cel.emit import emit
 from engine.rules.cel.guards import Guard, guards, paths
 from engine.rules.cel.parser import parse
+from engine.rules.cel.syntax import Node
 from engine.rules.cel.types import Type
 
 
@@ -39,9 +40,9 @@ class Program:
 
     def __init__(self, source: str, schema: Mapping[str, Type] | None = None) -> None:
         """Compile `source`; see `compile`."""
-        tree = check(parse(source), schema)
         self._schema = schema
         self.source = source
+        tree = self._tree()
         self.type = tree.type
         self.guards = guards(tree)
         self.paths = paths(tree)
@@ -66,8 +67,11 @@ class Program:
         """Write the code on first use; no tree waits for it, as reading again costs less."""
         if name != "function":  # what is no slot, or not set yet, is not there
             raise AttributeError(name)
-        self.function = emit(check(parse(self.source), self._schema))
+        self.function = emit(self._tree)
         return self.function
+
+    def _tree(self) -> Node:
+        return check(parse(self.source), self._schema)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Program):

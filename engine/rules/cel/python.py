@@ -111,14 +111,22 @@ def fail(error: ast.expr) -> ast.stmt:
 
 def function(identifier: str, params: list[str], body: list[ast.stmt]) -> ast.stmt:
     """Define a function."""
-    arguments = ast.arguments(
+    return ast.FunctionDef(name=identifier, args=_params(params), body=body, decorator_list=[])
+
+
+def lambda_(params: list[str], value: ast.expr) -> ast.expr:
+    """Write a function that gives one value."""
+    return ast.Lambda(args=_params(params), body=value)
+
+
+def _params(names: list[str]) -> ast.arguments:
+    return ast.arguments(
         posonlyargs=[],
-        args=[ast.arg(arg=param) for param in params],
+        args=[ast.arg(arg=name) for name in names],
         kwonlyargs=[],
         kw_defaults=[],
         defaults=[],
     )
-    return ast.FunctionDef(name=identifier, args=arguments, body=body, decorator_list=[])
 
 
 def place(tree: ast.AST, line: int) -> None:

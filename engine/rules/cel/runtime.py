@@ -1,11 +1,12 @@
 """What compiled code calls beside the functions of CEL: its failures and its checks."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from engine.rules.cel import containers, lists, optionals, regexes, values
-from engine.rules.cel.errors import MISSING, NO_OVERLOAD, EvaluationError
+from engine.rules.cel.errors import COST, MISSING, NO_OVERLOAD, EvaluationError
 from engine.rules.cel.meter import UNMETERED, Meter
 
 FILENAME: Final = "<cel>"
@@ -44,23 +45,76 @@ def blame(error: Exception, places: tuple[Place, ...]) -> EvaluationError:
     return EvaluationError(NO_OVERLOAD, message, place.line, place.column)
 
 
-def unsettled(value: Any, sign: str) -> NoReturn:
-    """Raise the error that decides a chain of `sign`, or one for an operand that is no bool."""
-    if isinstance(value, EvaluationError):
-        raise value
-    raise EvaluationError(NO_OVERLOAD, f"{sign} takes a bool, not a {values.name(value)}")
+def unless_spent(error: Exception, places: tuple[Place, ...]) -> None:
+    """Raise an error that no further evaluation could mend: the budget is used up."""
+    if isinstance(error, EvaluationError) and error.code == COST:
+        raise blame(error, places) from None
+    error.__traceback__ = None
 
 
-def condition(value: Any, where: str) -> bool:
-    """Return `value`, which must be a bool."""
-    if value is True or value is False:
-        return bool(value)
+class Retry:
+    """Evaluates once more by the careful code, which is made when the first error comes."""
+
+    __slots__ = ("_careful", "_make")
+
+    def __init__(self, make: Callable[[], Callable[..., Any]]) -> None:
+        self._make = make
+        self._careful: Callable[..., Any] | None = None
+
+    def __call__(self, bindings: Mapping[str, Any], meter: Meter | None) -> Any:
+        """Return the value; `meter` is what the first evaluation left of the budget."""
+        if self._careful is None:
+            self._careful = self._make()
+        return self._careful(bindings, meter)
+
+
+def no_bool(value: Any, where: str) -> NoReturn:
+    """Raise the error of a value that stands where a bool must."""
     raise EvaluationError(NO_OVERLOAD, f"{where} takes a bool, not a {values.name(value)}")
 
 
-def negate(value: Any) -> bool:
-    """Return `!value`."""
-    return not condition(value, "!")
+def attempt(places: tuple[Place, ...], part: Callable[..., Any], *args: Any) -> Any:
+    """Return the value of `part`, or the error that it ends with."""
+    try:
+        return part(*args)
+    except FAILURES as error:
+        return blame(error, places)
+
+
+def chain(decisive: bool, places: tuple[Place, ...], *parts: Callable[[], Any]) -> bool:  # noqa: FBT001 (a value of CEL)
+    """Return what a chain of `&&` (false is decisive) or `||` comes to, errors or not."""
+    return _settled(decisive, (attempt(places, part) for part in parts))
+
+
+def quantify(  # noqa: PLR0913, PLR0917 (called by compiled code)
+    decisive: bool,  # noqa: FBT001 (a value of CEL)
+    places: tuple[Place, ...],
+    meter: Meter,
+    cost: int,
+    rows: Iterable[tuple[Any, ...]],
+    each: Callable[..., Any],
+) -> bool:
+    """Return what all() (false is decisive) or exists() comes to over `rows`, errors or not."""
+
+    def outcomes() -> Iterator[Any]:
+        for row in rows:
+            meter.spend(cost)
+            yield attempt(places, each, *row)
+
+    return _settled(decisive, outcomes())
+
+
+def _settled(decisive: object, outcomes: Iterable[Any]) -> bool:
+    """Return the decisive value where one is; else the first error is raised, if there is one."""
+    failed: EvaluationError | None = None
+    for outcome in outcomes:
+        if outcome is decisive:
+            return decisive is True
+        if failed is None and isinstance(outcome, EvaluationError):
+            failed = outcome
+    if failed is None:
+        return decisive is False
+    raise EvaluationError(failed.code, failed.message, failed.line, failed.column)
 
 
 def bound(value: Any) -> Any:
@@ -88,10 +142,11 @@ HELPERS: Final = MappingProxyType({
     "at_least": values.at_least,
     "at_most": values.at_most,
     "blame": blame,
-    "condition": condition,
     "NONE": optionals.NONE,
     "Optional": optionals.Optional,
+    "attempt": attempt,
     "bound": bound,
+    "chain": chain,
     "contains": containers.contains,
     "dict": dict,
     "elements": containers.elements,
@@ -107,18 +162,20 @@ HELPERS: Final = MappingProxyType({
     "less": values.less,
     "make_map": containers.make_map,
     "merge": containers.merge,
-    "negate": negate,
+    "no_bool": no_bool,
     "not_equal": not_equal,
     "optional_elements": optionals.elements,
     "pairs": containers.pairs,
     "plain": values.plain,
     "present": optionals.present,
+    "quantify": quantify,
     "real": real,
     "select": containers.select,
     "select_optional": containers.select_optional,
     "sorted_by": lists.in_order_of,
     "str": str,
     "type": type,
-    "unsettled": unsettled,
+    "unless_spent": unless_spent,
+    "zip": zip,
 })  # fmt: skip
 """The names that compiled code sees; it has no builtins."""
