@@ -28,7 +28,7 @@ def an_empty_cluster() -> list[Signal]:
 def _beats() -> Iterator[dict[str, Any]]:
     for watcher in ("objects", "events"):
         source = f"watchers/{watcher}/{CLUSTER}"
-        yield {"at": DAY.format("20s"), "type": HEARTBEAT, "source": source}
+        yield {"at": DAY.format("30s"), "type": HEARTBEAT, "source": source}
 
 
 def _object(at: str, kind: str, **data: Any) -> dict[str, Any]:

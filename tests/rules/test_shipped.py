@@ -1,6 +1,8 @@
-"""The shipped rules are clean, quiet, documented and tested."""
+"""The shipped rules are those of the specification: clean, quiet, documented and tested."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -8,19 +10,82 @@ from engine.model.firing import State
 from engine.model.instant import to_us
 from engine.model.mission_kinds import MISSION_KINDS
 from engine.model.schema_metrics import METRICS
-from engine.model.signal import Signal
+from engine.model.signal import HEARTBEAT, Signal
 from engine.rules.catalog import catalog
 from engine.rules.load import load
 from engine.rules.rule import Rule
 from engine.stream import selftest
 from engine.stream.evaluator import Evaluator
-from tests.rules.quiet_day import a_quiet_day, an_empty_cluster
+from engine.stream.notation import signals
+from tests.rules.quiet_day import CLUSTER, CREATED, a_quiet_day, an_empty_cluster
 
 ROOT = Path(__file__).parents[2]
 FILES = {str(path.relative_to(ROOT)): path.read_bytes() for path in (ROOT / "rules").glob("*.yaml")}
 LOADED = load(FILES)
 RULES = LOADED.rules.rules
 README = (ROOT / "rules" / "README.md").read_text(encoding="utf-8")
+TOLD_ALWAYS = {"cluster-joined", "daily-secret-rotation"}
+"""What is told on every first day of any cluster, by definition."""
+SCALER: Final = {"kind": "HorizontalPodAutoscaler", "minReplicas": 2, "maxReplicas": 8}
+TABLE: Final[Mapping[str, str | None]] = {
+    "restart-storm": "incident-response",
+    "crashloop-many": "incident-response",
+    "replicas-unavailable": "incident-response",
+    "app-degraded": "app-correlate",
+    "node-not-ready": "incident-response",
+    "node-flapping": "incident-response",
+    "cluster-unhealthy": "incident-response",
+    "cluster-unreachable": "incident-response",
+    "node-pressure": "capacity-plan",
+    "over-requested": "capacity-plan",
+    "containers-without-limits": "capacity-plan",
+    "scale-needed": "capacity-plan",
+    "scale-needed-cpu": "capacity-plan",
+    "critical-security-findings": "security-harden",
+    "critical-security-finding-new": "security-harden",
+    "orphaned-volume": "cost-optimize",
+    "idle-gpu-node": "cost-optimize",
+    "gpu-underused": "gpu-optimize",
+    "gpu-underused-pod": "gpu-optimize",
+    "gpu-fatal-error": "maintenance-plan",
+    "device-lost": "maintenance-plan",
+    "gpu-temperature": "maintenance-plan",
+    "nic-errors": "maintenance-plan",
+    "infiniband-errors": "maintenance-plan",
+    "nvme-wear": "maintenance-plan",
+    "certificate-expiring": "secret-rotation",
+    "certificate-expiring-soon": "secret-rotation",
+    "secret-stale": "secret-rotation",
+    "drift-detected": "drift-reconcile",
+    "deprecated-api-used": "upgrade-analyze",
+    "version-skew": "upgrade-analyze",
+    "namespace-without-netpol": "netpol-generate",
+    "single-replica-critical": "chaos-probe",
+    "broad-binding": "rbac-audit",
+    "llm-latency": "llmd-profile",
+    "llm-kv-cache": "llmd-profile",
+    "disk-filling": "maintenance-plan",
+    "volume-filling": "maintenance-plan",
+    "pod-crash-predicted": "incident-response",
+    "node-pressure-predicted": "capacity-plan",
+    "gpu-exhaustion-predicted": "capacity-plan",
+    "anomaly": None,
+    "namespace-stale": "namespace-cleanup",
+    "cluster-joined": "cluster-onboard",
+    "incident-closed": "post-mortem",
+    "weekly-capacity-plan": "capacity-plan",
+    "weekly-cost-optimize": "cost-optimize",
+    "weekly-namespace-cleanup": "namespace-cleanup",
+    "weekly-maintenance-plan": "maintenance-plan",
+    "monthly-compliance-audit": "compliance-audit",
+    "monthly-rbac-audit": "rbac-audit",
+    "daily-secret-rotation": "secret-rotation",
+    "watcher-down": None,
+    "rule-degraded": None,
+    "lag-high": None,
+    "sink-failing": None,
+}
+"""Each rule that the specification names, with the kind of its mission."""
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
@@ -36,6 +101,12 @@ def fired(log: list[Signal]) -> set[str]:
 
 def test_the_shipped_rules_are_without_a_fault() -> None:
     assert [str(fault) for fault in LOADED.faults] == []
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_rule_is_there_with_its_mission(name: str) -> None:
+    rule = next(rule for rule in RULES if rule.name == name)
+    assert (rule.mission.kind if rule.mission else None) == TABLE[name]
 
 
 def test_the_readme_has_the_table_of_the_rules() -> None:
@@ -98,8 +169,56 @@ def test_the_metrics_that_a_rule_names_are_declared(rule: Rule) -> None:
 
 
 def test_nothing_fires_on_a_quiet_day_of_a_healthy_cluster() -> None:
-    assert fired(a_quiet_day()) == set()
+    assert fired(a_quiet_day()) <= TOLD_ALWAYS
+
+
+def test_a_quiet_day_shows_something_to_every_kind_of_rule() -> None:
+    seen = {signal.type for signal in a_quiet_day()}
+    made = {"condition", "cluster"}
+    assert {selector.type for rule in RULES for selector in rule.on} <= seen | made
 
 
 def test_nothing_fires_in_an_empty_cluster() -> None:
-    assert fired(an_empty_cluster()) == set()
+    assert fired(an_empty_cluster()) <= TOLD_ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("rule", "trouble"),
+    [
+        ("node-not-ready", {"kind": "Node", "name": "n3", "node": "n3", "ready": False}),
+        ("scale-needed", {**SCALER, "atMax": True}),
+        ("replicas-unavailable", {"kind": "Deployment", "desired": 3, "available": 2}),
+    ],
+)
+def test_trouble_on_a_quiet_day_is_told(rule: str, trouble: Mapping[str, Any]) -> None:
+    entry = {"at": "8d13h", "type": "k8s.object", "cluster": CLUSTER, "data": trouble}
+    log = sorted([*a_quiet_day(), *signals(entry)], key=lambda signal: signal.time)
+    assert fired(log) - TOLD_ALWAYS == {rule}
+
+
+def test_a_cluster_that_is_cut_off_is_told_although_its_time_stands_still() -> None:
+    source = {"source": "watchers/objects/eu", "cluster": "eu"}
+    unread = {"watcher": "objects", "state": "unread", "reason": "unreachable"}
+    log = signals(
+        [
+            {"at": "0s..1m/5s", "type": HEARTBEAT, **source},
+            {"at": "61s", "type": "watcher", **source, "data": unread},
+            {"at": "5s..10m/5s", "type": "clock"},
+        ]
+    )
+    assert fired(log) == {"cluster-joined", "cluster-unreachable"}
+
+
+def test_a_workload_that_gets_worse_in_two_clusters_is_one_matter() -> None:
+    made = {"metadata": {"creationTimestamp": CREATED}}
+    worse = {"kind": "Deployment", "name": "web", "desired": 3, "available": [3, 1], "object": made}
+    at = {"eu": "0s..60s/60s", "us": "3m..4m/60s"}
+    entries: list[Mapping[str, Any]] = [
+        entry
+        for cluster in at
+        for entry in (
+            {"at": at[cluster], "type": "k8s.object", "cluster": cluster, "data": worse},
+            {"at": "6m", "type": HEARTBEAT, "cluster": cluster},
+        )
+    ]
+    assert fired(signals(entries)) == {"cluster-joined", "app-degraded"}
