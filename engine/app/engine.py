@@ -14,6 +14,7 @@ from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
 from engine.app.folding import PARTITION, Fold
 from engine.app.lock import hold
+from engine.app.second_stage import Chronicler
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
@@ -76,7 +77,8 @@ class Engine:
             shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
             self.workers = Workers(self.store, self._clusters, shelf, settings.missions, clock)
             self.workers.rule_of, self.workers.routes = self.fold.rule_of, self.fold.routes
-            self.workers.told = self._call_couriers
+            self.workers.told = self._mission_ended
+            self.chronicler = Chronicler(self.store, self.bus, clock, self.fold.second_us)
             self.fold.committed = self._committed
         except BaseException:
             await self._open.aclose()
@@ -92,6 +94,7 @@ class Engine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.fold.run())
             group.create_task(self.workers.run())
+            group.create_task(self.chronicler.run())
             for courier in self.couriers.values():
                 group.create_task(courier.run())
 
@@ -131,6 +134,10 @@ class Engine:
             self.workers.call()
         if done.new_deliveries:
             self._call_couriers()
+
+    def _mission_ended(self) -> None:
+        self.chronicler.call()
+        self._call_couriers()
 
     def _call_couriers(self) -> None:
         for courier in self.couriers.values():

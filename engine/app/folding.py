@@ -85,6 +85,11 @@ class Fold:
         return self._evaluator.health()
 
     @property
+    def second_us(self) -> int | None:
+        """Stream time of the second stage, None before its first signal."""
+        return self._evaluator.stream_time("")
+
+    @property
     def committed_offset(self) -> int:
         """The offset that a restart would go on from; records below it can go."""
         return self._committed_offset

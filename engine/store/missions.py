@@ -143,6 +143,13 @@ class Missions(Database):
         with self.read() as connection:
             return [_mission(row) for row in connection.execute(query)]
 
+    def ended(self, since: datetime) -> list[str]:
+        """Return the ids of the missions that ended from `since` on, in that order."""
+        at = missions.c.finished_at
+        query = select(missions.c.id).where(at >= to_us(since)).order_by(at, missions.c.seq)
+        with self.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def mission(self, mission: str) -> MissionRow | None:
         """Return one mission by its id."""
         with self.read() as connection:

@@ -1,0 +1,102 @@
+"""What the engine itself tells the second stage: that time passes, and which missions ended.
+
+Missions are read from the store, where their end is durable: one that ended just before a crash
+is told after it. A mission told twice has one id, so that it counts once.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+
+from engine.bus.embedded import EmbeddedBus
+from engine.model.errors import StoreError
+from engine.model.instant import from_us, to_us
+from engine.model.mission import MissionRow
+from engine.model.ports import Clock
+from engine.model.report import Outcome
+from engine.model.signal import Signal
+from engine.store.store import Store
+
+LOG = structlog.get_logger()
+CLOCK_S: Final = 5.0
+MARGIN: Final = timedelta(seconds=60)
+"""How much later than its own instant the end of a mission may come into the store."""
+_ABOUT: Final = ("cluster", "namespace", "workload")
+
+
+class Chronicler:
+    """Puts signals of the second stage on the bus, until cancelled.
+
+    `since_us`: stream time of the second stage; missions that ended long before it were told.
+    """
+
+    def __init__(self, store: Store, bus: EmbeddedBus, clock: Clock, since_us: int | None) -> None:
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._since = clock.now() if since_us is None else from_us(since_us)
+        self._told: set[str] = set()
+        self._called = asyncio.Event()
+        self._refused = False
+
+    def call(self) -> None:
+        """Say that a mission ended."""
+        self._called.set()
+
+    async def run(self) -> None:
+        """Tell what happened at once, and that time passes every CLOCK_S."""
+        while True:
+            try:
+                await self.tell()
+                self._refused = False
+            except StoreError as error:
+                if not self._refused:
+                    LOG.warning("bus refuses", of="second stage", error=str(error))
+                self._refused = True
+            self._called.clear()
+            try:
+                async with asyncio.timeout(CLOCK_S):
+                    await self._called.wait()
+            except TimeoutError:
+                continue
+
+    async def tell(self) -> None:
+        """Put the missions that ended since the last time, and the time, on the bus.
+
+        Raises:
+            StoreError: the store or the bus refused; the next call tells the same.
+        """
+        now = self._clock.now()
+        recent = await asyncio.to_thread(self._store.ended, self._since - MARGIN)
+        new = [name for name in recent if name not in self._told]
+        rows = [await asyncio.to_thread(self._store.mission, name) for name in new]
+        clock = Signal(id=f"clock@{to_us(now)}", source="dogwatch/clock", type="clock", time=now)
+        await self._bus.append([*(mission_signal(row) for row in rows if row is not None), clock])
+        self._told = set(recent)
+        self._since = max(self._since, now)
+
+
+def mission_signal(row: MissionRow) -> Signal:
+    """Return the signal of a mission that ended.
+
+    Its end is verified where the whole assessment found nothing wrong (any more).
+    """
+    clusters = row.clusters if len(row.clusters) == 1 else ()
+    about: dict[str, Any] = {**dict(zip(("cluster",), clusters, strict=False)), **row.key}
+    data: dict[str, Any] = {
+        "mission": row.id,
+        "kind": row.kind,
+        "outcome": row.outcome,
+        "verified": row.outcome == Outcome.OK,
+        "rule": row.rule,
+        "firing": row.firing,
+        **{name: about[name] for name in _ABOUT if name in about},
+        "depth": row.depth,
+        "summary": row.report.summary if row.report else row.reason,
+    }
+    at = row.finished or row.created
+    return Signal(
+        id=f"mission/{row.id}", source="dogwatch/missions", type="mission", time=at, data=data
+    )

@@ -1,0 +1,147 @@
+"""The engine tells the second stage what only it knows: the time, and missions that ended."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.app.second_stage import Chronicler, mission_signal
+from engine.bus.codec import decode
+from engine.bus.embedded import EmbeddedBus
+from engine.model.mission import MissionRow, MissionState
+from engine.model.report import Coverage, Outcome, Report
+from engine.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from engine.model.signal import Signal
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Watch:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+
+class Stage:
+    """A store with missions, and a bus."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Watch()
+        self.store = Store.open(folder / "store.db", clock=self.clock)
+        self.bus = EmbeddedBus(folder / "bus.db", clock=self.clock)
+
+    def end(self, name: str, outcome: Outcome = Outcome.OK) -> None:
+        """Let a mission run and end now."""
+        self.store.add_mission(MissionRow(name, "incident-response", {}, self.clock.at, depth=1))
+        self.store.claim_mission("w", self.clock.at)
+        report = Report(
+            kind="incident-response",
+            started=self.clock.at,
+            finished=self.clock.at,
+            outcome=outcome,
+            summary="done",
+            coverage=Coverage(answered=1, possible=1),
+        )
+        self.store.finish(name, report, [], self.clock.at)
+
+    def chronicler(self, since_us: int | None = None) -> Chronicler:
+        return Chronicler(self.store, self.bus, self.clock, since_us)
+
+    async def told(self, count: int) -> list[Signal]:
+        """Return the first signals on the bus, once there are `count`."""
+        found: list[Signal] = []
+        async with asyncio.timeout(5):
+            async for _, record in self.bus.read(0):
+                found += decode(record).signals
+                if len(found) >= count:
+                    break
+        return found
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    await stage.bus.aclose()
+    stage.store.close()
+
+
+async def test_time_is_told_and_each_mission_once(stage: Stage) -> None:
+    chronicler = stage.chronicler()
+    stage.end("m-1")
+    await chronicler.tell()
+    stage.clock.at += timedelta(seconds=5)
+    stage.end("m-2", Outcome.FINDINGS)
+    await chronicler.tell()
+    await chronicler.tell()
+    told = await stage.told(5)
+    assert [one.type for one in told] == ["mission", "clock", "mission", "clock", "clock"]
+    assert [one.data["mission"] for one in told if one.type == "mission"] == ["m-1", "m-2"]
+    assert {one.cluster for one in told} == {""}
+
+
+async def test_a_mission_that_ended_before_a_crash_is_told_after_it(stage: Stage) -> None:
+    last_us = round(NOON.timestamp() * 1_000_000)
+    stage.clock.at += timedelta(seconds=3)
+    stage.end("m-1")
+    stage.clock.at += timedelta(hours=3)
+    await stage.chronicler(last_us).tell()
+    told, _ = await stage.told(2)
+    assert told.id == "mission/m-1"
+
+
+async def test_one_that_ended_long_before_is_not_told_again(stage: Stage) -> None:
+    stage.end("m-1")
+    stage.clock.at += timedelta(hours=1)
+    await stage.chronicler(round(stage.clock.at.timestamp() * 1_000_000)).tell()
+    assert [one.type for one in await stage.told(1)] == ["clock"]
+
+
+async def test_an_end_is_told_at_once(stage: Stage) -> None:
+    chronicler = stage.chronicler()
+    running = asyncio.create_task(chronicler.run())
+    await stage.told(1)
+    stage.end("m-1")
+    chronicler.call()
+    told = await stage.told(3)
+    running.cancel()
+    assert [one.type for one in told] == ["clock", "mission", "clock"]
+
+
+@pytest.mark.parametrize(
+    ("row", "about"),
+    [
+        (MissionRow("m", "k", {}, NOON, key={"cluster": "eu", "workload": "web"}), ("eu", "web")),
+        (MissionRow("m", "k", {}, NOON, clusters=("eu",)), ("eu", None)),
+        (MissionRow("m", "k", {}, NOON, clusters=("eu", "us")), (None, None)),
+    ],
+)
+def test_a_mission_says_what_it_was_about(
+    row: MissionRow, about: tuple[str | None, str | None]
+) -> None:
+    data = mission_signal(row).data
+    assert (data.get("cluster"), data.get("workload")) == about
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verified"),
+    [(Outcome.OK, True), (Outcome.FINDINGS, False), (Outcome.FAILED, False)],
+)
+def test_an_end_is_verified_where_nothing_wrong_is_left(
+    outcome: Outcome, *, verified: bool
+) -> None:
+    state = MissionState.DONE
+    row = MissionRow("m", "k", {}, NOON, state=state, outcome=outcome.value)
+    assert mission_signal(row).data["verified"] is verified
