@@ -40,7 +40,7 @@ def test_a_checkpoint_writes_no_id_again() -> None:
     for number in range(9):
         seen.see(a_pod(number / 10, f"pod-{number}", phase="Good"))
         changes = seen.evaluator.changes()
-        written += [raw for name, raw in changes.items() if name.startswith('["recent"')]
+        written += [raw for name, raw in changes.items() if name.startswith('["recent","c1"')]
     assert [(raw or b"").count(b"uid-pod") for raw in written] == [1] * 9
 
 
