@@ -18,6 +18,7 @@ from engine.rules.schedules import schedule
 from engine.rules.selectors import second_stage, selectors
 from engine.rules.sequences import check_step_keys, sequence, steps_of
 from engine.rules.streams import stream_of
+from engine.rules.test_data import check_test
 from engine.rules.windows import Span, measures, span
 from engine.rules.yaml import Node
 
@@ -75,6 +76,8 @@ def build(written: Draft, around: Surroundings) -> Rule:
     plain = {name: fields[name].plain() for name in _PLAIN if name in fields}
     labels = {**({"owner": rule.owner} if rule.owner else {}), **rule.plain("labels", {})}
     tests = items(fields.get("tests"))
+    for test in tests:
+        check_test(test, notes)
     return Rule(
         name=str(rule.plain("name", "")),
         on=on,

@@ -17,6 +17,8 @@ from engine.rules.grammar_words import (
     ANY_TEXT,
     IDENTIFIER,
     IDENTIFIER_HINT,
+    INSTANT,
+    INSTANTS,
     LABELS,
     PARAMS,
     SLUG,
@@ -41,7 +43,7 @@ MODES: Final = ("live", "shadow")
 _TEST_SIGNAL: Final = Record(
     "test signal",
     {
-        "at": Field(ANY_TEXT, "Instant `90s`, or series `0s..9m/90s`.", required=True),
+        "at": Field(INSTANTS, "Instant `90s`, or series `0s..9m/90s`.", required=True),
         "type": Field(TEST_SIGNAL_TYPE, "Type of the signals.", required=True),
         "id": Field(ANY_TEXT, "Id; given when left out."),
         "source": Field(ANY_TEXT, "Source of the CloudEvent."),
@@ -53,7 +55,7 @@ _TEST_SIGNAL: Final = Record(
 _EXPECTATION: Final = Record(
     "expectation",
     {
-        "at": Field(ANY_TEXT, "Instant at which the state is looked at.", required=True),
+        "at": Field(INSTANT, "Instant at which the state is looked at.", required=True),
         "key": Field(Table(Anything()), "Group key, or a part of it."),
         "state": Field(
             Text(choices=("inactive", "pending", "firing", "resolved", "suppressed")),
@@ -68,7 +70,7 @@ _TEST_FIELDS: Final[Mapping[str, Field]] = {
     "name": Field(ANY_TEXT, "What is promised.", required=True),
     "signals": Field(Items(_TEST_SIGNAL), "What is seen.", required=True),
     "expect": Field(Items(_EXPECTATION), "What follows.", required=True),
-    "until": Field(ANY_TEXT, "How far stream time goes on."),
+    "until": Field(INSTANT, "How far stream time goes on."),
     "silent": Field(Flag(), "True: nothing fires, from first to last."),
 }
 TEST: Final = Record("test", _TEST_FIELDS)

@@ -27,6 +27,13 @@ CLOCK_TIME: Final = Text(
     r"^(([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00)$", "a time of day from 00:00 to 24:00"
 )
 
+_LENGTH = r"(0|([0-9]+(ms|s|m|h|d|w))+)"
+INSTANT: Final = Text(rf"^{_LENGTH}$", "an instant such as 90s, from the start of the test")
+INSTANTS: Final = Text(
+    rf"^{_LENGTH}(\.\.{_LENGTH}/{_LENGTH})?$",
+    "an instant such as 90s, or a range such as 0s..9m/90s",
+)
+
 SIGNAL_TYPE: Final = Text(
     choices=SIGNAL_TYPES, noun="signal type", advice="; outside senders use 'alert'"
 )

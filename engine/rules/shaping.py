@@ -96,7 +96,9 @@ def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
     value = node.value
     if not isinstance(value, str):
         what = shape.hint or f"one of {choices(shape.choices)}"
-        quote = "; put it in quotes" if isinstance(value, bool | int | float) else ""
+        scalar = isinstance(value, bool | int | float)
+        fits = scalar and re.fullmatch(shape.pattern or ".*", str(value)) is not None
+        quote = "; put it in quotes" if fits else ""
         notes.error(node, f"expected {what}, found {found(node)}{quote}", "type")
     elif len(value) > MAX_TEXT:
         notes.error(node, f"text of {len(value)} characters; at most {MAX_TEXT}", "size")

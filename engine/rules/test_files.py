@@ -9,6 +9,7 @@ from engine.rules.entry import Entry
 from engine.rules.grammar import TESTS
 from engine.rules.rule import Rule
 from engine.rules.shaping import Notes, sound
+from engine.rules.test_data import check_test
 from engine.rules.wording import quoted, unknown
 from engine.rules.yaml import Node
 
@@ -42,6 +43,7 @@ def _read(notes: Notes, added: Mapping[str, list[tuple[Node, str]]]) -> None:
             if place is None:
                 continue
             name = str(place.value)
+            check_test(test, notes)
             if name in added:
                 added[name].append((test, notes.source.path))
             elif any(added):
