@@ -75,12 +75,21 @@ def imported_from_prometheus(path: Path, to: Path | None, *, nearly: bool) -> Im
         DogwatchError: it cannot be read, or `to` cannot be written.
     """
     try:
-        found = convert(str(path), path.read_bytes(), nearly=nearly)
-        if to is not None and found.text:
-            to.write_text(found.text)
+        content = path.read_bytes()
     except OSError as error:
-        raise DogwatchError(f"{error.filename or path}: {error.strerror or error}") from error
+        raise DogwatchError(f"{path}: {error.strerror or error}") from error
+    found = convert(str(path), content, nearly=nearly)
+    if to is not None and found.text:
+        write_text(to, found.text)
     return found
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to the file at `path`. Raises DogwatchError when that can not be done."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise DogwatchError(f"{path}: {error.strerror or error}") from error
 
 
 def good(loaded: Loaded) -> RuleSet:

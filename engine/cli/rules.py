@@ -56,16 +56,29 @@ def check(
 
 
 @app.command()
-def test(paths: Paths, output: Output = Form.TEXT) -> None:
+def test(
+    paths: Paths,
+    only: Annotated[
+        str, typer.Option("--only", "-k", help="Only tests whose 'rule: name' holds this text.")
+    ] = "",
+    junit: Annotated[
+        Path | None, typer.Option(help="Also write the results as JUnit's XML.", metavar="FILE")
+    ] = None,
+    output: Output = Form.TEXT,
+) -> None:
     """Run the `tests:` blocks of the rules on a virtual clock. Exit 1 when one fails."""
-    from engine.app.rule_files import load_paths
-    from engine.stream import selftest
+    from engine.app.rule_files import load_paths, write_text
+    from engine.stream import selftest, verdicts
 
-    results = selftest.run(load_paths(paths))
+    results = selftest.run(load_paths(paths), only)
+    if only and not results:
+        raise typer.BadParameter(f"no test's 'rule: name' holds '{only}'", param_hint="-k")
+    if junit is not None:
+        write_text(junit, verdicts.to_junit(results))
     if output is Form.JSON:
-        print_json([selftest.to_json(result) for result in results])
+        print_json([verdicts.to_json(result) for result in results])
     else:
-        typer.echo(selftest.to_text(results))
+        typer.echo(verdicts.to_text(results))
     raise typer.Exit(0 if all(result.passed for result in results) else 1)
 
 

@@ -19,6 +19,7 @@ from engine.stream.selection import Selection
 
 _MOVES: Final = 10
 _KEYS: Final = 20
+_WHY: Final = 2
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,23 @@ def explain(
     )
 
 
+def why(
+    evaluator: Evaluator, rule: str, part: Mapping[str, str], seen: Witness, at: int
+) -> Iterator[str]:
+    """Yield the gates of the first few keys of `rule` that have `part`, as lines."""
+    reader = reader_of(evaluator, rule, ())
+    keys = sorted({*(cell.key for cell in evaluator.cells(rule)), *seen.last})
+    fits = [reader.named(key) for key in keys if _has(reader.named(key), part)]
+    if not fits:
+        yield f"no signal of the rule has such a key{_known(map(reader.named, keys))}"
+    for key in fits[:_WHY]:
+        found = explain(evaluator, rule, key, seen, at=at)
+        yield f"{shown(key)} is {found.state}"
+        yield from table(found.gates)
+    if len(fits) > _WHY:
+        yield f"and {len(fits) - _WHY} keys more"
+
+
 def to_json(found: Explanation) -> dict[str, Any]:
     """Return `found` as plain data."""
     plain = asdict(found)
@@ -167,6 +185,11 @@ def table(found: Sequence[Gate]) -> Iterator[str]:
 def shown(key: Mapping[str, str]) -> str:
     """Return a group key as `name=value,name=value`, as commands take it."""
     return ",".join(f"{name}={value}" for name, value in key.items())
+
+
+def _known(keys: Iterable[Mapping[str, str]]) -> str:
+    listed = " | ".join(shown(key) for key in islice(keys, _WHY))
+    return f"; there is {listed}" if listed else ""
 
 
 def _headline(found: Explanation) -> str:

@@ -18,7 +18,7 @@ conditions it looks at are evaluated along. A schedule begins with the first sig
 or with the test where it gives none.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby, repeat
 from typing import Any
@@ -29,8 +29,9 @@ from engine.model.signal import Signal
 from engine.rules.cel import Program
 from engine.rules.rule import Rule, RuleSet
 from engine.stream.evaluator import Evaluator
+from engine.stream.explain import Witness, reader_of, why
 from engine.stream.notation import EPOCH_US, instants, offset, signals
-from engine.stream.reasons import explain
+from engine.stream.reasons import explain as sentence
 
 _OPEN = frozenset({State.PENDING, State.FIRING})
 _RULE = ("signal", "data", "rule")
@@ -38,12 +39,16 @@ _RULE = ("signal", "data", "rule")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One expectation beside what was: both as a text, and whether they agree."""
+    """One expectation beside what was: both as a text, and whether they agree.
+
+    `why` are the gates of the keys concerned at that instant, where the two differ.
+    """
 
     at: str
     expected: str
     actual: str
     passed: bool
+    why: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,15 @@ class Result:
 
 @dataclass
 class _Seen:
-    """What the rule under test has done so far."""
+    """What the rule under test has done so far, and the signals that it saw."""
 
     rule: str
+    witness: Witness
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
 
     def take(self, step: Step) -> None:
+        self.witness.hear(step)
         self.transitions += [one for one in step.transitions if one.rule == self.rule]
         self.launches += [one for one in step.launches if one.rule == self.rule]
 
@@ -85,12 +92,16 @@ class _Seen:
         return list(last.values())
 
 
-def run(rules: RuleSet) -> list[Result]:
-    """Run every test of every rule, disabled ones included; see the module."""
+def run(rules: RuleSet, only: str = "") -> list[Result]:
+    """Run the tests of all rules, disabled ones included; see the module.
+
+    `only`: those whose `rule: name` holds this text, in upper or lower case.
+    """
     return [
         _run(rule, test, place, rules)
         for rule in rules.rules
         for test, place in zip(rule.tests, _places(rule), strict=False)
+        if only.casefold() in f"{rule.name}: {test.get('name', '')}".casefold()
     ]
 
 
@@ -98,44 +109,6 @@ def _places(rule: Rule) -> Iterator[tuple[str, int]]:
     """Yield file and line of each test, for ever those of the rule where none are known."""
     known = zip(rule.tests_paths, rule.tests_lines, strict=True)
     return chain(known, repeat((rule.path, rule.line)))
-
-
-def to_json(result: Result) -> dict[str, Any]:
-    """Return `result` as JSON."""
-    return {
-        "rule": result.rule,
-        "test": result.name,
-        "path": result.path,
-        "line": result.line,
-        "passed": result.passed,
-        "error": result.error,
-        "expectations": [vars(one) for one in result.outcomes],
-        "history": list(result.history),
-    }
-
-
-def to_text(results: Sequence[Result]) -> str:
-    """Return `results` for a person: failures with both sides and what happened, then a sum."""
-    lines: list[str] = []
-    for result in results:
-        lines.append(f"{'ok  ' if result.passed else 'FAIL'} {result.rule}: {result.name}")
-        if not result.passed:
-            lines += _failure(result)
-    failed = sum(not result.passed for result in results)
-    lines.append(f"{len(results)} tests, {failed} failed")
-    return "\n".join(lines)
-
-
-def _failure(result: Result) -> list[str]:
-    place = [f"     at {result.path}:{result.line}"] if result.path else []
-    if result.error:
-        return [*place, f"     {result.error}"]
-    wrong = [one for one in result.outcomes if not one.passed]
-    width = max(len(one.expected) for one in wrong)
-    table = [
-        f"     {one.at:>6}  expected {one.expected:<{width}}  actual {one.actual}" for one in wrong
-    ]
-    return [*place, *table, "     what happened:", *(f"       {one}" for one in result.history)]
 
 
 def _run(rule: Rule, test: Mapping[str, Any], place: tuple[str, int], rules: RuleSet) -> Result:
@@ -152,7 +125,8 @@ def _outcomes(
 ) -> tuple[list[Outcome], list[str]]:
     waiting = signals(list(test.get("signals") or ()))
     chained = any(one.cluster for one in waiting)
-    evaluator, seen = Evaluator(_needed(rule, rules, chained=chained)), _Seen(rule.name)
+    evaluator = Evaluator(_needed(rule, rules, chained=chained))
+    seen = _Seen(rule.name, Witness(reader_of(evaluator, rule.name, ())))
     paced = any(one.type == "clock" for one in waiting)
     if rule.schedule is not None and _sees(rule, "clock") and not paced:
         evaluator.step(signals({"at": "0s", "type": "clock"}))
@@ -161,7 +135,7 @@ def _outcomes(
     outcomes = []
     for at, expected in looks:
         waiting = _feed(evaluator, seen, waiting, at)
-        outcomes.append(_compare(at, expected, seen))
+        outcomes.append(_explained(_compare(at, expected, seen), evaluator, seen, expected, at))
     end = max([EPOCH_US, *(at for at, _ in looks), *(to_us(one.time) for one in waiting)])
     if "until" in test:
         end = max(end, instants(str(test["until"]))[0])
@@ -176,7 +150,9 @@ def _feed(evaluator: Evaluator, seen: _Seen, waiting: list[Signal], to: int) -> 
     now = [one for one in waiting if to_us(one.time) <= to]
     for at, together in groupby(now, key=lambda one: to_us(one.time)):
         seen.take(evaluator.advance(at - 1))
-        seen.take(evaluator.step(list(together)))
+        sent = list(together)
+        seen.witness.see(sent)
+        seen.take(evaluator.step(sent))
     seen.take(evaluator.advance(to))
     return waiting[len(now) :]
 
@@ -245,6 +221,16 @@ def _compare(at: int, expected: Mapping[str, Any], seen: _Seen) -> Outcome:
     )
 
 
+def _explained(
+    outcome: Outcome, evaluator: Evaluator, seen: _Seen, expected: Mapping[str, Any], at: int
+) -> Outcome:
+    """Return `outcome` with the gates at `at`, where it is not as expected."""
+    if outcome.passed:
+        return outcome
+    part = {str(name): str(value) for name, value in (expected.get("key") or {}).items()}
+    return replace(outcome, why=tuple(why(evaluator, seen.rule, part, seen.witness, at)))
+
+
 def _silent(end: int, seen: _Seen) -> Outcome:
     fired = [one for one in seen.transitions if one.state is State.FIRING]
     actual = ", ".join(_shown(one) for one in fired) or "nothing fired"
@@ -258,7 +244,7 @@ def _shown(told: Transition) -> str:
 
 def _history(seen: _Seen, evaluator: Evaluator) -> list[str]:
     told = [
-        f"{format_duration(offset(one.at))} {_shown(one)}: {explain(one.reason)}"
+        f"{format_duration(offset(one.at))} {_shown(one)}: {sentence(one.reason)}"
         for one in seen.transitions
     ]
     started = [

@@ -14,7 +14,7 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.rules.catalog import catalog
 from engine.rules.load import load
 from engine.rules.rule import Rule
-from engine.stream import selftest
+from engine.stream import selftest, verdicts
 from engine.stream.evaluator import Evaluator
 from engine.stream.notation import signals
 from tests.rules.quiet_day import CLUSTER, CREATED, a_quiet_day, an_empty_cluster
@@ -119,7 +119,7 @@ def test_the_readme_has_the_table_of_the_rules() -> None:
     "result", selftest.run(LOADED.rules), ids=lambda result: f"{result.rule}: {result.name}"
 )
 def test_what_a_rule_promises_holds(result: selftest.Result) -> None:
-    assert result.passed, selftest.to_text([result])
+    assert result.passed, verdicts.to_text([result])
 
 
 @each

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 
 from engine.model.instant import to_us
 from engine.rules.load import load
 from engine.rules.rule import Rule, Schedule, Selector
-from engine.stream import selftest
+from engine.stream import selftest, verdicts
 from engine.stream.notation import EPOCH_US, instants, signals
 from engine.stream.selftest import Result
 from tests.stream.building import a_measure, a_rule, a_set
@@ -42,7 +43,7 @@ def verdict(*expect: dict[str, Any], seen: tuple[dict[str, Any], ...] = (RESTART
 
 def test_the_example_of_the_language_passes() -> None:
     result = verdict({"at": "10m", "key": {"workload": "web"}, "state": "firing", "missions": 1})
-    assert result.passed, selftest.to_text([result])
+    assert result.passed, verdicts.to_text([result])
 
 
 @pytest.mark.parametrize(
@@ -90,15 +91,52 @@ def test_a_rule_is_tested_with_its_inhibitor() -> None:
     )
     rule = storm(tests=(test,), inhibited_by=[("down", ("cluster", "node"))])
     (result,) = selftest.run(a_set(rule, inhibitor))
-    assert result.passed, selftest.to_text([result])
+    assert result.passed, verdicts.to_text([result])
 
 
 def test_a_failure_shows_both_sides_and_what_happened() -> None:
-    text = selftest.to_text([verdict({"at": "10m", "state": "inactive", "missions": 0})])
+    text = verdicts.to_text([verdict({"at": "10m", "state": "inactive", "missions": 0})])
     assert "FAIL restart-storm: t" in text
-    assert "expected inactive, 0 missions  actual firing" in text
+    assert "at  expected              actual\n" in text
+    assert "10m  inactive, 0 missions  firing {cluster=test" in text
     assert "9m firing" in text
     assert "1 tests, 1 failed" in text
+
+
+def test_a_failure_says_why_with_the_gates_of_the_key_at_that_instant() -> None:
+    result = verdict({"at": "3m", "key": {"workload": "web"}, "state": "firing"})
+    (outcome,) = result.outcomes
+    assert outcome.why[0] == "cluster=test,namespace=default,workload=web is inactive"
+    assert any("2 > 5  false" in line for line in outcome.why)
+    assert "why at 3m:" in verdicts.to_text([result])
+
+
+def test_a_failure_over_a_key_that_never_came_names_those_that_did() -> None:
+    (outcome,) = verdict({"at": "3m", "key": {"workload": "wbe"}, "state": "firing"}).outcomes
+    assert outcome.why == (
+        (
+            "no signal of the rule has such a key; "
+            "there is cluster=test,namespace=default,workload=web"
+        ),
+    )
+
+
+def test_only_the_tests_that_are_asked_for_run() -> None:
+    tests: Any = [{"name": name, "signals": [], "expect": []} for name in ("one", "Two")]
+    results = selftest.run(a_set(storm(tests=tuple(tests))), "storm: two")
+    assert [one.name for one in results] == ["Two"]
+
+
+def test_results_are_there_as_junit_xml_for_build_servers() -> None:
+    good = {"name": "<good>", "signals": [], "expect": []}
+    bad = {"name": "bad", "signals": [], "expect": [{"at": "1m", "state": "firing"}]}
+    tree = fromstring(verdicts.to_junit(selftest.run(a_set(storm(tests=(good, bad))))))
+    assert (tree.get("tests"), tree.get("failures")) == ("2", "1")
+    cases = {one.get("name"): one.find("failure") for one in tree.iter("testcase")}
+    assert cases["<good>"] is None
+    failure = cases["bad"]
+    assert failure is not None
+    assert failure.get("message") == "expected firing, was inactive"
 
 
 def test_a_failure_points_at_the_line_of_its_test() -> None:
@@ -108,7 +146,7 @@ def test_a_failure_points_at_the_line_of_its_test() -> None:
     assert failed
     for one in failed:
         assert f"name: {one.name}" in text.splitlines()[one.line - 1]
-        assert f"at w.yaml:{one.line}\n" in selftest.to_text([one])
+        assert f"at w.yaml:{one.line}\n" in verdicts.to_text([one])
 
 
 def test_a_failure_of_a_test_file_points_at_that_file() -> None:
@@ -133,7 +171,7 @@ def test_what_cannot_be_read_is_an_error_of_that_test_alone() -> None:
     assert "'soon' is no duration" in first.error
     assert not first.passed
     assert second.passed
-    assert selftest.to_json(first)["error"] == first.error
+    assert verdicts.to_json(first)["error"] == first.error
 
 
 def test_ranges_include_both_ends() -> None:
@@ -203,7 +241,7 @@ def test_a_rule_of_the_second_stage_is_tested_with_conditions_of_no_cluster() ->
         ],
     }
     (result,) = selftest.run(a_set(second(tests=(test,))))
-    assert result.passed, selftest.to_text([result])
+    assert result.passed, verdicts.to_text([result])
 
 
 def test_or_with_what_the_rules_it_names_look_at() -> None:
@@ -212,7 +250,7 @@ def test_or_with_what_the_rules_it_names_look_at() -> None:
     down = a_rule("down", when="signal.data.bad", enabled=False)
     other = a_rule("other", when="signal.data.bad")
     (result,) = selftest.run(a_set(second(tests=(test,)), down, other))
-    assert result.passed, selftest.to_text([result])
+    assert result.passed, verdicts.to_text([result])
     assert not any("other" in line for line in result.history)
 
 
@@ -239,7 +277,7 @@ def test_time_of_a_test_drives_schedules() -> None:
         tests=({"name": "t", "signals": [pods], "expect": looks},),
     )
     results = selftest.run(a_set(alone, every))
-    assert all(one.passed for one in results), selftest.to_text(results)
+    assert all(one.passed for one in results), verdicts.to_text(results)
 
 
 def test_what_a_signal_of_the_second_stage_lacks_is_added() -> None:
