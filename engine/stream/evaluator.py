@@ -18,7 +18,7 @@ from engine.stream.index import Index
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Chunk, ChunkState
-from engine.stream.second_stage import SECOND, TOLD, condition, health, joined
+from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
 from engine.stream.state import (
     CellState,
     dump,
@@ -204,6 +204,16 @@ class Evaluator:
             signal = msgspec.structs.replace(signal, time=from_us(mark))
         fold.fold(signal)
         self._gather(SECOND)
+        if signal.type == "clock":
+            self._look_at_watchers(to_us(signal.time))
+
+    def _look_at_watchers(self, now: int) -> None:
+        """Let the second stage know which watchers are silent at `now`, by the clock."""
+        for cluster in sorted(self._folds.keys() - {SECOND}):
+            fold = self._folds[cluster]
+            for source, silent in fold.time.look(now):
+                fold.moved = True
+                self._fold_second(silence(cluster, source, now, silent=silent))
 
     def _gather(self, cluster: str) -> None:
         """Keep what was told in a cluster since the last call for the second stage."""

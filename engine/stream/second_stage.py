@@ -14,6 +14,8 @@ from engine.stream.reader import Reader
 
 SECOND: Final = ""
 """The name of the fold of the second stage, where others have that of a cluster."""
+SILENT: Final = "watcher-silent"
+"""In place of a rule in the conditions of watchers that are silent."""
 TOLD: Final = frozenset({State.FIRING, State.RESOLVED})
 """Moves that become conditions."""
 _NAMES: Final = frozenset(ENVELOPE) - {"labels", "value"}
@@ -59,6 +61,23 @@ def health(turn: Turn, reader: Reader | None) -> Signal:
     }
     identity = f"{turn.rule}/{turn.cluster}/{state}@{turn.at}"
     return _signal("condition", identity, turn.cluster, turn.at, data)
+
+
+def silence(cluster: str, source: str, at: int, *, silent: bool) -> Signal:
+    """Return the signal of a watcher that fell silent, or was heard again."""
+    state = (State.FIRING if silent else State.RESOLVED).value
+    data = {
+        **_about(SILENT, cluster, None),
+        "state": state,
+        "firing": f"{cluster} {source}",
+        "key": {"cluster": cluster, "name": source},
+        "name": source,
+        "reason": "",
+        "value": {},
+        "members": [],
+        "depth": 0,
+    }
+    return _signal("condition", f"{SILENT}/{cluster}/{source}/{state}@{at}", cluster, at, data)
 
 
 def joined(cluster: str, at: int) -> Signal:

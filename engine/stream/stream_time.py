@@ -34,10 +34,14 @@ class Silence(NamedTuple):
 
 
 class SourceTime(msgspec.Struct, array_like=True):
-    """Newest event time of a source, and whether it ever sent a heartbeat."""
+    """Newest event time of a source, and whether it ever sent a heartbeat.
+
+    `missed`: it was silent when somebody with a clock last looked; None: nobody did.
+    """
 
     at: int
     beats: bool
+    missed: bool | None = None
 
 
 class StreamTimeState(msgspec.Struct, array_like=True):
@@ -127,6 +131,20 @@ class StreamTime:
             return False
         edge = self.newest - FORGOTTEN_US
         return any(one.at >= edge for one in self._watchers.values())
+
+    def look(self, now: int) -> list[tuple[str, bool]]:
+        """Return the watchers that fell silent, or came back, since the last look at a clock.
+
+        Args:
+            now: what the clock says, which goes on also where the whole cluster is silent.
+        """
+        found = []
+        for name, one in sorted(self._watchers.items()):
+            missed = one.at < now - SILENT_US
+            if missed is not one.missed:
+                one.missed = missed
+                found.append((name, missed))
+        return found
 
     def reach(self, mark: int) -> bool:
         """Move the mark up to `mark`; return whether it moved."""

@@ -103,6 +103,25 @@ def test_a_degraded_rule_is_a_condition_until_it_is_healthy() -> None:
     assert told_of(seen, "watch") == [(4, "firing"), (9, "resolved")]
 
 
+def test_a_silent_watcher_is_a_condition_until_it_is_heard_again() -> None:
+    when = 'signal.data.rule == "watcher-silent"'
+    rule = a_rule("down", on="condition", when=when, by=("cluster", "name"), **{"for": "1m"})
+    ticks = [a_signal(at, "clock", {}, cluster="") for at in range(5, 301, 5)]
+    beats = [a_beat(at, source="w1") for at in (0, 5, 10, *range(201, 301, 5))]
+    others = [a_beat(at, source="w2") for at in range(0, 301, 5)]
+    seen = Run(rule).see(*sorted([*beats, *others, *ticks], key=lambda one: one.time))
+    assert told_of(seen, "down") == [(45, "pending"), (105, "firing"), (205, "resolved")]
+    assert {one.key["name"] for one in seen.transitions} == {"w1"}
+
+
+def test_a_cluster_of_which_nothing_is_heard_is_silent_too() -> None:
+    when = 'signal.data.rule == "watcher-silent"'
+    rule = a_rule("down", on="condition", when=when, by=("cluster",))
+    ticks = [a_signal(at, "clock", {}, cluster="") for at in range(5, 61, 5)]
+    seen = Run(rule).see(a_beat(0), *ticks)
+    assert told_of(seen, "down") == [(35, "firing")]
+
+
 def test_missions_are_occurrences_of_the_second_stage() -> None:
     when = 'signal.kind == "incident-response" && signal.data.verified'
     rule = a_rule("closed", on="mission", when=when, by=("signal.data.mission",))
