@@ -1,10 +1,10 @@
 """Replay: recorded signals through the engine's own evaluator."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from engine.app.rule_files import load_paths
 from engine.bus.codec import decode
@@ -15,6 +15,8 @@ from engine.model.signal import Signal
 from engine.report.clean import clean_run
 from engine.stream import replay
 
+PROGRESS_EVERY = 50_000
+"""Signals between two words on how far it is."""
 AT_WIDTH = len("2026-01-31T12:00:00.000000Z")
 STATE_WIDTH = max(map(len, State))
 
@@ -41,13 +43,25 @@ def replayed(
             be read: unreadable lines are named, the rest is replayed.
     """
     bounds = {"start": instant("--from", start), "until": instant("--until", until)}
-    sets = [load_paths(rules), *([load_paths(other)] if other else [])]
-    if other is None or len(sets) == 1:
-        yield from replay.replay(sets[0], records(signals), **bounds)
-        return
-    logged = list(records(signals))
-    ours, theirs = (list(replay.replay(one, logged, **bounds)) for one in sets)
-    yield from replay.diff(ours, theirs)
+    ours, log = load_paths(rules), shown(records(signals), sys.stderr)
+    if other is None:
+        yield from replay.replay(ours, log, **bounds)
+    else:
+        yield from replay.replay_both((ours, load_paths(other)), log, **bounds)
+
+
+def shown(log: Iterable[list[Signal]], terminal: TextIO) -> Iterator[list[Signal]]:
+    """Yield the records of `log`, and tell a terminal now and then how many signals there were."""
+    count, told, watched = 0, 0, terminal.isatty()
+    for record in log:
+        yield record
+        count += len(record)
+        if watched and count - told >= PROGRESS_EVERY:
+            told = count
+            terminal.write(f"\r{count:,} signals")
+            terminal.flush()
+    if told:
+        terminal.write("\r\x1b[K")
 
 
 def text_of(line: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The verbs without a noun: demo, run, replay, show."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,18 +51,26 @@ def replay(
     ] = None,
     output: Output = Form.TEXT,
 ) -> None:
-    """Fold recorded signals and print one line for each transition, in order of time."""
-    from engine.app.replaying import replayed, text_of
+    """Fold recorded signals and print one line for each transition, in order of time.
 
-    told = False
+    With --diff only the lines that differ: - of --rules, + of the other rule set. Exit 0 when it
+    was replayed, whatever was found; 2 when rules, signals or an option were refused.
+    """
+    from engine.app.replaying import replayed, text_of
+    from engine.stream.replay import summary
+
+    told: list[dict[str, Any]] = []
     for line in replayed(rules, signals, start=from_, until=until, other=diff):
-        told = True
+        if diff or not told:
+            told.append(line)
         if output is Form.JSON:
             print_line(line)
         else:
             typer.echo(text_of(line))
-    if not told:
-        typer.echo("both rule sets do the same" if diff else "no rule changed its state", err=True)
+    if diff:
+        typer.echo(summary(told), err=True)
+    elif not told:
+        typer.echo("no rule changed its state", err=True)
 
 
 def show(

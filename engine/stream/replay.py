@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from engine.model.firing import Launch, State, Step, Transition
+from engine.model.firing import State, Step, Transition
 from engine.model.ids import canonical
 from engine.model.instant import rfc3339, to_us
 from engine.model.signal import Signal
@@ -13,6 +13,52 @@ from engine.stream.evaluator import Evaluator
 Line = dict[str, Any]
 
 
+class Replay:
+    """One fold of a log, record by record; only what was told of it is kept."""
+
+    def __init__(
+        self, rules: RuleSet, *, start: int | None = None, until: int | None = None
+    ) -> None:
+        """Begin with nothing folded.
+
+        Args:
+            rules: the rules.
+            start: give lines from this instant on (microseconds since 1970).
+            until: pass over signals after this instant, and let stream time go on up to it.
+                None: time stops where the log ends.
+        """
+        self._evaluator = Evaluator(rules)
+        self._start, self._until = start, until
+        self._told: list[Transition] = []
+        self._missions: dict[str, list[str]] = {}
+
+    def take(self, record: Sequence[Signal]) -> None:
+        """Fold one record of the log."""
+        until = self._until
+        within = record if until is None else [one for one in record if to_us(one.time) <= until]
+        self._keep(self._evaluator.step(within))
+
+    def lines(self) -> Iterator[Line]:
+        """End the log; yield a line for each transition.
+
+        A line is {at (RFC 3339), rule, key, state, value, firing, missions, reason}. The
+        missions of a firing stand on the line of its opening, though they are launched when it
+        has settled. They are in order of time; at one instant in order of rule and key, and as
+        they happened.
+        """
+        if self._until is not None:
+            self._keep(self._evaluator.advance(self._until))
+        self._told.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items())))
+        for transition in self._told:
+            if self._start is None or transition.at >= self._start:
+                yield _line(transition, self._missions)
+
+    def _keep(self, step: Step) -> None:
+        self._told += step.transitions
+        for launch in step.launches:
+            self._missions.setdefault(launch.firing, []).append(launch.mission)
+
+
 def replay(
     rules: RuleSet,
     records: Iterable[Sequence[Signal]],
@@ -20,34 +66,26 @@ def replay(
     start: int | None = None,
     until: int | None = None,
 ) -> Iterator[Line]:
-    """Yield one line for each transition that `records` give under `rules`.
-
-    A line is {at (RFC 3339), rule, key, state, value, firing, missions, reason}. The missions
-    of a firing stand on the line of its opening, though they are launched when it has settled;
-    so lines are given out when the log has been read. They are in order of time; at one
-    instant in order of rule and key, and as they happened.
-
-    Args:
-        rules: the rules.
-        records: the log, in its order.
-        start: give lines from this instant on (microseconds since 1970).
-        until: pass over signals after this instant, and let stream time go on up to it.
-            None: time stops where the log ends.
-    """
-    evaluator = Evaluator(rules)
-    found: list[Step] = []
+    """Yield one line for each transition that `records` give under `rules`; see `Replay`."""
+    run = Replay(rules, start=start, until=until)
     for record in records:
-        within = [one for one in record if until is None or to_us(one.time) <= until]
-        found.append(evaluator.step(within))
-    if until is not None:
-        found.append(evaluator.advance(until))
-    launches = [launch for step in found for launch in step.launches]
-    missions = _by_firing(launches)
-    told = [one for step in found for one in step.transitions]
-    told.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items())))
-    for transition in told:
-        if start is None or transition.at >= start:
-            yield _line(transition, missions)
+        run.take(record)
+    yield from run.lines()
+
+
+def replay_both(
+    sets: tuple[RuleSet, RuleSet],
+    records: Iterable[Sequence[Signal]],
+    *,
+    start: int | None = None,
+    until: int | None = None,
+) -> Iterator[Line]:
+    """Yield the `diff` of `records` under two rule sets, which are folded side by side."""
+    ours, theirs = (Replay(rules, start=start, until=until) for rules in sets)
+    for record in records:
+        ours.take(record)
+        theirs.take(record)
+    yield from diff(ours.lines(), theirs.lines())
 
 
 def diff(ours: Iterable[Line], theirs: Iterable[Line]) -> Iterator[Line]:
@@ -67,11 +105,21 @@ def diff(ours: Iterable[Line], theirs: Iterable[Line]) -> Iterator[Line]:
     yield from found
 
 
-def _by_firing(launches: Iterable[Launch]) -> dict[str, list[str]]:
-    missions: dict[str, list[str]] = {}
-    for launch in launches:
-        missions.setdefault(launch.firing, []).append(launch.mission)
-    return missions
+def summary(lines: Iterable[Line]) -> str:
+    """Return in a sentence how many lines of a diff each side has, and of which rules."""
+    sides = {"-": 0, "+": 0}
+    firings = dict(sides)
+    rules: set[str] = set()
+    for line in lines:
+        sides[line["side"]] += 1
+        firings[line["side"]] += line["state"] == State.FIRING
+        rules.add(line["rule"])
+    if not rules:
+        return "both rule sets do the same"
+    return (
+        f"{sides['-']} lines less ({firings['-']} firings), {sides['+']} more "
+        f"({firings['+']} firings), of {len(rules)} rules: {', '.join(sorted(rules))}"
+    )
 
 
 def _line(told: Transition, missions: Mapping[str, list[str]]) -> Line:

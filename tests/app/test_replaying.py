@@ -1,12 +1,15 @@
 """Replay prints columns, and lets nothing from outside steer the terminal."""
 
+from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.app.replaying import records, replayed, text_of
+from engine.app.replaying import PROGRESS_EVERY, records, replayed, shown, text_of
 from engine.model.errors import DogwatchError
+from engine.model.signal import Signal
 
 
 def a_line(**told: Any) -> dict[str, Any]:
@@ -36,3 +39,20 @@ def test_an_instant_that_is_none_says_how_one_is_written() -> None:
     lines = replayed([], "-", until="tomorrow")
     with pytest.raises(DogwatchError, match=r"--until: 'tomorrow' is no instant; write for exam"):
         next(lines)
+
+
+class Terminal(StringIO):
+    """A text that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_long_log_says_how_far_it_is_on_a_terminal_only() -> None:
+    terminal, pipe = Terminal(), StringIO()
+    signal = Signal(id="a", source="s", type="metric", time=datetime(2026, 1, 1, tzinfo=UTC))
+    log = [[signal] * PROGRESS_EVERY, [signal]]
+    assert list(shown(log, terminal)) == list(shown(log, pipe)) == log
+    assert f"{PROGRESS_EVERY:,} signals" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert pipe.getvalue() == ""

@@ -4,7 +4,7 @@ from typing import Any
 
 from engine.model.ids import firing_id, mission_id
 from engine.model.signal import Signal
-from engine.stream.replay import diff, replay
+from engine.stream.replay import diff, replay, replay_both, summary
 from tests.stream.building import a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
@@ -68,3 +68,12 @@ def test_a_diff_names_the_side_of_each_line() -> None:
     two = list(replay(a_set(a_rule(when=BAD, keep_firing_for="9s")), log, until=us(99)))
     found = [(line["side"], line["state"], line["at"][-3:]) for line in diff(one, two)]
     assert found == [("-", "resolved", "50Z"), ("+", "resolved", "59Z")]
+
+
+def test_two_rule_sets_are_told_apart_in_one_pass_over_the_log() -> None:
+    log = iter([[bad(0)], [a_pod(50, phase="Good")]])
+    sets = (a_set(a_rule(when=BAD)), a_set(a_rule(when=BAD, keep_firing_for="9s")))
+    found = list(replay_both(sets, log, until=us(99)))
+    assert [(one["side"], one["state"]) for one in found] == [("-", "resolved"), ("+", "resolved")]
+    assert summary(found) == "1 lines less (0 firings), 1 more (0 firings), of 1 rules: r"
+    assert summary([]) == "both rule sets do the same"
