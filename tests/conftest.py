@@ -22,7 +22,9 @@ from tests.testbeds.smtp import MailServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-hypothesis.settings.register_profile("nightly", max_examples=10_000)
+hypothesis.settings.register_profile("everyday", deadline=None)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile("everyday")
 LOGS = Path(__file__).parent.parent / "build" / "testbed-logs"
 SLACK_TOKEN = "xoxb-test"
 MAIL_LOGIN = ("dogwatch", "correct horse")
