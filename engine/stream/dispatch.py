@@ -127,8 +127,7 @@ class Dispatch:
         if told is None:
             return
         if rule.mission is not None or rule.inhibited_by or rule.mute_during:
-            due = told.at + max(rule.settle_us, rule.debounce_us)
-            self._add(where, cell, Order(told, entry.nodes, due))
+            self._add(where, cell, Order(told, entry.nodes, told.at + rule.settle_us))
         announced = Order(told, entry.nodes, told.at + rule.debounce_us, Wish.TELL)
         if rule.mode == "shadow":
             self._add(where, cell, msgspec.structs.replace(announced, held=Reason.SHADOW.value))

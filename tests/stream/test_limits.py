@@ -6,7 +6,8 @@ import pytest
 
 from engine.model.signal import Signal
 from engine.rules.rule import Interval, Rule
-from tests.stream.building import Run, a_pod, a_rule
+from engine.stream.evaluator import Evaluator
+from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
 CRASH: dict[str, Any] = {"when": BAD, "by": ("cluster", "workload"), "mission": {}}
@@ -32,6 +33,14 @@ def crash(**fields: Any) -> Rule:
 def until_one(**fields: Any) -> tuple[Interval, ...]:
     """An interval that lasts until 01:00 UTC every day."""
     return (Interval("nightly", times=((0, 60),), **fields),)
+
+
+def restarted(before: Run, rule: Rule) -> Run:
+    """Return a run that goes on from the checkpoint of `before`."""
+    after = Run(rule)
+    state = {name: raw for name, raw in before.evaluator.changes().items() if raw is not None}
+    after.evaluator = Evaluator(a_set(rule), state)
+    return after
 
 
 def opened_and_ended(seen: Run) -> list[tuple[float, str]]:
@@ -70,6 +79,34 @@ def test_a_signal_that_arrives_out_of_order_counts_at_its_own_instant() -> None:
     assert seen.to(30).launched == [19]
     seen = Run(crash(debounce="10s")).see(pod(0), pod(8, "Good", "b"), pod(7.5, name="b"))
     assert seen.to(30).launched == [17.5]
+
+
+def test_signals_that_stream_time_passes_at_once_count_one_by_one() -> None:
+    seen = Run(crash(debounce="10s")).see(a_beat(0, source="w"), pod(0), pod(8), pod(15))
+    assert seen.see(a_beat(40, source="w")).to(60).launched == [25]
+
+
+def test_what_is_remembered_for_debounce_is_in_order_after_a_late_signal() -> None:
+    seen = Run(crash(debounce="10s")).see(pod(0), pod(9), pod(8, name="b"))
+    (cell,) = seen.evaluator._folds["c1"].cells.values()
+    assert cell.met == [us(0), us(8), us(9)]
+
+
+def test_debounce_goes_on_after_a_restart() -> None:
+    first = Run(crash(debounce="10s")).see(pod(0), pod(9))
+    again = restarted(first, crash(debounce="10s")).to(60)
+    assert again.launched == [19]
+    assert opened_and_ended(again) == [(0, "firing")]
+
+
+def test_a_rule_that_left_shadow_while_nothing_ran_tells_of_what_is_open() -> None:
+    first = Run(crash(mode="shadow")).see(pod(0))
+    assert opened_and_ended(restarted(first, crash()).see(pod(9)).to(20)) == [(0, "firing")]
+
+
+def test_a_rule_that_entered_shadow_while_nothing_ran_tells_of_nothing_that_waits() -> None:
+    first = Run(crash(debounce="10s")).see(pod(0))
+    assert restarted(first, crash(debounce="10s", mode="shadow")).to(60).told == []
 
 
 def test_the_longer_of_settle_and_debounce_counts() -> None:
@@ -164,6 +201,13 @@ def test_what_ended_while_it_was_muted_launches_nothing_and_its_end_is_told() ->
 def test_a_muted_firing_without_a_mission_is_told_as_suppressed() -> None:
     rule = a_rule("crash", when=BAD, by=("cluster",), mute_during=until_one())
     assert Run(rule).see(pod(10)).to(99).held_back == [(40, "muted")]
+
+
+def test_a_mission_that_one_interval_after_the_other_holds_is_told_of_once() -> None:
+    both = (*until_one(), Interval("after", times=((60, 120),)))
+    seen = Run(crash(mute_during=both)).see(pod(10)).to(3 * HOUR)
+    assert seen.held_back == [(10, "muted")]
+    assert seen.launched == [2 * HOUR]
 
 
 def test_outside_of_the_interval_nothing_is_muted() -> None:
