@@ -351,3 +351,19 @@ def test_a_mission_kind_that_is_there_is_ordered() -> None:
     loaded = load({"a.yaml": document(written(*MISSION))}, known_kinds=kinds)
     assert errors(loaded) == []
     assert loaded.rules.rules[0].mission == MissionOrder("plan", {"days": 3})
+
+
+def test_equal_conditions_over_equal_streams_share_a_program() -> None:
+    when = "when: signal.data.restarts > 3"
+    again = written(when).replace("name: r", "name: s")
+    one, other = load({"a.yaml": document(written(when) + again)}).rules.rules
+    assert one.when is other.when
+
+
+def test_a_condition_is_held_against_the_stream_of_its_own_rule() -> None:
+    when = "when: signal.data.restarts > 3"
+    nodes = written(when, on="on: [{type: k8s.object, kinds: [Node]}]").replace(
+        "name: r", "name: s"
+    )
+    (error,) = errors(load({"a.yaml": document(written(when) + nodes)}))
+    assert "rule s: unknown field 'restarts' of k8s.object Node" in error
