@@ -78,7 +78,7 @@ def _time(node: Node, notes: Notes) -> tuple[int, int]:
         _minutes(str(fields[name].value)) if name in fields else default
         for name, default in (("start_time", 0), ("end_time", _DAY))
     )
-    if start >= end:
+    if start >= end and len(fields) > 1:
         shown = f"{fields['start_time'].value} to {fields['end_time'].value}"
         message = f"{quoted(shown)} ends before it starts; split it at midnight"
         notes.error(node, message, "interval")
