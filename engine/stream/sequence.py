@@ -25,9 +25,9 @@ class Partial(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Steps taken so far: their places, the ids and nodes of their signals, the first instant."""
 
     first: int
-    places: tuple[int, ...]
-    ids: tuple[str, ...]
-    nodes: tuple[str, ...]
+    places: tuple[int, ...] = ()
+    ids: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
 
     def grown(self, place: int, sample: Sample) -> "Partial":
         """Return it with one step more."""
@@ -63,7 +63,16 @@ class Sequence:
     """The sequences of one key. `raws` of a sample are the places of the steps that it fits."""
 
     form: ClassVar[type[Any]] = SequenceState
-    __slots__ = ("_base", "_count", "_lasting", "_now", "_samples", "_stale_us", "_state", "_steps")
+    __slots__ = (
+        "_base",
+        "_count",
+        "_lasting",
+        "_now",
+        "_samples",
+        "_stale_us",
+        "_states",
+        "_steps",
+    )
 
     def __init__(self, rule: Rule, steps: Steps, count: Callable[[str], None]) -> None:
         """Start empty; `count("sequence_full")` is told of each step that found no room."""
@@ -71,8 +80,9 @@ class Sequence:
         self._stale_us = rule.stale_after_us
         self._lasting = rule.clear is not None
         self._count = count
-        self._base = self._state = Progress()
+        self._base = Progress()
         self._samples: list[Sample] = []
+        self._states: list[Progress] = []
         self._now = -1
 
     def rebind(self, rule: Rule, mark: int) -> None:
@@ -84,8 +94,7 @@ class Sequence:
     def add(self, sample: Sample, *, firing: bool) -> None:
         """Fold the newest sample in."""
         del firing
-        self._samples.append(sample)
-        self._state = self._after(self._state, sample)
+        self._take(sample, self._count)
 
     def expire(self, at: int, *, firing: bool) -> None:
         """Let time be `at`; what ends at `at` ends after the samples of that instant."""
@@ -96,23 +105,18 @@ class Sequence:
         """Go back to just before `at`; return the samples from there on, oldest first."""
         start = bisect_left(self._samples, at, key=lambda one: one.at)
         later = self._samples[start:]
-        del self._samples[start:]
-        self._state = self._base
-        for sample in self._samples:
-            self._state = self._after(self._state, sample)
+        del self._samples[start:], self._states[start:]
         self._now = at - 1
         return later
 
     def trim(self, mark: int) -> set[str]:
         """Drop what no instant from `mark` on can see."""
         count = bisect_left(self._samples, mark, key=lambda one: one.at)
-        for sample in self._samples[:count]:
-            self._base = self._after(self._base, sample)
-        del self._samples[:count]
+        if count:
+            self._base = self._states[count - 1]
+            del self._samples[:count], self._states[:count]
         edge = min(mark, self._now + 1)
         self._base = self._swept(self._ended(self._base, edge), mark)
-        if not self._samples:
-            self._state = self._base
         return set()
 
     def next_change(self) -> int | None:
@@ -126,7 +130,7 @@ class Sequence:
         """Return when there may be nothing left to remember."""
         if self._samples:
             return self._samples[-1].at
-        ends = (self._state.until, *(self._end(one) for one in self._state.partials[-1:]))
+        ends = (self._base.until, *(self._end(one) for one in self._base.partials[-1:]))
         return max((one for one in ends if one >= mark), default=None)
 
     def idle(self, mark: int) -> bool:
@@ -165,10 +169,9 @@ class Sequence:
 
     def load(self, state: SequenceState) -> None:
         """Take over what `dump` returned."""
-        self._base = self._state = state.base
-        self._now = state.now
+        self._base, self._now = state.base, state.now
         for sample in state.samples:
-            self.add(sample, firing=False)
+            self._take(sample, _known)
 
     def series(self) -> set[str]:
         """A step is an occurrence: what becomes of its object is of no concern."""
@@ -179,7 +182,14 @@ class Sequence:
         return any(one.at == at and one.series == series for one in self._samples)
 
     def _present(self) -> Progress:
-        return self._ended(self._state, self._now + 1)
+        return self._ended(self._state(), self._now + 1)
+
+    def _state(self) -> Progress:
+        return self._states[-1] if self._states else self._base
+
+    def _take(self, sample: Sample, count: Callable[[str], None]) -> None:
+        self._states.append(self._after(self._state(), sample, count))
+        self._samples.append(sample)
 
     def _end(self, partial: Partial) -> int:
         return partial.first + self._steps.within_us
@@ -208,14 +218,17 @@ class Sequence:
         kept = tuple(one for one in was.partials if self._end(one) >= mark or self._waits(one))
         return Progress(kept, was.until, was.whole, was.held)
 
-    def _after(self, was: Progress, sample: Sample) -> Progress:
-        """Return what comes of `was` with `sample`."""
+    def _after(self, was: Progress, sample: Sample, count: Callable[[str], None]) -> Progress:
+        """Return what comes of `was` with `sample`; `count` is told of what finds no room."""
         was = self._ended(was, sample.at)
         if not sample.raws:
             return Progress(was.partials, was.until, was.whole, was.held and not sample.cleared)
         partials, whole, used = self._gone_on(was, sample)
-        if self._steps.overlap or not used:
-            self._begin(partials, sample)
+        if (self._steps.overlap or not used) and self._begins(sample.raws[0]):
+            if len(partials) < MOST_PARTIALS:
+                partials.append(Partial(sample.at).grown(sample.raws[0], sample))
+            else:
+                count("sequence_full")
         held = was.held and not (self._lasting and sample.cleared)
         if whole is None:
             return Progress(tuple(partials), was.until, was.whole, held)
@@ -246,11 +259,10 @@ class Sequence:
             return place if place in fits else None
         return next((one for one in fits if one not in partial.places), None)
 
-    def _begin(self, partials: list[Partial], sample: Sample) -> None:
-        place = sample.raws[0]
-        if self._steps.ordered and place != 0:
-            return
-        if len(partials) >= MOST_PARTIALS:
-            self._count("sequence_full")
-            return
-        partials.append(Partial(sample.at, (place,), (sample.cause,), (sample.node,)))
+    def _begins(self, place: int) -> bool:
+        """Whether the step at `place` may be the first one."""
+        return place == 0 or not self._steps.ordered
+
+
+def _known(_: str) -> None:
+    """What was counted before is not counted again."""

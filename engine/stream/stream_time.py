@@ -89,6 +89,7 @@ class StreamTime:
         if known is not None and self._goes_on(known, at):
             return self._follow(known, at)
         paced, start = self._paced(at), self.mark
+        unheard = self._unheard(at)
         if known is None or known.at < self.newest - FORGOTTEN_US:
             self.newest = at if self.mark is None else max(at, self.newest)
             known = self._join(source, at)
@@ -103,6 +104,8 @@ class StreamTime:
         self.newest = max(self.newest, at)
         if known.beats:
             self._hear(source, before, known.at)
+            if unheard is not None:
+                self.news.append(Silence("", unheard, at))
         moved = self.reach(self._present() - self._lateness_us)
         if moved and paced and start is not None and (self.mark or 0) - start > LEAP_US:
             self.leap = start
@@ -167,6 +170,12 @@ class StreamTime:
             del self._watchers[name]
         self._silent.difference_update(forgotten)
         return known
+
+    def _unheard(self, at: int) -> int | None:
+        """Return since when no watcher was heard, where that is long before `at`, and news."""
+        if at - self.newest <= SILENT_US or len(self._silent) == len(self._watchers):
+            return None
+        return max(one.at for one in self._watchers.values())
 
     def _hear(self, source: str, before: int, at: int) -> None:
         """Take note of the end of a silence of `source`."""
