@@ -213,7 +213,7 @@ def _settings(folder: Path, received: Received) -> AppConfig:
                     "allow_loopback_http": True,
                 }
             },
-            "routes": [{"sinks": [WEBHOOK]}],
+            "routes": [{"sinks": [WEBHOOK], "match": {"severity": ["critical", "high"]}}],
         }
     )
 
