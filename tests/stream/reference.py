@@ -164,9 +164,9 @@ def _window_true(rule: Rule, key: Key, seen: Log, at: int, *, firing: bool) -> b
     inside = _inside(rule, passed, at)
     if not inside:
         return False
-    found = {
-        one.name: _value(one.fn, passed, inside, rule.over_us / SECOND) for one in rule.measures
-    }
+    session = max(1.0, (inside[-1].time - inside[0].time).total_seconds())
+    seconds = session if rule.window == "session" else rule.over_us / SECOND
+    found = {one.name: _value(one.fn, passed, inside, seconds) for one in rule.measures}
     m = {name: value for name, value in found.items() if value is not None}
     met = holds(rule.having, {"m": m})
     return met or (firing and rule.clear is not None and not holds(rule.clear, {"m": m}))
