@@ -178,7 +178,7 @@ GROUP: Final = Record(
                         Record("defaults", SHARED), "Fields that each rule inherits."
                     ),
                     "intervals": Field(
-                        Table(INTERVAL, SLUG.pattern, SLUG.hint),
+                        Table(INTERVAL, SLUG.pattern, SLUG.hint, title="interval"),
                         "Time intervals by name, for mute_during of any file.",
                     ),
                     "rules": Field(Items(RULE, least=1), "The rules."),

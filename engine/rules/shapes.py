@@ -80,11 +80,15 @@ class Items:
 
 @dataclass(frozen=True)
 class Table:
-    """A mapping with free keys, which match `key` (`hint` says it in words)."""
+    """A mapping with free keys, which match `key` (`hint` says it in words).
+
+    `title` is what heads the messages about an entry, with its key.
+    """
 
     of: "Shape"
     key: str = ""
     hint: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,9 @@ def _table(node: Node, shape: Table, notes: Notes) -> Node | None:
     for name, item in node.value.items():
         if shape.key and not re.fullmatch(shape.key, name):
             notes.error(node.keys[name], f"expected {shape.hint}, found {quoted(name)}", "pattern")
-        elif (value := sound(item, shape.of, notes)) is not None:
+            continue
+        about = notes.about(f"{shape.title} {name}") if shape.title else notes
+        if (value := sound(item, shape.of, about)) is not None:
             kept[name] = value
     return replace(node, value=kept)
 
