@@ -79,6 +79,14 @@ def test_the_row_outlives_a_restart() -> None:
     assert [one.rule for one in Evaluator(a_set(RULE), state).health()] == ["r"]
 
 
+def test_a_rule_that_was_degraded_before_a_restart_becomes_healthy_after_it() -> None:
+    first = Run(RULE).see(*zeros(5))
+    state = {name: raw for name, raw in first.evaluator.changes().items() if raw is not None}
+    again = Evaluator(a_set(RULE), state)
+    again.step([a_pod(9, n=1)])
+    assert again.health() == []
+
+
 def test_an_edit_of_the_expression_that_failed_makes_it_healthy() -> None:
     seen = Run(RULE).see(*zeros(5)).swap(a_rule(when="signal.data.n > 0"))
     assert degraded(seen) == []
