@@ -14,7 +14,7 @@ from engine.rules.cel.errors import (
     EvaluationError,
 )
 from engine.rules.cel.meter import Meter
-from engine.rules.cel.numbers import Uint, int_of
+from engine.rules.cel.numbers import Uint
 from engine.rules.cel.optionals import NONE, Optional
 from engine.rules.cel.values import NUMBERS, equal, has_key, kind, name, no_overload
 
@@ -93,8 +93,7 @@ def index_optional(meter: Meter, operand: Any, key: Any) -> Optional:
     found = kind(operand)
     if found is Optional:
         return index_optional(meter, operand.content, key) if operand.present else NONE
-    if found is list and kind(key) in {int, Uint}:
-        int_of(key)  # the reference reads it as an int
+    if found is list and kind(key) is int:
         return Optional(operand[key]) if 0 <= key < len(operand) else NONE
     if found is not dict:
         raise no_overload("[?]", operand, key)

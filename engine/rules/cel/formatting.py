@@ -113,7 +113,7 @@ def _any(meter: Meter, value: Any) -> str:
 
 def _text(meter: Meter, value: Any, depth: int) -> str:
     """Write any value but an optional one; the keys of a map are sorted."""
-    meter.spend(10)
+    meter.spend(40)
     if depth > MAX_NESTING:
         raise EvaluationError(COST, f"a value nested deeper than {MAX_NESTING} is not written")
     found = kind(value)

@@ -27,7 +27,7 @@ from engine.rules.cel.syntax import (
 
 MAX_DEPTH = 40
 MAX_HEIGHT = 100
-MAX_NODES = 500
+MAX_NODES = 400
 _LITERALS = 8
 """So many literals count as one node."""
 MAX_LOOPS = 6

@@ -119,7 +119,7 @@ def _equal(meter: Meter, left: Any, right: Any, depth: int) -> bool:
 def _equal_lists(meter: Meter, left: list[Any], right: list[Any], depth: int) -> bool:
     if len(left) != len(right):
         return False
-    meter.spend(8 + 20 * len(left))
+    meter.spend(20 + 30 * len(left))
     return all(_equal(meter, one, other, depth) for one, other in zip(left, right, strict=True))
 
 
@@ -128,7 +128,7 @@ def _equal_maps(
 ) -> bool:
     if len(left) != len(right):
         return False
-    meter.spend(8 + 40 * len(left))
+    meter.spend(20 + 50 * len(left))
     return all(
         has_key(meter, right, key) and _equal(meter, value, right[key], depth)
         for key, value in left.items()

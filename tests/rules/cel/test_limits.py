@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +22,14 @@ def nested(levels: int) -> list[Any]:
     return value
 
 
-DATA = {"l": LIST, "s": TEXT, "t": ["x" * 1000] * 1000, "n": nested(90), "m": {"a": 1}}
+DATA = {
+    "l": LIST,
+    "s": TEXT,
+    "t": ["x" * 1000] * 1000,
+    "u": ["x" * 1000 + str(n) for n in range(1000)],
+    "n": nested(90),
+    "m": {str(n): n for n in range(20_000)},
+}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +54,34 @@ DATA = {"l": LIST, "s": TEXT, "t": ["x" * 1000] * 1000, "n": nested(90), "m": {"
         "t.join(s)",
         "t.map(a, t.map(b, a + b))",
         "s.matches('(([ab]{0,100}){0,10}c)')",
+        "l.all(x, l.exists(y, nope.x == y && x == y))",
+        "l.exists(x, cel.bind(z, nope, l.exists(y, z == y)))",
+        "cel.bind(x, s + s, cel.bind(y, x + x, cel.bind(z, y + y, z + z)))",
+        "cel.bind(x, [l, l], cel.bind(y, [x, x], cel.bind(z, [y, y], [z, z, z, z])))",
+        "lists.range(100000).map(x, lists.range(100000))",
+        "lists.range(100000).map(x, string(x)).join(s)",
+        "l.sortBy(x, string(x) + s)",
+        "t.map(x, t.sort())",
+        "u.map(x, u.distinct())",
+        "u.map(x, u.map(y, [[x, y]].distinct()))",
+        "l.map(x, '%.1000f'.format([1e300]))",
+        "'%s'.format([n])",
+        "n.flatten(90)",
+        "n.distinct()",
+        "n in [n, n]",
+        "regex.replace(s, 'a|b', s)",
+        "regex.replace(s, '', 'x')",
+        "regex.extractAll(s, 'a*b|.*x')",
+        "l.map(x, base64.encode(bytes(s)))",
+        "l.map(x, strings.quote(s))",
+        "l.transformMap(i, v, l)",
+        "l.transformMapEntry(i, v, {v: l + l})",
+        "sets.equivalent([n], [n])",
+        "l.map(x, optional.of(l).optMap(y, y + y).orValue([]))",
+        "l.map(x, s.split(','))",
+        "l.map(x, s.contains('zzz'))",
+        "l.map(x, t.join(',') < t.join(';'))",
+        "t.map(x, m == m)",
     ],
 )
 def test_a_cost_bomb_is_cut_off_soon(source: str) -> None:
@@ -96,6 +132,74 @@ def test_what_is_nested_too_deep_or_too_large_is_refused(source: str) -> None:
         compile(source)
 
 
+def program_or_error(source: str) -> Program | CelError:
+    try:
+        return compile(source)
+    except CelError as error:
+        return error
+
+
+SHAPES = {
+    "names": ("[", "a", ",", "]"),
+    "numbers": ("[", "1", ",", "]"),
+    "texts": ("x in [", "'abc'", ",", "]"),
+    "a chain of names": ("", "a", "&&", ""),
+    "a chain of comparisons": ("", "a.b>5", "||", ""),
+    "calls": ("[", "a.size()", ",", "]"),
+    "loops": ("", "a.all(x,x)", "&&", ""),
+    "loops in loops": ("", "a.all(x,a.exists(y,a.exists(z,a.all(u,a.all(v,u&&v)))))", "||", ""),
+    "brackets": ("", "(a||(b&&(c||(d&&(e||(f&&g))))))", "&&", ""),
+    "choices": ("[", "a?b:c", ",", "]"),
+    "presence": ("", "has(a.b.c)", "&&", ""),
+    "maps": ("[", "{a:b,c:d}", ",", "]"),
+    "names of values": ("[", "cel.bind(x,a+b,x*x)", ",", "]"),
+    "optional values": ("[", "a.?b.c.orValue(d)", ",", "]"),
+    "times": ("[", "timestamp('2024-01-01T00:00:00Z')", ",", "]"),
+    "patterns": ("", "a.matches('(x{0,99}){9}')", "||", ""),
+    "comments": ("", "//\n", "", "1"),
+}
+
+
+def largest(head: str, unit: str, between: str, tail: str) -> str:
+    """Return the longest source of this shape that is accepted."""
+    least, most = 1, 20_000 // len(unit + between)
+    while least < most:
+        count = (least + most + 1) // 2
+        found = program_or_error(head + between.join([unit] * count) + tail)
+        least, most = (least, count - 1) if isinstance(found, CelError) else (count, most)
+    return head + between.join([unit] * least) + tail
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return the processor time of `act`, the best of three: the machine may be busy."""
+    best = 1.0
+    for _ in range(3):
+        start = time.thread_time()
+        act()
+        best = min(best, time.thread_time() - start)
+    return best
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_source_holds_the_process_when_it_is_loaded_or_first_evaluated(shape: str) -> None:
+    source = largest(*SHAPES[shape])
+
+    def first_evaluation() -> None:
+        with contextlib.suppress(EvaluationError):
+            compile(source).evaluate({"a": {}})
+
+    assert seconds(lambda: compile(source)) < 0.1
+    assert seconds(first_evaluation) < 0.15
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("length", [20_000, 65_536])
+def test_no_source_holds_the_process_before_it_is_refused(shape: str, length: int) -> None:
+    head, unit, between, tail = SHAPES[shape]
+    source = head + between.join([unit] * (length // len(unit + between))) + tail
+    assert seconds(lambda: program_or_error(source)) < 0.1
+
+
 @pytest.mark.parametrize(
     ("source", "wanted"),
     [
@@ -123,13 +227,6 @@ def test_deeply_nested_input_fails_as_too_costly() -> None:
             compile(source).evaluate({"deep": deep})
         assert caught.value.code == "cost"
     assert compile("deep").evaluate({"deep": deep}) is deep
-
-
-def program_or_error(source: str) -> Program | CelError:
-    try:
-        return compile(source)
-    except CelError as error:
-        return error
 
 
 PIECES = [*"()[]{}.,:?!+-*/%<>=&|\"'\\ \n", "a", "x", "1", "1.5", "2u", "0x", "in", "has(", "r'"]
