@@ -133,9 +133,16 @@ class Cell:
         return self.condition.idle(mark)
 
     def rebind(self, reader: Reader, mark: int) -> None:
-        """Go on under an edited rule of the same hash; a timer now overdue runs at `mark`."""
+        """Go on under an edited rule of the same hash; a timer now overdue runs at `mark`.
+
+        A condition that is another one now (a schedule more or less) is looked at from there on.
+        """
         self.reader = reader
-        self.condition = reader.rebound(self.condition, mark)
+        before, self.condition = self.condition, reader.rebound(self.condition, mark)
+        if self.condition is not before:
+            at = max(mark, self.head)
+            self.condition.expire(at, firing=self.held.phase is Phase.FIRING)
+            self._decide(at, None)
         due = self._due()
         if due is not None and due < mark:
             count = len(self.trail.entries)
