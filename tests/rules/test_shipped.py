@@ -81,6 +81,7 @@ TABLE: Final[Mapping[str, str | None]] = {
     "monthly-rbac-audit": "rbac-audit",
     "daily-secret-rotation": "secret-rotation",
     "watcher-down": None,
+    "watcher-blind": None,
     "rule-degraded": None,
     "lag-high": None,
     "sink-failing": None,
@@ -206,7 +207,18 @@ def test_a_cluster_that_is_cut_off_is_told_although_its_time_stands_still() -> N
             {"at": "5s..10m/5s", "type": "clock"},
         ]
     )
-    assert fired(log) == {"cluster-joined", "cluster-unreachable"}
+    assert fired(log) == {"cluster-joined", "cluster-unreachable", "watcher-down"}
+
+
+def test_a_watcher_that_falls_silent_is_told_by_the_clock() -> None:
+    log = signals(
+        [
+            {"at": "0s..1m/5s", "type": HEARTBEAT, "source": "watchers/objects/eu"},
+            {"at": "0s..10m/5s", "type": HEARTBEAT, "source": "watchers/events/eu"},
+            {"at": "5s..10m/5s", "type": "clock"},
+        ]
+    )
+    assert fired(log) == {"cluster-joined", "watcher-down"}
 
 
 def test_a_workload_that_gets_worse_in_two_clusters_is_one_matter() -> None:
