@@ -116,8 +116,9 @@ def _condition(rule: Rule, cell: Cell | None, scene: Scene) -> Iterator[Gate]:
         yield Gate(name, filled, _core(rule) + until)
     else:
         shown = cell.condition.show()
-        names = f": {', '.join(name for name in shown.members if name)}" if shown.members else ""
-        yield Gate("members", filled, f"{shown.member_count} true{names}{until}")
+        names = ", ".join(name for name in shown.members if name)
+        says = f"{shown.member_count} true" + (f": {names}" if names else "")
+        yield Gate("members", filled, says + until)
     if rule.schedule is not None:
         yield Gate("schedule", "", f"{rule.schedule.cron} {rule.schedule.timezone}{until}")
 

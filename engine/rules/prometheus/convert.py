@@ -207,12 +207,14 @@ def _annotations(
 
     for name, text in one.annotations.items():
         try:
-            made = translated(text, label, condition.shown)
+            made, differing = translated(text, label, condition.shown, nearly=nearly)
         except RefusedError as refused:
             if not nearly:
                 raise
             differences[f"annotation {name} is left out, for {refused.part}"] = None
             continue
+        for tag in differing:
+            differences[f"annotation {name} shows the value in its own form, for {tag}"] = None
         if made.strip():
             yield name, made
 

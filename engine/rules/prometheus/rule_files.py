@@ -1,4 +1,7 @@
-"""Prometheus' rule files: read with the place of everything, every fault told at once."""
+"""Prometheus' rule files: read with the place of everything, every fault told at once.
+
+Manifests of the operator (kind PrometheusRule) hold the same groups under `spec`.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,9 +68,16 @@ class _Reader:
         if not documents and not self.faults:
             self._say(Node(None, 1, 1), "the file holds no groups of rules")
         for document in documents:
-            whole = self._mapping(document, "file", ("groups",))
-            for group in self._list(whole.get("groups"), document, "groups"):
+            inner = self._spec(document)
+            whole = self._mapping(inner, "file", ("groups",))
+            for group in self._list(whole.get("groups"), inner, "groups"):
                 yield from self._group(group)
+
+    def _spec(self, document: Node) -> Node:
+        """Return where the groups are: the file itself, or the spec of a PrometheusRule."""
+        fields = document.value if isinstance(document.value, dict) else {}
+        kind = fields["kind"].value if "kind" in fields else None
+        return fields["spec"] if kind == "PrometheusRule" and "spec" in fields else document
 
     def _group(self, node: Node) -> Iterator[PrometheusRule]:
         fields = self._mapping(node, "group", _GROUP)

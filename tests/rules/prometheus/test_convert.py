@@ -207,3 +207,22 @@ def test_the_account_names_place_part_reason_and_way_out() -> None:
     assert told.endswith("2 rules: 1 translated, 1 not translated")
     assert json.loads(account.to_json(found))["outcomes"][1]["status"] == "refused"
     assert not account.complete(found)
+
+
+def test_nearly_shows_a_formatted_value_in_its_own_form() -> None:
+    text = '{{ printf "%.2f" $value }}% or {{ $value | humanize }}'
+    alert = an_alert("x > 1", annotations={"summary": text, "other": "{{ query `up` }}"})
+    found = convert("f.yml", a_file(alert), nearly=True)
+    assert the_rule(found).annotations == {"summary": "{{ value | round(2) }}% or {{ value }}"}
+    (outcome,) = found.outcomes
+    assert [one.partition(",")[0] for one in outcome.differences] == [
+        "annotation summary shows the value in its own form",
+        "annotation summary shows the value in its own form",
+        "annotation other is left out",
+    ]
+
+
+def test_a_manifest_of_the_operator_is_read_too() -> None:
+    spec = json.loads(a_file(an_alert("x > 1")))
+    manifest = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "spec": spec}
+    assert the_rule(convert("f.yml", json.dumps(manifest))).name == "high-load"
