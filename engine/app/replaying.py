@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.app.rule_files import load_paths
+from engine.app.spool import Spool
 from engine.bus.codec import decode
 from engine.model.errors import DogwatchError
 from engine.model.firing import State
 from engine.model.instant import parse_rfc3339
 from engine.model.signal import Signal
 from engine.report.clean import clean_run
-from engine.stream import replay
+from engine.rules.rule import RuleSet
+from engine.stream.replay import Line, diff, steps
 
 PROGRESS_EVERY = 50_000
 """Signals between two words on how far it is."""
@@ -45,9 +47,49 @@ def replayed(
     bounds = {"start": instant("--from", start), "until": instant("--until", until)}
     ours, log = load_paths(rules), shown(records(signals), sys.stderr)
     if other is None:
-        yield from replay.replay(ours, log, **bounds)
+        yield from replay(ours, log, **bounds)
     else:
-        yield from replay.replay_both((ours, load_paths(other)), log, **bounds)
+        yield from replay_both((ours, load_paths(other)), log, **bounds)
+
+
+def replay(
+    rules: RuleSet,
+    log: Iterable[Sequence[Signal]],
+    *,
+    start: int | None = None,
+    until: int | None = None,
+) -> Iterator[Line]:
+    """Yield one line for each transition that `log` gives under `rules`, in order of time.
+
+    At one instant they are in order of rule and key, and as they happened. They are given out
+    when the log has been read; until then they wait on disk, so memory does not grow with it.
+
+    Args:
+        rules: the rules.
+        log: records of signals, in their order.
+        start: give lines from this instant on (microseconds since 1970).
+        until: pass over signals after this instant, and let stream time go on up to it.
+            None: time stops where the log ends.
+    """
+    with Spool() as spool:
+        for (step,) in steps([rules], log, until=until):
+            spool.put(step)
+        yield from spool.lines(start)
+
+
+def replay_both(
+    sets: tuple[RuleSet, RuleSet],
+    log: Iterable[Sequence[Signal]],
+    *,
+    start: int | None = None,
+    until: int | None = None,
+) -> Iterator[Line]:
+    """Yield the `diff` of `log` under two rule sets, in one pass; see `replay`."""
+    with Spool() as ours, Spool() as theirs:
+        for one, other in steps(sets, log, until=until):
+            ours.put(one)
+            theirs.put(other)
+        yield from diff(ours.lines(start), theirs.lines(start))
 
 
 def shown(log: Iterable[list[Signal]], terminal: TextIO) -> Iterator[list[Signal]]:

@@ -1,7 +1,7 @@
 """The verbs without a noun: demo, run, replay, show."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -57,19 +57,20 @@ def replay(
     was replayed, whatever was found; 2 when rules, signals or an option were refused.
     """
     from engine.app.replaying import replayed, text_of
-    from engine.stream.replay import summary
+    from engine.stream.replay import Summary
 
-    told: list[dict[str, Any]] = []
+    summary, found = Summary(), False
     for line in replayed(rules, signals, start=from_, until=until, other=diff):
-        if diff or not told:
-            told.append(line)
+        found = True
+        if diff:
+            summary.take(line)
         if output is Form.JSON:
             print_line(line)
         else:
             typer.echo(text_of(line))
     if diff:
-        typer.echo(summary(told), err=True)
-    elif not told:
+        typer.echo(str(summary), err=True)
+    elif not found:
         typer.echo("no rule changed its state", err=True)
 
 

@@ -1,129 +1,42 @@
 """Replay: recorded signals through the evaluator, as lines; and the difference of two replays."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import groupby
 from typing import Any
 
 from engine.model.firing import State, Step, Transition
 from engine.model.ids import canonical
-from engine.model.instant import rfc3339, to_us
+from engine.model.instant import parse_rfc3339, rfc3339, to_us
 from engine.model.signal import Signal
 from engine.rules.rule import RuleSet
 from engine.stream.evaluator import Evaluator
 
 Line = dict[str, Any]
+"""{at (RFC 3339), rule, key, state, value, firing, missions, reason} of one transition."""
 
 
-class Replay:
-    """One fold of a log, record by record; only what was told of it is kept."""
+def steps(
+    sets: Sequence[RuleSet], records: Iterable[Sequence[Signal]], *, until: int | None = None
+) -> Iterator[tuple[Step, ...]]:
+    """Yield what each record gives under each of `sets`, in one pass over the log.
 
-    def __init__(
-        self, rules: RuleSet, *, start: int | None = None, until: int | None = None
-    ) -> None:
-        """Begin with nothing folded.
-
-        Args:
-            rules: the rules.
-            start: give lines from this instant on (microseconds since 1970).
-            until: pass over signals after this instant, and let stream time go on up to it.
-                None: time stops where the log ends.
-        """
-        self._evaluator = Evaluator(rules)
-        self._start, self._until = start, until
-        self._told: list[Transition] = []
-        self._missions: dict[str, list[str]] = {}
-
-    def take(self, record: Sequence[Signal]) -> None:
-        """Fold one record of the log."""
-        until = self._until
-        within = record if until is None else [one for one in record if to_us(one.time) <= until]
-        self._keep(self._evaluator.step(within))
-
-    def lines(self) -> Iterator[Line]:
-        """End the log; yield a line for each transition.
-
-        A line is {at (RFC 3339), rule, key, state, value, firing, missions, reason}. The
-        missions of a firing stand on the line of its opening, though they are launched when it
-        has settled. They are in order of time; at one instant in order of rule and key, and as
-        they happened.
-        """
-        if self._until is not None:
-            self._keep(self._evaluator.advance(self._until))
-        self._told.sort(key=lambda one: (one.at, one.rule, sorted(one.key.items())))
-        for transition in self._told:
-            if self._start is None or transition.at >= self._start:
-                yield _line(transition, self._missions)
-
-    def _keep(self, step: Step) -> None:
-        self._told += step.transitions
-        for launch in step.launches:
-            self._missions.setdefault(launch.firing, []).append(launch.mission)
-
-
-def replay(
-    rules: RuleSet,
-    records: Iterable[Sequence[Signal]],
-    *,
-    start: int | None = None,
-    until: int | None = None,
-) -> Iterator[Line]:
-    """Yield one line for each transition that `records` give under `rules`; see `Replay`."""
-    run = Replay(rules, start=start, until=until)
-    for record in records:
-        run.take(record)
-    yield from run.lines()
-
-
-def replay_both(
-    sets: tuple[RuleSet, RuleSet],
-    records: Iterable[Sequence[Signal]],
-    *,
-    start: int | None = None,
-    until: int | None = None,
-) -> Iterator[Line]:
-    """Yield the `diff` of `records` under two rule sets, which are folded side by side."""
-    ours, theirs = (Replay(rules, start=start, until=until) for rules in sets)
-    for record in records:
-        ours.take(record)
-        theirs.take(record)
-    yield from diff(ours.lines(), theirs.lines())
-
-
-def diff(ours: Iterable[Line], theirs: Iterable[Line]) -> Iterator[Line]:
-    """Yield the lines that only one of two replays has, in order of time.
-
-    Each has a `side` more: `-` for a line of `ours` that `theirs` lacks, `+` for one that only
-    `theirs` has. A line counts as often as it is there.
+    Args:
+        sets: rule sets.
+        records: the log, in its order.
+        until: pass over signals after this instant (microseconds since 1970), and let stream
+            time go on up to it. None: time stops where the log ends.
     """
-    sides = {"-": _counted(ours), "+": _counted(theirs)}
-    found = [
-        {**line, "side": side}
-        for side, other in (("-", "+"), ("+", "-"))
-        for identity, lines in sides[side].items()
-        for line in lines[len(sides[other].get(identity, ())) :]
-    ]
-    found.sort(key=lambda one: (one["at"], one["rule"], canonical(one["key"]), one["side"]))
-    yield from found
+    evaluators = [Evaluator(rules) for rules in sets]
+    for record in records:
+        within = [one for one in record if until is None or to_us(one.time) <= until]
+        yield tuple(evaluator.step(within) for evaluator in evaluators)
+    if until is not None:
+        yield tuple(evaluator.advance(until) for evaluator in evaluators)
 
 
-def summary(lines: Iterable[Line]) -> str:
-    """Return in a sentence how many lines of a diff each side has, and of which rules."""
-    sides = {"-": 0, "+": 0}
-    firings = dict(sides)
-    rules: set[str] = set()
-    for line in lines:
-        sides[line["side"]] += 1
-        firings[line["side"]] += line["state"] == State.FIRING
-        rules.add(line["rule"])
-    if not rules:
-        return "both rule sets do the same"
-    return (
-        f"{sides['-']} lines less ({firings['-']} firings), {sides['+']} more "
-        f"({firings['+']} firings), of {len(rules)} rules: {', '.join(sorted(rules))}"
-    )
-
-
-def _line(told: Transition, missions: Mapping[str, list[str]]) -> Line:
-    opens = told.state is State.FIRING
+def line_of(told: Transition) -> Line:
+    """Return the line of a transition, without the missions that it may lead to."""
     return {
         "at": rfc3339(told.at),
         "rule": told.rule,
@@ -131,13 +44,61 @@ def _line(told: Transition, missions: Mapping[str, list[str]]) -> Line:
         "state": told.state.value,
         "value": dict(told.value),
         "firing": told.firing,
-        "missions": list(missions.get(told.firing, ())) if opens else [],
+        "missions": [],
         "reason": told.reason,
     }
 
 
-def _counted(lines: Iterable[Line]) -> dict[bytes, list[Line]]:
-    found: dict[bytes, list[Line]] = {}
+def diff(ours: Iterable[Line], theirs: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines that only one of two replays has; both, and these, in order of time.
+
+    Each has a `side` more: `-` for a line of `ours` that `theirs` lacks, `+` for one that only
+    `theirs` has. A line counts as often as it is there.
+    """
+    marked = merge(_marked(ours, "-"), _marked(theirs, "+"), key=lambda one: one[0])
+    for _, group in groupby(marked, key=lambda one: one[0]):
+        found: dict[str, list[Line]] = {"-": [], "+": []}
+        for _, side, line in group:
+            found[side].append(line)
+        yield from ({**line, "side": "-"} for line in _without(found["-"], found["+"]))
+        yield from ({**line, "side": "+"} for line in _without(found["+"], found["-"]))
+
+
+class Summary:
+    """How many lines of a diff each side has, and of which rules; lines are given to `take`."""
+
+    def __init__(self) -> None:
+        self._lines = {"-": 0, "+": 0}
+        self._firings = {"-": 0, "+": 0}
+        self._rules: set[str] = set()
+
+    def take(self, line: Line) -> None:
+        """Count one line."""
+        self._lines[line["side"]] += 1
+        self._firings[line["side"]] += line["state"] == State.FIRING
+        self._rules.add(line["rule"])
+
+    def __str__(self) -> str:
+        """Return it as a sentence."""
+        if not self._rules:
+            return "both rule sets do the same"
+        return (
+            f"{self._lines['-']} lines less ({self._firings['-']} firings), "
+            f"{self._lines['+']} more ({self._firings['+']} firings), "
+            f"of {len(self._rules)} rules: {', '.join(sorted(self._rules))}"
+        )
+
+
+def _marked(lines: Iterable[Line], side: str) -> Iterator[tuple[tuple[Any, ...], str, Line]]:
     for line in lines:
-        found.setdefault(canonical(line), []).append(line)
-    return found
+        yield (parse_rfc3339(line["at"]), line["rule"], canonical(line["key"])), side, line
+
+
+def _without(lines: Sequence[Line], others: Sequence[Line]) -> Iterator[Line]:
+    """Yield the lines that `others` has not, or not as often."""
+    left = list(others)
+    for line in lines:
+        if line in left:
+            left.remove(line)
+        else:
+            yield line

@@ -11,6 +11,7 @@ import gc
 import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from engine.app.replaying import replay
 from engine.app.rule_files import check_texts, good
 from engine.bus.codec import decode
 from engine.model.firing import Step
@@ -28,7 +30,6 @@ from engine.rules.rule import RuleSet
 from engine.store.checkpoint import Commit
 from engine.store.store import Store
 from engine.stream.evaluator import Evaluator
-from engine.stream.replay import replay
 from tests.bench.many_rules import rule_files
 from tests.bench.traffic import CLUSTERS, RECORD, SERIES, Kind, metric, mixed, records, watched
 
@@ -74,7 +75,7 @@ def _compare(name: str, kind: Kind, count: int, sets: dict[int, RuleSet]) -> Non
     first = 0.0
     for number, rules in sets.items():
         _progress(f"{name}: {number:,} rules")
-        both = _median(lambda rules=rules: _folded(rules, log, warm))
+        both = _median(partial(_folded, rules, log, warm))
         first = first or both
         _say(
             f"  {number:>6,} rules: fold {counted / both:>9,.0f}/s   {both / alone:.2f} x decode   "

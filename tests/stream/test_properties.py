@@ -6,12 +6,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.app.replaying import replay
 from engine.model.firing import Launch, State, Step, Transition
 from engine.model.instant import to_us
 from engine.model.signal import Signal
 from engine.rules.rule import Rule
 from engine.stream.evaluator import Evaluator
-from engine.stream.replay import replay
 from tests.stream.building import a_set, us
 from tests.stream.reference import moves
 from tests.stream.strategies import logs, rules, whole_rules

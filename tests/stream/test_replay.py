@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from engine.app.replaying import replay, replay_both
 from engine.model.ids import firing_id, mission_id
 from engine.model.signal import Signal
-from engine.stream.replay import diff, replay, replay_both, summary
+from engine.stream.replay import Summary, diff
 from tests.stream.building import a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
@@ -75,5 +76,26 @@ def test_two_rule_sets_are_told_apart_in_one_pass_over_the_log() -> None:
     sets = (a_set(a_rule(when=BAD)), a_set(a_rule(when=BAD, keep_firing_for="9s")))
     found = list(replay_both(sets, log, until=us(99)))
     assert [(one["side"], one["state"]) for one in found] == [("-", "resolved"), ("+", "resolved")]
-    assert summary(found) == "1 lines less (0 firings), 1 more (0 firings), of 1 rules: r"
-    assert summary([]) == "both rule sets do the same"
+    summary = Summary()
+    assert str(summary) == "both rule sets do the same"
+    for line in found:
+        summary.take(line)
+    assert str(summary) == "1 lines less (0 firings), 1 more (0 firings), of 1 rules: r"
+
+
+def test_a_diff_counts_a_line_as_often_as_it_is_there() -> None:
+    one, two = replay(a_set(a_rule(when=BAD)), [[bad(0)], [a_pod(5, phase="Good")]], until=us(9))
+    assert list(diff([one, one, two], [one, two, two])) == [
+        {**one, "side": "-"},
+        {**two, "side": "+"},
+    ]
+
+
+def test_missions_of_a_firing_stand_on_its_line_however_late_they_go() -> None:
+    rule = a_rule(when=BAD, mission={}, inhibited_by=[("other", ("cluster",))], settle="10s")
+    log = [[bad(0)], [bad(1, name="x", kind="Node")], [a_pod(5000, "x", kind="Node")]]
+    other = a_rule("other", when=BAD + ' && signal.kind == "Node"', by=("cluster",))
+    opened, inhibitor, held_back, *_ = replay(a_set(rule, other), log, until=us(9000))
+    assert [one["state"] for one in (opened, held_back)] == ["firing", "suppressed"]
+    assert inhibitor["rule"] == "other"
+    assert [len(one["missions"]) for one in (opened, inhibitor, held_back)] == [1, 0, 0]
