@@ -94,7 +94,7 @@ _WATCHER: Final[Fields] = {
     "message": Field("string", "why it can not be read, in words"),
 }
 _CONDITION: Final[Fields] = {
-    "rule": Field("string", "name of the rule"),
+    "rule": Field("string", "name of the rule; watcher-silent: a watcher sends no heartbeat"),
     "state": Field("string", "firing, resolved, degraded (the rule fails) or healthy"),
     "firing": Field("string", "id of the firing"),
     "key": Field("map(string)", "its group key"),
