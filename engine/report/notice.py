@@ -76,7 +76,7 @@ def subject(delivery: Delivery) -> str:
         word = clean(delivery.severity)
     going_on = "still firing: " if delivery.change is Change.REPEAT else ""
     count = f" ({tally_of(delivery)})" if delivery.episodes else ""
-    title = brief(delivery.title or delivery.rule, _SUBJECT - len(count))
+    title = clean(delivery.title or delivery.rule, _SUBJECT - len(count))
     return brief(f"[{word}] {going_on}{title}{count}", _SUBJECT)
 
 

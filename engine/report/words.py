@@ -28,9 +28,14 @@ FIRED_BY = {
     "threshold": "the condition was met",
     "hold": "the condition held for as long as the rule asks",
     "storm": "more keys than the rule may have, told as one",
+    "sequence": "the steps came as the rule says, or the last one stayed away",
+    "absent": "nothing was heard of it for as long as the rule allows",
+    "schedule": "the condition was met at an instant of the schedule",
+    "no data": "no data came any more, which the rule takes for a fault",
 }
 ENDED_BY = {
     "cleared": "the condition no longer holds",
+    "deleted": "the last object that met the condition was deleted",
     "no data": "no data came any more: the end is assumed, not measured",
     "rule changed": "the rule was changed; nothing proves that the cause is gone",
     "rule removed": "the rule was removed; nothing proves that the cause is gone",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from engine.model.delivery import Delivery, Receipt
 from engine.model.instant import from_us
 from engine.model.ports import SystemClock
 from engine.model.signal import Signal
+from engine.rules.rule import Notice
 from engine.store.store import Store
 from tests.stream.building import T0, a_rule, a_set
 
@@ -187,3 +189,18 @@ async def test_a_notice_that_debounce_put_off_is_filled_from_the_signal_that_dec
         ("fire", "n-1 fails"),
         ("repeat", "n-1 fails"),
     ]
+
+
+async def test_firings_of_a_group_reach_the_sink_as_one_message(tmp_path: Path) -> None:
+    notice = Notice("out", group_by=("cluster",))
+    rules = a_set(*(replace(rule, notify=(notice,)) for rule in RULES.rules))
+    stage = Stage(tmp_path, rules)
+    for number in range(3):
+        await stage.alert(number)
+    await stage.fold_on(3)
+    now = SystemClock().now()
+    assert stage.store.due("out", now) == []
+    (message,) = stage.store.due("out", now + timedelta(seconds=31))
+    await stage.close()
+    assert message.title == "alert: c"
+    assert [one.group for one in message.episodes] == [{"name": f"n-{n}"} for n in range(3)]

@@ -62,6 +62,23 @@ def test_a_resolve_says_how_long_it_lasted_and_what_proves_it() -> None:
     assert subject(a_delivery(Change.RESOLVE)).startswith("[resolved] ")
 
 
+@pytest.mark.parametrize(
+    "reason", ["threshold", "hold", "storm", "sequence", "absent", "schedule", "no data"]
+)
+def test_every_way_to_fire_is_told_in_words(reason: str) -> None:
+    (line,) = (one for one in to_plain(a_delivery(reason=reason)).splitlines() if "Fired by" in one)
+    assert len(line.removeprefix("Fired by").split()) >= 4
+
+
+@pytest.mark.parametrize(
+    "reason", ["cleared", "deleted", "no data", "rule changed", "rule removed"]
+)
+def test_every_way_to_end_is_told_in_words(reason: str) -> None:
+    text = to_plain(a_delivery(Change.RESOLVE, reason=reason))
+    (line,) = (one for one in text.splitlines() if "Ended by" in one)
+    assert len(line.removeprefix("Ended by").split()) >= 4
+
+
 @pytest.mark.parametrize("reason", ["no data", "rule removed", "rule changed", "inhibited"])
 def test_an_end_that_proves_nothing_is_not_told_as_a_proof(reason: str) -> None:
     text = to_plain(a_delivery(Change.RESOLVE, reason=reason))

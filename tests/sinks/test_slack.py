@@ -11,7 +11,7 @@ from engine.model.delivery import Change
 from engine.model.errors import Rejected, Retryable
 from sinks.registry import make
 from sinks.slack import GONE_WORDS, RETRY_WORDS
-from tests.report.sample import a_delivery
+from tests.report.sample import a_delivery, a_shared_delivery
 from tests.sinks.outside import CANARY, a_sink, hook_options, slack_options
 from tests.testbeds.receiver import Answer, Receiver, json_answer
 
@@ -49,6 +49,25 @@ async def test_a_resolve_edits_the_first_message_and_tells_the_thread(
     assert "blocks" in edit
     assert (reply["thread_ts"], reply["text"]) == (FIRST["ts"], edit["text"])
     assert edit["text"].startswith("Resolved after 12m: ")
+
+
+async def test_a_reminder_is_a_reply_in_the_thread_and_leaves_the_first_message(
+    slack_server: Receiver,
+) -> None:
+    async with a_sink("slack", slack_options(slack_server.url)) as channel:
+        await channel.send(a_delivery(Change.REPEAT), FIRST)
+    (reply,) = (request.json() for request in slack_server.requests)
+    assert methods(slack_server) == ["chat.postMessage"]
+    assert reply["thread_ts"] == FIRST["ts"]
+    assert reply["text"].startswith("Still firing after 2h: ")
+
+
+async def test_the_end_of_a_group_edits_its_first_message(slack_server: Receiver) -> None:
+    async with a_sink("slack", slack_options(slack_server.url)) as channel:
+        await channel.send(a_shared_delivery(Change.REPEAT), FIRST)
+        await channel.send(a_shared_delivery(Change.RESOLVE), FIRST)
+    assert methods(slack_server) == ["chat.postMessage", "chat.update", "chat.postMessage"]
+    assert "all 3 over" in slack_server.requests[1].json()["text"]
 
 
 @pytest.mark.parametrize("word", sorted(GONE_WORDS))
