@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from engine.model.errors import nearest
 from engine.rules.cel import inference
 from engine.rules.cel import types as t
 from engine.rules.cel.numbers import Uint
+from engine.rules.cel.refusals import a, advice, refuse, unknown_name
 from engine.rules.cel.syntax import (
     Bind,
     Call,
@@ -118,11 +118,7 @@ class _Checker:
         if self.schema is None:
             return node
         known = [*self.schema, *(name for name, _, _ in self.scopes)]
-        return inference.refuse(
-            node,
-            f"unknown name '{node.name}'; known: {', '.join(sorted(known))}"
-            + nearest(node.name, known),
-        )
+        return unknown_name(node, known)
 
     def _select(self, node: Select) -> Node:
         if not node.test and self._is_well_known(node):
@@ -156,7 +152,7 @@ class _Checker:
     def _condition(self, node: Node, where: str) -> Node:
         checked = self.visit(node)
         if not t.fits(checked.type, BOOL):
-            inference.refuse(node, f"{where} takes a bool, not a {checked.type}")
+            refuse(node, f"{where} takes a bool, not {a(checked.type)}{advice(checked.type)}")
         return checked
 
     def _choice(self, node: Choice) -> Node:
@@ -177,9 +173,7 @@ class _Checker:
             return replace(checked, type=BOOL)
         self.instructions += inference.instructions(node)
         if self.instructions > MAX_INSTRUCTIONS:
-            inference.refuse(
-                node, f"the patterns are too large; at most {MAX_INSTRUCTIONS} RE2 instructions"
-            )
+            refuse(node, f"the patterns are too large; at most {MAX_INSTRUCTIONS} RE2 instructions")
         return inference.constant(replace(checked, type=inference.result(node, values)))
 
     # -- lists, maps and macros
@@ -193,7 +187,7 @@ class _Checker:
         entries = tuple((self.visit(key), self.visit(value)) for key, value in node.entries)
         for key, _ in entries:
             if key.type not in _KEYS:
-                inference.refuse(key, f"a {key.type} can not be the key of a map")
+                refuse(key, f"{a(key.type)} can not be the key of a map")
         keys = inference.common([key.type for key, _ in entries])
         values = inference.contents([value for _, value in entries], node.optional)
         return replace(node, entries=entries, type=MapType(keys, inference.common(values)))

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Final, NoReturn
+from typing import Final
 
-from engine.model.errors import nearest
 from engine.rules.cel import types as t
-from engine.rules.cel.errors import CelError, EvaluationError
-from engine.rules.cel.functions import CONSTANT, FUNCTIONS, QUALIFIED, fold
-from engine.rules.cel.nodes import MACROS
+from engine.rules.cel.errors import EvaluationError
+from engine.rules.cel.functions import CONSTANT, FUNCTIONS, fold
+from engine.rules.cel.refusals import a, advice, no_overload, refuse, unknown_function
 from engine.rules.cel.regexes import COMPUTED, LITERAL, pattern
-from engine.rules.cel.syntax import Call, Ident, Index, Literal, Loop, Node, Select
+from engine.rules.cel.syntax import Call, Index, Literal, Loop, Node, Select
 from engine.rules.cel.types import DYN, ListType, MapType, OptionalType, StructType, Type
 from engine.rules.cel.values import TypeName
+from engine.rules.wording import quoted, unknown
 
 _ORDERED: Final = frozenset({
     t.INT, t.UINT, t.DOUBLE, t.STRING, t.BYTES, t.BOOL, t.TIMESTAMP, t.DURATION, DYN
@@ -29,16 +29,6 @@ _PATTERNS: Final = {
     "regex.extractAll": COMPUTED,
     "regex.replace": COMPUTED,
 }
-_METHODS: Final = frozenset({name for name, method in FUNCTIONS if method} | set(MACROS))
-_NAMESPACES: Final = frozenset({"cel", *(name.split(".")[0] for name in QUALIFIED)})
-_GLOBALS: Final = frozenset(
-    {name for name, method in FUNCTIONS if not method and name.isidentifier()} | {"has"}
-)
-
-
-def refuse(node: Node, message: str) -> NoReturn:
-    """Raise a CelError at `node`."""
-    raise CelError(node.line, node.column, message)
 
 
 def type_name(node: Node, name: str) -> Node:
@@ -64,10 +54,10 @@ def _field(node: Select, of: Type) -> Type:
         return struct_field(node, node.field, of)
     if isinstance(of, MapType):
         if not (t.fits(of.key, t.STRING) or node.test or node.optional):
-            refuse(node, f"a {of} has no fields; its keys are no strings")
+            refuse(node, f"{a(of)} has no fields; its keys are no strings")
         return of.value
     if of != DYN:
-        refuse(node, f"a {of} has no fields, so no '{node.field}'")
+        refuse(node, f"{a(of)} has no fields, so no {quoted(node.field)}")
     return DYN
 
 
@@ -76,9 +66,7 @@ def struct_field(node: Node, name: str, of: StructType) -> Type:
     if name in of.fields:
         return of.fields[name]
     if not of.open:
-        known = ", ".join(sorted(of.fields))
-        hint = nearest(name, of.fields)
-        refuse(node, f"unknown field '{name}' of {of.name}; known: {known}{hint}")
+        refuse(node, unknown("field", name, of.fields, of=of.name))
     return DYN
 
 
@@ -93,7 +81,7 @@ def part(node: Index, of: Type, key: Type) -> Type:
 def _part(node: Index, of: Type, key: Type) -> Type:
     if isinstance(of, ListType):
         if key not in t.NUMBERS | {DYN}:
-            refuse(node.key, f"a list is indexed by a number, not by a {key}")
+            refuse(node.key, f"a list is indexed by a number, not by {a(key)}")
         return of.elem
     if isinstance(of, MapType):
         return of.value
@@ -101,7 +89,7 @@ def _part(node: Index, of: Type, key: Type) -> Type:
         written = node.key.value if isinstance(node.key, Literal) else None
         return struct_field(node.key, written, of) if isinstance(written, str) else DYN
     if of != DYN:
-        refuse(node, f"a {of} can not be indexed")
+        refuse(node, f"{a(of)} can not be indexed")
     return DYN
 
 
@@ -116,7 +104,7 @@ def _content(node: Node) -> Type:
     if isinstance(node.type, OptionalType):
         return node.type.elem
     if node.type != DYN:
-        refuse(node, f"? takes an optional value, such as a.?b, not a {node.type}")
+        refuse(node, f"? takes an optional value, such as a.?b, not {a(node.type)}")
     return DYN
 
 
@@ -132,7 +120,7 @@ def elements(node: Loop, of: Type) -> tuple[Type, ...]:
     if isinstance(of, StructType):
         return (t.STRING, DYN)[:count]
     if of != DYN:
-        refuse(node, f"{node.macro}() walks over a list or a map, not over a {of}")
+        refuse(node, f"{node.macro}() walks over a list or a map, not over {a(of)}")
     return (DYN,) * count
 
 
@@ -140,7 +128,7 @@ def _walked_optional(node: Loop, of: Type) -> Type:
     if isinstance(of, OptionalType):
         return of.elem
     if of != DYN:
-        refuse(node, f"{node.macro}() takes an optional value, such as a.?b, not a {of}")
+        refuse(node, f"{node.macro}() takes an optional value, such as a.?b, not {a(of)}")
     return DYN
 
 
@@ -165,13 +153,16 @@ def relation(node: Call, left: Node, right: Node) -> None:
     ours, theirs = left.type, right.type
     if node.function == "in":
         if isinstance(theirs, t.Scalar) and theirs != DYN:
-            refuse(node, f"in looks into a list or a map, not into a {theirs}")
+            refuse(node, f"in looks into a list or a map, not into {a(theirs)}")
         return
     alike = t.fits(ours, theirs) or {ours, theirs} <= t.NUMBERS
     if node.function in ORDER and not (alike and {ours, theirs} <= _ORDERED):
-        refuse(node, f"{ours} {node.function} {theirs} has no order")
+        refuse(
+            node,
+            f"{a(ours)} and {a(theirs)} have no order for {node.function}{advice(ours, theirs)}",
+        )
     if not alike and t.NULL not in {ours, theirs} and t.shape(ours) != t.shape(theirs):
-        refuse(node, f"a {ours} is never equal to a {theirs}")
+        refuse(node, f"{a(ours)} is never equal to {a(theirs)}{advice(ours, theirs)}")
 
 
 def result(node: Call, values: tuple[Node, ...]) -> Type:
@@ -184,27 +175,15 @@ def result(node: Call, values: tuple[Node, ...]) -> Type:
         if len(overload.params) == len(values) and all(map(t.fits, types, overload.params))
     ]
     if not possible:
-        found = ", ".join(map(str, types))
-        allowed = "; ".join(f"({', '.join(map(str, o.params))})" for o in overloads)
-        refuse(node, f"{node.function} does not take ({found}); it takes {allowed}")
+        no_overload(node, types, overloads)
     return possible[0] if len(set(possible)) == 1 else DYN
 
 
 def known(node: Call) -> None:
-    """Refuse a function or method that there is not, with the nearest that there is."""
-    name, target = node.function, node.target
-    if name in RELATIONS or (name, target is not None) in FUNCTIONS:
+    """Refuse a function or method that there is not."""
+    if node.function in RELATIONS or (node.function, node.target is not None) in FUNCTIONS:
         return
-    if isinstance(target, Ident) and target.name in _NAMESPACES:
-        full = f"{target.name}.{name}"
-        refuse(target, f"unknown function {full}(){nearest(full, sorted(QUALIFIED))}")
-    if target is not None and name in MACROS:
-        refuse(node, f"{name}() takes {' or '.join(map(str, MACROS[name]))} arguments")
-    names, others = (_GLOBALS, _METHODS) if target is None else (_METHODS, _GLOBALS)
-    if name in others:
-        right = f"a method; write x.{name}()" if target is None else f"no method; write {name}(x)"
-        refuse(node, f"{name}() is {right}")
-    refuse(node, f"unknown function {name}(){nearest(name, sorted(names))}")
+    unknown_function(node)
 
 
 def constant(node: Call) -> Node:

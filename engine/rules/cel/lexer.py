@@ -27,6 +27,14 @@ _TOKEN = re.compile(
 )
 
 
+_MEANT = {
+    "=": "; compare by ==",
+    "&": "; write &&",
+    "|": "; write ||",
+    ";": "; write one expression",
+}
+
+
 def _bodies(quote: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     """Return what follows an opening `quote`: in a cooked and in a raw string."""
     if quote in {"'''", '"""'}:
@@ -82,7 +90,8 @@ def tokens(source: str) -> list[Token]:
     while offset < len(source):
         match = _TOKEN.match(source, offset)
         if match is None:
-            raise CelError(*places.at(offset), f"unexpected character {source[offset]!r}")
+            hint = _MEANT.get(source[offset], "")
+            raise CelError(*places.at(offset), f"unexpected character {source[offset]!r}{hint}")
         kind, text = str(match.lastgroup), match.group()
         if kind == "string":
             text = _string(source, match, places)

@@ -49,14 +49,14 @@ def _digits(text: str) -> int:
 def _double(token: Token) -> float:
     value = float(token.text)
     if math.isinf(value):
-        raise CelError(token.line, token.column, f"{token.text} is too large for a double")
+        raise CelError(token.line, token.column, f"{token.text[:40]} is too large for a double")
     return value
 
 
 def _check(token: Token, value: int, limit: int) -> None:
     if value > limit:
         raise CelError(
-            token.line, token.column, f"{token.text} is too large; at most {limit} is allowed"
+            token.line, token.column, f"{token.text[:40]} is too large; at most {limit} is allowed"
         )
 
 

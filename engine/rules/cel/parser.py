@@ -43,6 +43,7 @@ _LEVEL = {
     "%": 5,
 }
 _BIND = ("cel", "bind", 3)
+_SIGNS = {"and": "&&", "or": "||", "not": "!"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -104,6 +105,10 @@ class _Parser:
         return self._take()
 
     def _refuse(self, token: Token, wanted: str) -> NoReturn:
+        before = self._tokens[self._tokens.index(token) - 1].text
+        if token.text in _SIGNS or before in _SIGNS:
+            word = token.text if token.text in _SIGNS else before
+            raise CelError(token.line, token.column, f"'{word}' is written {_SIGNS[word]} in CEL")
         found = f"'{token.text[:40]}'" if token.text else "the end of the expression"
         raise CelError(token.line, token.column, f"found {found} where {wanted} is expected")
 
@@ -322,8 +327,8 @@ class _Parser:
             return False
         if first and not self._skip(","):
             return True
-        if not first:
-            self._expect(",")
+        if not first and not self._skip(","):
+            self._refuse(self._peek, f"',' or '{closing}'")
         if self._skip(closing):
             return False
         return not first or self._refuse(self._peek, f"'{closing}'")
