@@ -1,4 +1,4 @@
-"""What stands between the marks of the README, made anew: `python -m tests.readme` writes it."""
+"""What stands between the marks of the READMEs, made anew: `python -m tests.readme` writes it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from pathlib import Path
 
 import sinks
 from engine.missions.registry import kinds
+from engine.rules.catalog import catalog
+from engine.rules.load import load
 from sinks.registry import kinds as sink_kinds
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+RULES = ROOT / "rules" / "README.md"
 COMMAND = Path(sys.executable).with_name("dogwatch")
 MISTAKE = "signal.data.faild > 2"
 _BLOCK = "<!-- {name} -->\n{text}\n<!-- /{name} -->"
@@ -29,12 +32,14 @@ def fresh() -> str:
         "missions": _missions(),
         "sinks": _sinks(),
     }.items():
-        pattern = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
-        found = pattern.search(text)
-        assert found is not None, f"the README has no block '{name}'"
-        new = _BLOCK.format(name=name, text=block)
-        text = text[: found.start()] + new + text[found.end() :]
+        text = _filled(text, name, block)
     return text
+
+
+def fresh_rules() -> str:
+    """Return the README of the shipped rules as it should be."""
+    files = {path.name: path.read_bytes() for path in RULES.parent.glob("*.yaml")}
+    return _filled(RULES.read_text(), "rules", catalog(load(files).rules.rules))
 
 
 def rule_of(text: str) -> str:
@@ -48,6 +53,14 @@ def run(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run dogwatch as a user would."""
     called = [str(COMMAND), *arguments]
     return subprocess.run(called, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def _filled(text: str, name: str, block: str) -> str:
+    pattern = re.compile(rf"<!-- {name} -->\n.*?<!-- /{name} -->", re.DOTALL)
+    found = pattern.search(text)
+    assert found is not None, f"the README has no block '{name}'"
+    new = _BLOCK.format(name=name, text=block)
+    return text[: found.start()] + new + text[found.end() :]
 
 
 def _demo() -> str:
@@ -108,3 +121,4 @@ def _sinks() -> str:
 
 if __name__ == "__main__":
     README.write_text(fresh())
+    RULES.write_text(fresh_rules())
