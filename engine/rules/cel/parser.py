@@ -5,9 +5,8 @@ most MAX_DEPTH brackets in one another, and a tree of at most MAX_HEIGHT levels.
 the time to load an expression, and that to write its code, below 100 ms.
 """
 
-from typing import NoReturn
-
 from engine.rules.cel import literals, nodes
+from engine.rules.cel.cursor import Cursor
 from engine.rules.cel.errors import CelError
 from engine.rules.cel.functions import QUALIFIED
 from engine.rules.cel.lexer import KEYWORDS, RESERVED, Token, tokens
@@ -43,7 +42,6 @@ _LEVEL = {
     "%": 5,
 }
 _BIND = ("cel", "bind", 3)
-_SIGNS = {"and": "&&", "or": "||", "not": "!"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -66,64 +64,32 @@ def parse(source: str) -> Node:
     return root
 
 
-class _Parser:
+class _Parser(Cursor):
     """Reads one list of tokens, from left to right, once."""
 
     def __init__(self, found: list[Token]) -> None:
-        self._tokens = found
-        self._next = 0
+        super().__init__(found)
         self._depth = 0
         self._loops = 0
 
     def whole(self) -> Node:
         node = self._expression()
-        if self._peek.kind != "end":
-            self._refuse(self._peek, "an operator or the end")
+        if self.peek.kind != "end":
+            self.refuse(self.peek, "an operator or the end")
         return node
-
-    # -- tokens
-
-    @property
-    def _peek(self) -> Token:
-        return self._tokens[self._next]
-
-    def _take(self) -> Token:
-        token = self._peek
-        self._next += 1
-        return token
-
-    def _skip(self, kind: str) -> bool:
-        """Take the next token if it is of `kind`."""
-        if self._peek.kind != kind:
-            return False
-        self._next += 1
-        return True
-
-    def _expect(self, kind: str) -> Token:
-        if self._peek.kind != kind:
-            self._refuse(self._peek, f"'{kind}'")
-        return self._take()
-
-    def _refuse(self, token: Token, wanted: str) -> NoReturn:
-        before = self._tokens[self._tokens.index(token) - 1].text
-        if token.text in _SIGNS or before in _SIGNS:
-            word = token.text if token.text in _SIGNS else before
-            raise CelError(token.line, token.column, f"'{word}' is written {_SIGNS[word]} in CEL")
-        found = f"'{token.text[:40]}'" if token.text else "the end of the expression"
-        raise CelError(token.line, token.column, f"found {found} where {wanted} is expected")
 
     # -- expressions
 
     def _expression(self) -> Node:
         """Read a whole expression, with its `? :`."""
-        start = self._peek
+        start = self.peek
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise CelError(start.line, start.column, f"nested too deep; at most {MAX_DEPTH} levels")
         node = self._binary(1)
-        if self._skip("?"):
+        if self.skip("?"):
             yes = self._binary(1)
-            self._expect(":")
+            self.expect(":")
             no = self._expression()
             node = Choice(line=start.line, column=start.column, test=node, yes=yes, no=no)
         self._depth -= 1
@@ -134,7 +100,7 @@ class _Parser:
         left = self._unary()
         length = 0
         while (found := _LEVEL.get(self._sign(), 0)) >= level:
-            sign = self._take()
+            sign = self.take()
             length += 1
             right = self._binary(found + 1)
             if sign.text in {"&&", "||"}:
@@ -146,16 +112,16 @@ class _Parser:
         return left
 
     def _sign(self) -> str:
-        token = self._peek
+        token = self.peek
         return token.text if token.text in {token.kind, "in"} else ""
 
     def _unary(self) -> Node:
         signs: list[Token] = []
-        while self._peek.kind in {"-", "!"} and (not signs or self._peek.kind == signs[0].kind):
-            signs.append(self._take())
+        while self.peek.kind in {"-", "!"} and (not signs or self.peek.kind == signs[0].kind):
+            signs.append(self.take())
         if not signs:
             return self._member(self._primary())
-        if signs[0].kind == "-" and self._peek.kind in {"int", "double"} and not self._unsigned():
+        if signs[0].kind == "-" and self.peek.kind in {"int", "double"} and not self._unsigned():
             signs.pop()
             operand = self._member(self._number(negative=True))
         else:
@@ -163,15 +129,15 @@ class _Parser:
         return nodes.signed(signs, operand)
 
     def _unsigned(self) -> bool:
-        return self._peek.text[-1] in "uU"
+        return self.peek.text[-1] in "uU"
 
     def _member(self, node: Node) -> Node:
         """Read the selections, indices and method calls behind `node`."""
         for _ in range(MAX_CHAIN + 1):
-            token = self._peek
-            if self._skip("."):
+            token = self.peek
+            if self.skip("."):
                 node = self._selection(node)
-            elif self._skip("["):
+            elif self.skip("["):
                 node = self._index(node, token)
             elif token.kind == "{" and isinstance(node, Ident | Select):
                 raise CelError(
@@ -179,26 +145,26 @@ class _Parser:
                 )
             else:
                 return node
-        raise CelError(self._peek.line, self._peek.column, f"more than {MAX_CHAIN} selections")
+        raise CelError(self.peek.line, self.peek.column, f"more than {MAX_CHAIN} selections")
 
     def _index(self, operand: Node, bracket: Token) -> Node:
-        optional = self._skip("?")
+        optional = self.skip("?")
         key = self._expression()
-        self._expect("]")
+        self.expect("]")
         return Index(
             line=bracket.line, column=bracket.column, operand=operand, key=key, optional=optional
         )
 
     def _selection(self, operand: Node) -> Node:
-        optional = self._skip("?")
-        name = self._take()
+        optional = self.skip("?")
+        name = self.take()
         if name.kind == "quoted":
             field = name.text[1:-1]
         elif name.kind == "word" and name.text not in KEYWORDS:
             field = name.text
         else:
-            self._refuse(name, "the name of a field")
-        if name.kind == "word" and not optional and self._skip("("):
+            self.refuse(name, "the name of a field")
+        if name.kind == "word" and not optional and self.skip("("):
             return self._method(operand, name)
         return Select(
             line=name.line, column=name.column, operand=operand, field=field, optional=optional
@@ -224,10 +190,10 @@ class _Parser:
     def _arity(self) -> int:
         """Count the arguments that follow, up to the closing bracket."""
         depth, commas = 0, 0
-        for ahead in range(self._next, len(self._tokens)):
-            kind = self._tokens[ahead].kind
+        for ahead in range(self.next, len(self.tokens)):
+            kind = self.tokens[ahead].kind
             if kind in {")", "]", "}"} and depth == 0:
-                return commas + (ahead > self._next)
+                return commas + (ahead > self.next)
             depth += (kind in {"(", "[", "{"}) - (kind in {")", "]", "}"})
             commas += kind == "," and depth == 0
         return 0
@@ -235,23 +201,23 @@ class _Parser:
     def _expressions(self, closing: str) -> tuple[Node, ...]:
         """Read expressions up to `closing`, which is taken."""
         found: list[Node] = []
-        if self._skip(closing):
+        if self.skip(closing):
             return ()
         while True:
             found.append(self._expression())
-            if self._skip(closing):
+            if self.skip(closing):
                 return tuple(found)
-            self._expect(",")
+            self.expect(",")
 
     # -- primaries
 
     def _primary(self) -> Node:
-        token = self._peek
+        token = self.peek
         match token.kind:
             case "int" | "double":
                 return self._number(negative=False)
             case "string":
-                self._take()
+                self.take()
                 return Literal(line=token.line, column=token.column, value=literals.text(token))
             case "word":
                 return self._word(root=False)
@@ -259,32 +225,32 @@ class _Parser:
                 return self._bracket()
 
     def _bracket(self) -> Node:
-        token = self._take()
+        token = self.take()
         if token.kind == "(":
             node = self._expression()
-            self._expect(")")
+            self.expect(")")
             return node
         if token.kind == "[":
             return self._list(token)
         if token.kind == "{":
             return self._map(token)
-        if token.kind == "." and self._peek.kind == "word":
+        if token.kind == "." and self.peek.kind == "word":
             return self._word(root=True)
-        return self._refuse(token, "a value")
+        return self.refuse(token, "a value")
 
     def _number(self, *, negative: bool) -> Node:
-        token = self._take()
+        token = self.take()
         value = literals.number(token, negative=negative)
         return Literal(line=token.line, column=token.column, value=value)
 
     def _word(self, *, root: bool) -> Node:
-        token = self._take()
+        token = self.take()
         line, column = token.line, token.column
         if token.text in _CONSTANTS and not root:
             return Literal(line=line, column=column, value=_CONSTANTS[token.text])
         if token.text in RESERVED or token.text in KEYWORDS:
             raise CelError(line, column, f"'{token.text}' is a reserved word, not a name")
-        if not self._skip("("):
+        if not self.skip("("):
             return Ident(line=line, column=column, name=token.text, root=root)
         args = self._expressions(")")
         if token.text == "has":
@@ -295,7 +261,7 @@ class _Parser:
         items: list[Node] = []
         optional: set[int] = set()
         while self._goes_on("]", first=not items):
-            if self._skip("?"):
+            if self.skip("?"):
                 optional.add(len(items))
             items.append(self._expression())
         return ListOf(
@@ -309,10 +275,10 @@ class _Parser:
         entries: list[tuple[Node, Node]] = []
         optional: set[int] = set()
         while self._goes_on("}", first=not entries):
-            if self._skip("?"):
+            if self.skip("?"):
                 optional.add(len(entries))
             key = self._expression()
-            self._expect(":")
+            self.expect(":")
             entries.append((key, self._expression()))
         return MapOf(
             line=brace.line,
@@ -323,12 +289,12 @@ class _Parser:
 
     def _goes_on(self, closing: str, *, first: bool) -> bool:
         """Tell whether another element follows; the last one may end with a comma."""
-        if self._skip(closing):
+        if self.skip(closing):
             return False
-        if first and not self._skip(","):
+        if first and not self.skip(","):
             return True
-        if not first and not self._skip(","):
-            self._refuse(self._peek, f"',' or '{closing}'")
-        if self._skip(closing):
+        if not first and not self.skip(","):
+            self.refuse(self.peek, f"',' or '{closing}'")
+        if self.skip(closing):
             return False
-        return not first or self._refuse(self._peek, f"'{closing}'")
+        return not first or self.refuse(self.peek, f"'{closing}'")
