@@ -43,20 +43,20 @@ def due_at(connection: Connection, batch: str, now_us: int) -> int:
     waiting = select(func.min(deliveries.c.next_at)).where(own, _waits, ~_sealed)
     if (at := connection.execute(waiting).scalar()) is not None:
         return int(at)
-    last = select(func.max(func.coalesce(deliveries.c.ended_at, now_us))).where(own, _sealed)
-    before = connection.execute(last).scalar()
+    last = select(func.coalesce(deliveries.c.ended_at, now_us)).where(own, _sealed)
+    before = connection.execute(last.order_by(deliveries.c.seq.desc()).limit(1)).scalar()
     return max(now_us + WAIT_US, 0 if before is None else before + EVERY_US)
 
 
-def seal_due(connection: Connection, sink: str, now_us: int) -> None:
-    """Make a message of each batch of `sink` whose time has come, unless one is on its way."""
+def ripe(sink: str, now_us: int) -> Select[Any]:
+    """Return the query for the batches of `sink` whose time has come, none of them on its way."""
     on_its_way = deliveries.alias()
     busy = select(on_its_way.c.seq).where(
         on_its_way.c.batch == deliveries.c.batch,
         on_its_way.c.state == DeliveryState.WAITING.value,
         on_its_way.c.message != "",
     )
-    ripe = select(deliveries.c.batch).where(
+    return select(deliveries.c.batch).where(
         deliveries.c.sink == sink,
         deliveries.c.batch != "",
         _waits,
@@ -64,23 +64,12 @@ def seal_due(connection: Connection, sink: str, now_us: int) -> None:
         deliveries.c.next_at <= now_us,
         ~busy.exists(),
     )
-    for batch in sorted(set(connection.execute(ripe).scalars())):
+
+
+def seal_due(connection: Connection, sink: str, now_us: int) -> None:
+    """Make a message of each batch of `sink` whose time has come."""
+    for batch in sorted(set(connection.execute(ripe(sink, now_us)).scalars())):
         _seal(connection, batch)
-
-
-def has_due(sink: str, now_us: int) -> Select[Any]:
-    """Return the query for a delivery of `sink` that is to be sealed."""
-    return (
-        select(deliveries.c.seq)
-        .where(
-            deliveries.c.sink == sink,
-            deliveries.c.batch != "",
-            _waits,
-            ~_sealed,
-            deliveries.c.next_at <= now_us,
-        )
-        .limit(1)
-    )
 
 
 def _seal(connection: Connection, batch: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select, update
 from engine.model.delivery import Delivery, Receipt
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
-from engine.store.batches import batch_of, due_at, has_due, seal_due
+from engine.store.batches import batch_of, due_at, ripe, seal_due
 from engine.store.database import Database
 from engine.store.dialect import insert_new
 from engine.store.outbox import GIVE_UP_AFTER, DeliveryEvent, DeliveryState, backoff_us, move
@@ -84,7 +84,7 @@ class Outbox(Database):
     def _seal(self, sink: str, now_us: int) -> None:
         """Make the messages whose time has come; the store is written only where there are any."""
         with self.read() as connection:
-            if connection.execute(has_due(sink, now_us)).first() is None:
+            if connection.execute(ripe(sink, now_us).limit(1)).first() is None:
                 return
         with self.write() as connection:
             seal_due(connection, sink, now_us)
