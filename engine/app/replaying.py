@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine.app.collector import settle_memory
 from engine.app.rule_files import load_paths
 from engine.app.spool import Spool
 from engine.bus.codec import decode
@@ -46,10 +47,12 @@ def replayed(
     """
     bounds = {"start": instant("--from", start), "until": instant("--until", until)}
     ours, log = load_paths(rules), shown(records(signals), sys.stderr)
-    if other is None:
+    theirs = None if other is None else load_paths(other)
+    settle_memory()
+    if theirs is None:
         yield from replay(ours, log, **bounds)
     else:
-        yield from replay_both((ours, load_paths(other)), log, **bounds)
+        yield from replay_both((ours, theirs), log, **bounds)
 
 
 def replay(

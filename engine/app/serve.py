@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import math
 import signal
 import socket
@@ -19,6 +18,7 @@ import uvicorn
 
 from engine import meters
 from engine.app import logs
+from engine.app.collector import settle_memory
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
@@ -81,7 +81,7 @@ class _Process:
             loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
             engine = Engine(settings, self._rule_files.first, readers, self._clock)
             self._engine = await stack.enter_async_context(engine)
-            _settle_memory()
+            settle_memory()
             loop.add_signal_handler(signal.SIGHUP, self._hang_up)
             self._watchings = [
                 Watching(one, readers[one.name], engine.bus, self._clock)
@@ -152,7 +152,7 @@ class _Process:
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)
-        _settle_memory()
+        settle_memory()
         await self._engine.fold.swap(rules)
 
     def _checks(self) -> list[Health]:
@@ -211,13 +211,6 @@ def _degraded(found: Degraded) -> Health:
     place = f" in {found.cluster}" if found.cluster else ""
     problem = clean(f"degraded{place}: {found.error}", ERROR_SHOWN)
     return Health(f"rule {found.rule}", problem, fatal=False)
-
-
-def _settle_memory() -> None:
-    """Spare the garbage collector the rules: they are many objects, and they stay."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ evaluator, with the changes for the checkpoint taken every 5,000 signals, `store
 written to SQLite as well. A fold is timed once every series has been seen.
 """
 
-import gc
 import resource
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from typing import Final
 
 import msgspec
 
+from engine.app.collector import settle_memory
 from engine.app.replaying import replay
 from engine.app.rule_files import check_texts, good
 from engine.bus.codec import decode
@@ -55,7 +55,6 @@ def main(count: int, replayed: int) -> None:
 def _loaded(number: int) -> RuleSet:
     texts = rule_files(number)
     _progress(f"loading {number} rules")
-    gc.collect()
     start = process_time()
     rules = good(check_texts(texts))
     _say(f"load {number:>6,} rules: {process_time() - start:.2f} s")
@@ -91,7 +90,7 @@ def _median(measure: Callable[[], float]) -> float:
 
 
 def _decoded(log: Sequence[bytes], decoder: Callable[[bytes], object]) -> float:
-    gc.collect()
+    settle_memory()
     start = process_time()
     for record in log:
         decoder(record)
@@ -101,7 +100,7 @@ def _decoded(log: Sequence[bytes], decoder: Callable[[bytes], object]) -> float:
 def _folded(rules: RuleSet, log: Sequence[bytes], warm: int) -> float:
     evaluator = Evaluator(rules)
     _fold(evaluator, log[:warm])
-    gc.collect()
+    settle_memory()
     start = process_time()
     _fold(evaluator, log[warm:])
     return process_time() - start
@@ -118,6 +117,7 @@ def _stored(rules: RuleSet, log: Sequence[bytes], warm: int) -> float:
 
         evaluator = Evaluator(rules)
         _fold(evaluator, log[:warm], keep)
+        settle_memory()
         start = process_time()
         _fold(evaluator, log[warm:], keep)
         spent = process_time() - start
