@@ -164,7 +164,8 @@ class Evaluator:
         missing_field, missing_key: signals without a field that the condition, or the group
         key, asks for; errors: expressions without a value for another reason; storm: signals
         of keys beyond max_keys; bad_params: mission params that could not be rendered;
-        suppressed{rule, reason}: missions held back.
+        ignored_self, too_deep: true signals that dogwatch itself made, or that too many of its
+        missions led to; suppressed{rule, reason}: missions and reminders held back.
         """
         found = self._counters.copy()
         self._shared.index.missed(found)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from engine.model.signal import Signal
-from engine.rules.rule import Rule
+from engine.rules.cel import compile as cel
+from engine.rules.rule import Rule, Selector, Sequence, SequenceStep
 from tests.stream.building import Run, a_measure, a_pod, a_rule, an_alert
 
 BAD = 'signal.data.phase == "Bad"'
@@ -64,6 +65,18 @@ def test_a_signal_behind_more_than_five_missions_starts_nothing(rule: Rule) -> N
     seen = Run(rule).see(pod(0, depth=6)).to(9)
     assert seen.moves == []
     assert seen.count('too_deep{rule="r"}') == 1
+
+
+def test_what_dogwatch_made_is_no_step_of_a_sequence() -> None:
+    steps = tuple(
+        SequenceStep(phase, (Selector("k8s.object"),), cel(f'signal.data.phase == "{phase}"'))
+        for phase in ("Bad", "Good")
+    )
+    rule = a_rule(sequence=Sequence(steps, 60_000_000))
+    assert Run(rule).see(pod(0), pod(5, "Good")).moves == [(5, "firing")]
+    seen = Run(rule).see(pod(0, madeBy="dogwatch"), pod(5, "Good"))
+    assert seen.moves == []
+    assert seen.count('ignored_self{rule="r"}') == 1
 
 
 def test_firing_and_launch_carry_the_depth_of_the_signal_that_decided() -> None:
