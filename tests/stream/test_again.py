@@ -120,6 +120,27 @@ def test_a_late_signal_takes_back_what_was_asked_and_time_asks_again() -> None:
     assert sorted(one.key["name"] for one in seen.transitions) == ["b", "c", "tls"]
 
 
+def test_a_late_signal_of_another_object_loses_no_instant_of_asking() -> None:
+    slow = rule(when="now > signal.time + duration('8s')", reevaluate="2s", by=("cluster", "name"))
+    late = [a_certificate(1, 0, "a"), a_certificate(6.5, 0, "b"), a_certificate(4.9, 0, "c")]
+    seen = Run(slow).see(*late).to(12)
+    assert [(one.key["name"], one.at - us(0)) for one in seen.transitions] == [("a", 11_000_000)]
+    together = replace(slow, by=("cluster",))
+    assert run(together, late, 12) == [(11, "firing")]
+
+
+def test_tie_what_was_asked_before_a_signal_of_its_instant_is_taken_back() -> None:
+    lasting = rule(clear="signal.data.ok")
+    signals = [
+        a_certificate(3, 100, "a", ok=False),
+        a_certificate(70, 90, "b", ok=False),
+        a_certificate(73, 900, "c", ok=False),
+        a_certificate(73, 900, "a", ok=False),
+        a_certificate(79, 900, "b", ok=True),
+    ]
+    assert run(lasting, signals, 200) == [(70, "firing"), (79, "resolved")]
+
+
 def test_only_the_fields_that_the_rule_asks_for_are_remembered() -> None:
     seen = Run(rule()).see(a_certificate(3, 900, blob="x" * 9_000), a_beat(60))
     (raw,) = [raw for name, raw in seen.evaluator.changes().items() if name.startswith('["cell"')]

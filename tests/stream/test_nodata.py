@@ -166,6 +166,13 @@ def test_a_deletion_that_arrives_before_an_older_signal_still_ends_the_object() 
         assert run(rule, [good(11, change="deleted"), good(10)], 999) == []
 
 
+def test_a_late_move_does_not_begin_a_silence_before_its_time() -> None:
+    rule = replace(level("resolve", by=("cluster", "node")), stale_after_us=3_000_000)
+    signals = [bad(10, "a"), good(10.1, "b"), good(10.2, "c"), good(13.5, "b", node="n2")]
+    moves = run(rule, [*signals, good(12.5, "c", node="n2")], 60)
+    assert moves == [(10, "firing"), (13.2, "resolved")]
+
+
 # occurrences keep their own meaning
 
 

@@ -8,7 +8,7 @@ from engine.model.errors import StoreError
 from engine.model.signal import Signal
 from engine.stream.evaluator import Evaluator
 from engine.stream.state import VERSION
-from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
+from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, a_set, us
 
 BAD = 'signal.data.phase == "Bad"'
 
@@ -98,6 +98,31 @@ def test_foreign_or_damaged_state_is_refused_with_the_way_out(
     with pytest.raises(StoreError, match=message) as refused:
         Evaluator(a_set(a_rule()), {name: raw})
     assert "move dogwatch.db and signals.db away together" in str(refused.value)
+
+
+def test_a_sample_at_the_very_mark_is_stored_whole_for_it_may_still_be_undone() -> None:
+    rule = a_rule(over="60s", measure=a_measure("increase", "signal.data.n"), having="m.n == 4")
+    seen = Run(rule).see(a_pod(10, n=1), a_pod(12, n=5))
+    state = {name: raw for name, raw in seen.evaluator.changes().items() if raw is not None}
+    after = Run(rule)
+    after.evaluator = Evaluator(a_set(rule), state)
+    after.see(a_pod(10, "web-2", n=7), a_pod(12.5, "web-2", n=7)).to(30)
+    assert after.moves == []
+    assert [one.state for one in after.evaluator.open()] == ["firing"]
+
+
+@pytest.mark.parametrize("fn", ["count", "increase"])
+def test_the_state_of_a_key_with_ten_samples_is_under_a_kibibyte(fn: str) -> None:
+    measure = a_measure(fn, "signal.data.restarts" if fn == "increase" else "")
+    rule = a_rule(over="10m", measure=measure, having="m.n > 3", hash="f" * 64)
+    uid, name = "6f1c2a1e-0000-4000-8000-000000000000", "web-7d4b9c6f5d-xk2lp"
+    node = "gke-production-pool-1-abcdef"
+    pods = [a_pod(10 * at, name, uid=uid, node=node, restarts=at) for at in range(10)]
+    (raw,) = [
+        raw for place, raw in Run(rule).see(*pods).evaluator.changes().items() if '"cell"' in place
+    ]
+    assert raw is not None
+    assert len(raw) <= 1_024
 
 
 def test_open_keys_are_told_as_they_stand() -> None:

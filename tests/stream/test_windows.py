@@ -1,5 +1,6 @@
 """Tumbling and session windows, and the measures that only they or series have."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,16 @@ def test_a_deletion_does_not_prolong_a_session() -> None:
     )
     signals = [a_pod(0, n=1), a_pod(2, n=3), a_pod(6, n=3, change="deleted")]
     assert run(rule, signals, 60) == [(2, "firing"), (7, "resolved")]
+
+
+def test_tie_a_sample_joins_a_session_whatever_came_at_the_end_of_its_gap_before_it() -> None:
+    rule = session(
+        measure=(a_measure("increase", "signal.data.n"), replace(COUNT, name="c")),
+        having="m.c == 2",
+        when='signal.data.change != "deleted"',
+    )
+    signals = [a_pod(0, n=1), a_pod(5, n=1, change="deleted"), a_pod(5, "web-2", n=1)]
+    assert run(rule, signals, 60) == [(5, "firing"), (10, "resolved")]
 
 
 def test_clear_holds_a_session_until_it_is_true_or_the_session_ends() -> None:
