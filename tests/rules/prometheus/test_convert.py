@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from engine.model.errors import RuleError
+from engine.model.firing import State
+from engine.model.instant import to_us
+from engine.model.signal import Signal
 from engine.rules.load import load
 from engine.rules.prometheus import account
 from engine.rules.prometheus.convert import Import, Status, convert
+from engine.stream.evaluator import Evaluator
 
 if TYPE_CHECKING:
     from engine.rules.rule import Rule
@@ -171,9 +176,20 @@ def test_nearly_takes_what_differs_a_little_and_says_how_in_the_file() -> None:
         the_rule(found)
 
 
-def test_rules_that_several_series_decide_wait_for_all_samples_of_an_instant() -> None:
-    assert the_rule(convert("f.yml", a_file(an_alert("a / b > 1")))).for_us == 1_000
-    assert the_rule(convert("f.yml", a_file(an_alert("x > 1")))).for_us == 0
+def a_sample(metric: str, at: int, value: float) -> Signal:
+    data = {"metric": metric, "labels": {"job": "a"}, "value": value}
+    time = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at)
+    return Signal(id=f"{metric}@{at}", source="s", type="metric", cluster="c", time=time, data=data)
+
+
+def test_samples_of_one_scrape_decide_together_in_whatever_order_they_come() -> None:
+    found = convert("f.yml", a_file(an_alert("a / b > 2"), an_alert("a - b > 95")))
+    evaluator = Evaluator(load({"f.yaml": found.text}).rules)
+    log = [a_sample("a", 0, 1), a_sample("b", 0, 1), a_sample("a", 60, 100), a_sample("b", 60, 90)]
+    told = (
+        evaluator.step(log).transitions + evaluator.advance(to_us(log[-1].time) + 10**6).transitions
+    )
+    assert {one.state for one in told} == {State.PENDING, State.INACTIVE}
 
 
 def test_every_fault_of_a_broken_file_is_told_at_once_with_its_place() -> None:
