@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, Final, cast
 
 from engine.rules.cel import python as py
@@ -77,9 +78,11 @@ class Assembly(ABC):
     def _made(self, params: list[str], body: list[ast.stmt], **names: Any) -> Any:
         module = ast.Module(body=[py.function("program", params, body)], type_ignores=[])
         py.place(module, 0)
-        space = {**HELPERS, **self.constants, **names, "PLACES": tuple(self.places)}
+        code = compile(module, FILENAME, "exec")
+        known = {**HELPERS, **self.constants, **names, "PLACES": tuple(self.places)}
+        space = {name: known[name] for name in _names(code) if name in known}
         space["__builtins__"] = {}
-        exec(compile(module, FILENAME, "exec"), space)  # noqa: S102 (a tree of ours, not text)
+        exec(code, space)  # noqa: S102 (a tree of ours, not text)
         return space["program"]
 
     def temp(self) -> str:
@@ -118,6 +121,14 @@ class Assembly(ABC):
             yield self.body
         finally:
             self.body = outer
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Yield the names that the code looks up: a program keeps no others."""
+    yield from code.co_names
+    for const in code.co_consts:
+        if isinstance(const, CodeType):
+            yield from _names(const)
 
 
 def describe(node: Node) -> str:

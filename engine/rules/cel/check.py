@@ -5,7 +5,7 @@ everything, and numbers compare over int, uint and double, as JSON does not tell
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.rules.cel import inference
@@ -25,6 +25,7 @@ from engine.rules.cel.syntax import (
     MapOf,
     Node,
     Select,
+    changed,
 )
 from engine.rules.cel.types import BOOL, DYN, ListType, MapType, Type
 
@@ -71,7 +72,7 @@ class _Checker:
     def visit(self, node: Node) -> Node:
         match node:
             case Literal():
-                return replace(node, type=_OF_LITERAL[type(node.value)])
+                return changed(node, type=_OF_LITERAL[type(node.value)])
             case Ident():
                 return self._ident(node)
             case Select():
@@ -110,9 +111,9 @@ class _Checker:
     def _ident(self, node: Ident) -> Node:
         for name, local, of in reversed(() if node.root else self.scopes):
             if name == node.name:
-                return replace(node, local=local, type=of)
+                return changed(node, local=local, type=of)
         if self.schema is not None and node.name in self.schema:
-            return replace(node, type=self.schema[node.name])
+            return changed(node, type=self.schema[node.name])
         if node.name in TYPE_NAMES:
             return inference.type_name(node, node.name)
         if self.schema is None:
@@ -125,7 +126,7 @@ class _Checker:
             return inference.type_name(node, f"google.protobuf.{node.field}")
         operand = self.visit(node.operand)
         found = inference.field(node, operand.type)
-        return replace(node, operand=operand, type=BOOL if node.test else found)
+        return changed(node, operand=operand, type=BOOL if node.test else found)
 
     def _is_well_known(self, node: Select) -> bool:
         below = node.operand
@@ -141,13 +142,13 @@ class _Checker:
     def _index(self, node: Index) -> Node:
         operand, key = self.visit(node.operand), self.visit(node.key)
         found = inference.part(node, operand.type, key.type)
-        return replace(node, operand=operand, key=key, type=found)
+        return changed(node, operand=operand, key=key, type=found)
 
     # -- operators and functions
 
     def _logic(self, node: Logic) -> Node:
         parts = tuple(self._condition(part, node.sign) for part in node.parts)
-        return replace(node, parts=parts, type=BOOL)
+        return changed(node, parts=parts, type=BOOL)
 
     def _condition(self, node: Node, where: str) -> Node:
         checked = self.visit(node)
@@ -158,30 +159,30 @@ class _Checker:
     def _choice(self, node: Choice) -> Node:
         test = self._condition(node.test, "? :")
         yes, no = self.visit(node.yes), self.visit(node.no)
-        return replace(node, test=test, yes=yes, no=no, type=t.join(yes.type, no.type))
+        return changed(node, test=test, yes=yes, no=no, type=t.join(yes.type, no.type))
 
     def _call(self, node: Call) -> Node:
         if node.function == "!_":
-            return replace(node, args=(self._condition(node.args[0], "!"),), type=BOOL)
+            return changed(node, args=(self._condition(node.args[0], "!"),), type=BOOL)
         inference.known(node)
         target = None if node.target is None else self.visit(node.target)
         args = tuple(self.visit(arg) for arg in node.args)
-        checked = replace(node, target=target, args=args)
+        checked = changed(node, target=target, args=args)
         values = args if target is None else (target, *args)
         if node.function in inference.RELATIONS:
             inference.relation(node, *values)
-            return replace(checked, type=BOOL)
+            return changed(checked, type=BOOL)
         self.instructions += inference.instructions(node)
         if self.instructions > MAX_INSTRUCTIONS:
             refuse(node, f"the patterns are too large; at most {MAX_INSTRUCTIONS} RE2 instructions")
-        return inference.constant(replace(checked, type=inference.result(node, values)))
+        return inference.constant(changed(checked, type=inference.result(node, values)))
 
     # -- lists, maps and macros
 
     def _list(self, node: ListOf) -> Node:
         items = tuple(self.visit(item) for item in node.items)
         types = inference.contents(items, node.optional)
-        return replace(node, items=items, type=ListType(inference.common(types)))
+        return changed(node, items=items, type=ListType(inference.common(types)))
 
     def _map(self, node: MapOf) -> Node:
         entries = tuple((self.visit(key), self.visit(value)) for key, value in node.entries)
@@ -190,7 +191,7 @@ class _Checker:
                 refuse(key, f"{a(key.type)} can not be the key of a map")
         keys = inference.common([key.type for key, _ in entries])
         values = inference.contents([value for _, value in entries], node.optional)
-        return replace(node, entries=entries, type=MapType(keys, inference.common(values)))
+        return changed(node, entries=entries, type=MapType(keys, inference.common(values)))
 
     def _loop(self, node: Loop) -> Node:
         over = self.visit(node.over)
@@ -204,14 +205,14 @@ class _Checker:
             each = self.visit(node.each)
         del self.scopes[outer:]
         found = inference.outcome(node, over.type, each.type)
-        return replace(node, over=over, each=each, where=where, locals=numbers, type=found)
+        return changed(node, over=over, each=each, where=where, locals=numbers, type=found)
 
     def _bind(self, node: Bind) -> Node:
         value = self.visit(node.value)
         local = self._name(node.variable, value.type)
         body = self.visit(node.body)
         self.scopes.pop()
-        return replace(node, value=value, body=body, local=local, type=body.type)
+        return changed(node, value=value, body=body, local=local, type=body.type)
 
     def _name(self, name: str, of: Type) -> int:
         """Open the scope of a variable of a macro; return its number."""

@@ -1,8 +1,7 @@
 """Source text -> tokens. Source of the grammar: CEL language definition, section Syntax."""
 
 import re
-from bisect import bisect_right
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.rules.cel.errors import CelError
 
@@ -51,26 +50,13 @@ def _bodies(quote: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 _BODY = {quote: _bodies(quote) for quote in ("'", '"', "'''", '"""')}
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """One lexical element; `kind` is end, string, double, int, word, quoted or the sign itself."""
 
     kind: str
     text: str
     line: int
     column: int
-
-
-class Places:
-    """Turns offsets of a source into lines and columns, both from 1."""
-
-    def __init__(self, source: str) -> None:
-        self._starts = [0, *(match.end() for match in re.finditer("\n", source))]
-
-    def at(self, offset: int) -> tuple[int, int]:
-        """Return the line and column of `offset`."""
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
 
 
 def tokens(source: str) -> list[Token]:
@@ -80,36 +66,37 @@ def tokens(source: str) -> list[Token]:
         CelError: a character or string that no token can begin or end with; or a source
             longer than MAX_SOURCE characters.
     """
-    places = Places(source)
     if len(source) > MAX_SOURCE:
         raise CelError(
             1, 1, f"the expression has {len(source)} characters; at most {MAX_SOURCE} are allowed"
         )
     found = []
-    offset = 0
+    offset, line, start = 0, 1, 0
     while offset < len(source):
         match = _TOKEN.match(source, offset)
+        column = offset - start + 1
         if match is None:
             hint = _MEANT.get(source[offset], "")
-            raise CelError(*places.at(offset), f"unexpected character {source[offset]!r}{hint}")
+            raise CelError(line, column, f"unexpected character {source[offset]!r}{hint}")
         kind, text = str(match.lastgroup), match.group()
         if kind == "string":
-            text = _string(source, match, places)
+            text = _string(source, match, line, column)
         if kind != "space":
-            name = text if kind == "punctuation" else kind
-            found.append(Token(name, text, *places.at(offset)))
+            found.append(Token(text if kind == "punctuation" else kind, text, line, column))
         offset += len(text)
-    found.append(Token("end", "", *places.at(len(source))))
+        if "\n" in text:
+            line += text.count("\n")
+            start = offset - len(text) + text.rindex("\n") + 1
+    found.append(Token("end", "", line, offset - start + 1))
     return found
 
 
-def _string(source: str, opening: re.Match[str], places: Places) -> str:
+def _string(source: str, opening: re.Match[str], line: int, column: int) -> str:
     """Return the whole literal, prefix and quotes included."""
     prefix = opening.group().rstrip("'\"")
     quote = opening.group()[len(prefix) :]
     cooked, raw = _BODY[quote]
     body = (raw if "r" in prefix.lower() else cooked).match(source, opening.end())
     if body is None:
-        where = places.at(opening.start())
-        raise CelError(*where, f"the string is not closed; {quote} is missing")
+        raise CelError(line, column, f"the string is not closed; {quote} is missing")
     return opening.group() + body.group()

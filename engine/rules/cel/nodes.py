@@ -1,7 +1,6 @@
 """Nodes that more than one token makes: chains, signs, has() and the macros."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from engine.rules.cel.errors import CelError
@@ -17,6 +16,7 @@ from engine.rules.cel.syntax import (
     MapOf,
     Node,
     Select,
+    changed,
 )
 
 MACROS: Final[Mapping[str, Mapping[int, int]]] = {
@@ -64,7 +64,7 @@ def presence(token: Token, args: tuple[Node, ...]) -> Node:
         raise CelError(
             token.line, token.column, "has() takes one selection of a field, such as has(a.b)"
         )
-    return replace(args[0], test=True)
+    return changed(args[0], test=True)
 
 
 def loop(over: Node, name: Token, args: tuple[Node, ...]) -> Node:

@@ -55,7 +55,7 @@ def parse(source: str) -> Node:
     level, height, count = [root], 1, _LITERALS
     while level := [below for node in level for below in children(node)]:
         height += 1
-        count += sum(1 if isinstance(node, Literal) else _LITERALS for node in level)
+        count += sum([1 if type(node) is Literal else _LITERALS for node in level])
         where = level[0].line, level[0].column
         if height > MAX_HEIGHT:
             raise CelError(*where, f"nested too deep; at most {MAX_HEIGHT} levels")
