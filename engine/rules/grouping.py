@@ -8,7 +8,7 @@ from engine.rules.draft import Draft, entries, items
 from engine.rules.rule import Selector
 from engine.rules.shaping import Notes
 from engine.rules.streams import has_path, shape_of
-from engine.rules.wording import choices, guess, quoted
+from engine.rules.wording import choices, guess, quoted, short
 from engine.rules.yaml import Node
 
 DEFAULT_BY: Final = ("cluster", "namespace", "kind", "workload")
@@ -69,7 +69,7 @@ def check_present(place: Node, path: str, selectors: Selectors, notes: Notes) ->
         if selector.type and not has_path(selector, path):
             known = sorted(shape_of(selector).fields)
             near = guess(path.rpartition(".")[2], known)
-            what = " ".join([selector.type, *selector.kinds])
+            what = " ".join([selector.type, *map(short, selector.kinds)])
             has = choices(known) or "nothing"
             message = f"group key {quoted(path)} is not in {what}; its data has {has}{near}"
             notes.error(place, message, "group-key")

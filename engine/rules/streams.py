@@ -19,6 +19,7 @@ from engine.rules.cel.types import (
     Type,
 )
 from engine.rules.rule import Selector
+from engine.rules.wording import short
 
 _WORDS: Final[Mapping[str, Type]] = {
     "string": STRING,
@@ -87,7 +88,7 @@ def _types(fields: Mapping[str, str]) -> dict[str, Type]:
 
 def _name(stream: Stream) -> str:
     """Return how messages call the data: `k8s.object Pod`."""
-    names = [" ".join([type_, "/".join(kinds)]).strip() for type_, kinds in stream]
+    names = [" ".join([type_, short("/".join(kinds))]).strip() for type_, kinds in stream]
     return " or ".join(dict.fromkeys(names))
 
 

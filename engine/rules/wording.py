@@ -12,7 +12,7 @@ _COMPARED: Final = 200
 
 def quoted(text: str) -> str:
     """Return `text` in single quotes, cut to 48 characters, control characters escaped."""
-    return "'" + _cut(text) + "'"
+    return "'" + short(text) + "'"
 
 
 def printable(text: str) -> str:
@@ -22,13 +22,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _cut(text: str) -> str:
+def short(text: str) -> str:
+    """Return `text` cut to 48 characters, control characters escaped."""
     return printable(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 
 def choices(known: Iterable[str]) -> str:
     """Return the known words as a list in order, at most 40 of them, each cut as in `quoted`."""
-    words = [_cut(word) for word in sorted(known)]
+    words = [short(word) for word in sorted(known)]
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     return ", ".join(words[:_LISTED]) + more
 

@@ -352,6 +352,15 @@ def test_a_fault_shows_neither_whole_texts_nor_control_characters() -> None:
     assert all(fault.message.isprintable() and len(fault.message) < 400 for fault in found.faults)
 
 
+def test_a_fault_names_no_kind_at_full_length() -> None:
+    kinds = f"[{'P' + '*' * 300}]"
+    text = simple("by: [cluster, signal.data.nothing]").replace("[Pod]", kinds)
+    test = "{name: t, expect: [], signals: [{at: 1m, type: hardware, data: {kind: [GPU], x: 1}}]}"
+    found = loaded(text, simple(f"tests: [{test}]").replace("simple", "other"))
+    assert all(len(fault.message) < 600 for fault in found.faults)
+    assert "test-data" not in {fault.code for fault in found.faults}
+
+
 def test_every_field_of_a_fault_is_filled() -> None:
     (fault,) = load({"a.yaml": "x"}).faults
     assert all(getattr(fault, field.name) for field in fields(Fault))
