@@ -188,10 +188,18 @@ def _limits(rule: Rule, cell: Cell, scene: Scene) -> Iterator[Gate]:
     if rule.mute_during:
         names = ", ".join(one.name for one in rule.mute_during)
         yield Gate("mute_during", "holds back" if "muted" in held else "", names)
+    yield from (_notice(one) for one in cell.orders if one.wish is Wish.TELL)
     yield from _mission(rule, cell, orders)
     for move in scene.moves[-1:]:
         if move.state is State.SUPPRESSED:
             yield Gate("suppressed", "no", f"{rfc3339(move.at)}: {sentence(move.reason)}")
+
+
+def _notice(order: Order) -> Gate:
+    """Return why people are not told of the firing yet."""
+    if order.held:
+        return Gate("notice", "holds back", sentence(order.held))
+    return Gate("notice", "waits", f"people are told at {rfc3339(order.due)}")
 
 
 def _mission(rule: Rule, cell: Cell, orders: Iterable[Order]) -> Iterator[Gate]:

@@ -46,8 +46,10 @@ def pods(at: str, restarts: Any, name: str = "web", **data: Any) -> dict[str, An
     return {"at": at, "type": "k8s.object", "data": whole}
 
 
-def explained(entries: list[Mapping[str, Any]], minutes: int, **part: str) -> Explanation:
-    rules = load({"r.yaml": RULE}).rules
+def explained(
+    entries: list[Mapping[str, Any]], minutes: int, *, rule: str = RULE, **part: str
+) -> Explanation:
+    rules = load({"r.yaml": rule}).rules
     evaluator, until = Evaluator(rules), EPOCH_US + minutes * MINUTE
     witness = Witness(reader_of(evaluator, "storm", ["storm"]))
     seen = signals(entries)
@@ -102,6 +104,13 @@ def test_an_inhibitor_that_holds_a_mission_back_is_named_with_its_key() -> None:
     found = explained([down, pods("0s..9m/1m", "0+1")], 9)
     verdict, says, _ = gate(found, "inhibited_by")
     assert (verdict, "node=n1" in says) == ("holds back", True)
+
+
+def test_a_notice_that_waits_for_quiet_says_until_when() -> None:
+    rule = RULE.replace("      cooldown: 30m\n", "      debounce: 5m\n")
+    found = explained([pods("0s..8m/1m", "0+1")], 8, rule=rule)
+    verdict, says, _ = gate(found, "notice")
+    assert (verdict, says) == ("waits", "people are told at 2026-01-01T00:13:00Z")
 
 
 def test_a_missing_field_is_named_and_counted() -> None:

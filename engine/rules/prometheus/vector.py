@@ -7,6 +7,7 @@ condition and a number. Comparisons narrow the condition, arithmetic changes the
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,6 +27,7 @@ ARITHMETIC: Final[Mapping[str, Callable[[float, float], float]]] = {
     "*": operator.mul,
     "/": operator.truediv,
 }
+_MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*"| && | \|\| |.', re.DOTALL)
 SETS: Final = frozenset({"and", "or", "unless"})
 
 
@@ -132,11 +134,9 @@ def mapped(one: Vector, form: str, limits: Sequence[float]) -> Vector:
 
 
 def both(*conditions: str) -> str:
-    """Return the conjunction of CEL conditions."""
-    wanted = dict.fromkeys(one for one in conditions if one != ALWAYS)
-    if len(wanted) == 1:
-        return next(iter(wanted))
-    return " && ".join(f"({one})" if " || " in one else one for one in wanted) or ALWAYS
+    """Return the conjunction of CEL conditions, each part of it once."""
+    found = (part for one in conditions if one != ALWAYS for part in _conjuncts(one))
+    return " && ".join(dict.fromkeys(found)) or ALWAYS
 
 
 def either(left: str, right: str) -> str:
@@ -164,6 +164,20 @@ def labels_of(left: Vector | float, right: Vector | float) -> tuple[str, ...] | 
             "group both sides by the same labels",
         )
     return next(iter(found))
+
+
+def _conjuncts(condition: str) -> list[str]:
+    """Return the parts of a condition that `&&` joins; a disjunction is one, in parentheses."""
+    parts, depth = [""], 0
+    for mark in _MARK.findall(condition):
+        depth += {"(": 1, ")": -1}.get(mark, 0)
+        if depth == 0 and mark == " || ":
+            return [f"({condition})"]
+        if depth == 0 and mark == " && ":
+            parts.append("")
+        else:
+            parts[-1] += mark
+    return parts
 
 
 def _side(one: Vector | float) -> str:
