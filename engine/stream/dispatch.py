@@ -4,9 +4,6 @@ See engine.stream.orders for the rules by which a mission goes, waits or is drop
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-
-import msgspec
 
 from engine.model.firing import State, Transition
 from engine.rules.rule import Rule
@@ -22,6 +19,7 @@ from engine.stream.orders import (
     launch,
     names_inhibitor,
     quiet_from,
+    reminder,
 )
 from engine.stream.reasons import Reason
 from engine.stream.trail import Entry, ended
@@ -57,8 +55,10 @@ class Dispatch:
         if cell.opened is not None:
             self._stand(where, cell, cell.opened)
         for order in cell.orders:
-            if order.wish is Wish.TELL:
-                order.held = Reason.SHADOW.value if cell.rule.mode == "shadow" else ""
+            if order.wish is Wish.TELL and cell.rule.mode == "shadow":
+                order.held = Reason.SHADOW.value
+            elif order.held == Reason.SHADOW:
+                order.held = ""
             self._await(where, cell, order)
 
     def tell(self, where: CellId, cell: Cell, entry: Entry) -> None:
@@ -128,14 +128,12 @@ class Dispatch:
             return
         if rule.mission is not None or rule.inhibited_by or rule.mute_during:
             self._add(where, cell, Order(told, entry.nodes, told.at + rule.settle_us))
-        announced = Order(told, entry.nodes, told.at + rule.debounce_us, Wish.TELL)
+        announced = Order(told, entry.nodes, told.at, Wish.TELL)
+        cell.orders.append(announced)
         if rule.mode == "shadow":
-            self._add(where, cell, msgspec.structs.replace(announced, held=Reason.SHADOW.value))
-        elif rule.debounce_us:
-            self._add(where, cell, announced)
+            announced.held = Reason.SHADOW.value
         else:
-            self._found.notices.append((told.at, told))
-            self._remind(where, cell, announced)
+            self._announce(where, cell, announced, told.at)
 
     def _add(self, where: CellId, cell: Cell, order: Order) -> None:
         cell.orders.append(order)
@@ -187,7 +185,8 @@ class Dispatch:
                 order.held = ""
                 self._touched.add(where)
                 self._blocked.pop(where, None)
-                self._put_off(where, order, at + cell.rule.settle_us)
+                anew = cell.rule.settle_us if order.wish is Wish.LAUNCH else 0
+                self._put_off(where, order, at + anew)
 
     def _turn(self, where: CellId, cell: Cell, at: int) -> None:
         """The rule went into shadow mode, or came out of it."""
@@ -204,14 +203,18 @@ class Dispatch:
                 self._put_off(where, order, max(at, order.due))
 
     def _announce(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
-        """Tell of a firing that has been quiet for `debounce`, or let it wait on."""
-        quiet = quiet_from(cell.rule, order.told, cell.met, at)
+        """Tell of a firing that has been quiet for `debounce` and is not muted, or wait on."""
+        rule, told = cell.rule, order.told
+        quiet = quiet_from(rule, told, cell.met, at)
         if quiet > at:
             self._put_off(where, order, quiet)
-            return
-        cell.orders.remove(order)
-        self._found.notices.append((at, order.told))
-        self._remind(where, cell, order)
+        elif (until := muted_until(rule.mute_during, at)) is not None:
+            order.held = Reason.MUTED.value
+            self._put_off(where, order, until)
+        else:
+            cell.orders.remove(order)
+            self._found.notices.append((at, told))
+            self._remind(where, cell, order)
 
     def _repeat(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
         """Tell that a firing goes on, unless it is held back at this instant."""
@@ -222,7 +225,9 @@ class Dispatch:
         if reason is not None:
             self._found.hold_back(rule.name, reason)
         else:
-            self._found.notices.append((at, _as_now(cell, order.told, at)))
+            lasts = cell.held.phase is Phase.FIRING and cell.held.fell is None
+            shown = cell.condition.show() if lasts else None
+            self._found.notices.append((at, reminder(order.told, at, shown)))
         self._put_off(where, order, order.due + every)
 
     def _look(self, where: CellId, cell: Cell, order: Order, at: int) -> None:
@@ -245,7 +250,7 @@ class Dispatch:
 
     def _hold(self, where: CellId, cell: Cell, order: Order, at: int, reason: Reason) -> None:
         if order.held != reason:
-            self._suppress(order, at, reason)
+            self._found.suppress(order.told, at, reason)
         order.held = reason.value
         until = muted_until(cell.rule.mute_during, at)
         order.due = order.due if until is None else until
@@ -267,7 +272,7 @@ class Dispatch:
         if rule.mission is None:
             return
         if reason := self._why_dropped(cell, order, at):
-            self._suppress(order, at, reason)
+            self._found.suppress(order.told, at, reason)
             return
         cell.launched_at = at if rule.cooldown_us else None
         if rule.max_per_hour:
@@ -289,20 +294,3 @@ class Dispatch:
             return Reason.RULE_CHANGED
         launched = self._found.ledger.launched(rule.name, self._cluster, at)
         return Reason.RATE_LIMIT if 0 < rule.max_per_hour <= launched else None
-
-    def _suppress(self, order: Order, at: int, reason: Reason) -> None:
-        """Tell that a mission was held back, and why."""
-        told = replace(order.told, at=at, state=State.SUPPRESSED, reason=reason.value, cause="")
-        self._found.transitions.append(told)
-        self._found.hold_back(told.rule, reason)
-
-
-def _as_now(cell: Cell, told: Transition, at: int) -> Transition:
-    """Return the reminder of a firing, with what its condition shows now while it is true."""
-    reminder = replace(told, at=at, reason=Reason.REPEAT.value)
-    if cell.held.phase is not Phase.FIRING or cell.held.fell is not None:
-        return reminder
-    shown = cell.condition.show()
-    return replace(
-        reminder, value=shown.value, members=shown.members, member_count=shown.member_count
-    )

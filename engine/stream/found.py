@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.model.firing import Launch, State, Transition
 from engine.stream.account import Ledger
@@ -25,6 +25,12 @@ class Found:
         self.transitions.append(told)
         if told.state is State.RESOLVED:
             self.notices += [(told.at, one) for one in told_of_end(told, orders)]
+
+    def suppress(self, told: Transition, at: int, reason: Reason) -> None:
+        """Tell that the mission of the firing `told` is held back at `at`, and why."""
+        held = replace(told, at=at, state=State.SUPPRESSED, reason=reason.value, cause="")
+        self.transitions.append(held)
+        self.hold_back(told.rule, reason)
 
     def hold_back(self, rule: str, reason: Reason) -> None:
         """Count something that is held back."""

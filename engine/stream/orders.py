@@ -13,11 +13,13 @@ condition true (ten times that at most); then it is launched unless
 That the firing has ended in the meantime is no reason to drop its mission: it did happen. A
 firing on several nodes is inhibited when firing inhibitors cover all of them.
 
-People are told of the opening at once, or when `debounce` is over, or with its end. A firing of
-a rule in shadow mode is not told of, nor is its end, unless its opening was.
+People are told of the opening at once, or when `debounce` and an interval of `mute_during` are
+over; an end brings what `debounce` put off with it. What began and ended while the rule was muted
+or in shadow mode is not told of; the end of what people know always is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -29,6 +31,7 @@ from engine.model.instant import from_us
 from engine.rules.rule import Rule
 from engine.rules.template import TemplateError, render
 from engine.stream.reasons import Reason
+from engine.stream.sample import Shown
 
 DEBOUNCE_MOST: Final = 10
 """Times `debounce` after the firing that nothing waits beyond."""
@@ -112,6 +115,17 @@ def quiet_from(rule: Rule, told: Transition, met: Iterable[int], at: int) -> int
     """
     last = max((one for one in met if told.at < one <= at), default=told.at)
     return min(last + rule.debounce_us, told.at + DEBOUNCE_MOST * rule.debounce_us)
+
+
+def reminder(told: Transition, at: int, shown: Shown | None) -> Transition:
+    """Return what says at `at` that the firing `told` goes on.
+
+    `shown` is what its condition shows now, None while that is not true.
+    """
+    now = replace(told, at=at, reason=Reason.REPEAT.value)
+    if shown is None:
+        return now
+    return replace(now, value=shown.value, members=shown.members, member_count=shown.member_count)
 
 
 def told_of_end(told: Transition, orders: Iterable[Order]) -> list[Transition]:

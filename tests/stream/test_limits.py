@@ -192,10 +192,36 @@ def test_a_muted_mission_waits_for_the_end_of_the_interval_and_settles_anew() ->
     assert seen.to(HOUR + 30).launched == [HOUR + 30]
 
 
-def test_what_ended_while_it_was_muted_launches_nothing_and_its_end_is_told() -> None:
+def test_what_began_and_ended_while_it_was_muted_launches_nothing_and_is_told_to_nobody() -> None:
     seen = Run(crash(mute_during=until_one())).see(pod(10), pod(50, "Good")).to(2 * HOUR)
-    assert seen.launched == []
-    assert opened_and_ended(seen) == [(10, "firing"), (50, "resolved")]
+    assert (seen.launched, seen.told) == ([], [])
+    assert seen.held_back == [(10, "muted")]
+
+
+def test_a_muted_opening_is_told_when_the_interval_ends_with_its_own_time() -> None:
+    seen = Run(crash(mute_during=until_one())).see(pod(10)).to(HOUR - 1)
+    assert seen.told == []
+    assert seen.to(HOUR).told == [(10, "firing", "threshold")]
+
+
+def test_the_end_of_what_people_know_passes_while_the_rule_is_muted() -> None:
+    later = (Interval("later", times=((1, 60),)),)
+    seen = Run(crash(mute_during=later)).see(pod(10), pod(90, "Good")).to(99)
+    assert opened_and_ended(seen) == [(10, "firing"), (90, "resolved")]
+
+
+def test_a_muted_opening_is_not_told_after_a_restart_either() -> None:
+    first = Run(crash(mute_during=until_one())).see(pod(10))
+    again = restarted(first, crash(mute_during=until_one())).see(pod(50, "Good")).to(2 * HOUR)
+    assert again.told == []
+
+
+def test_mute_begins_where_debounce_ends() -> None:
+    later = (Interval("later", times=((1, 60),)),)
+    seen = Run(crash(debounce="60s", mute_during=later)).see(pod(10)).to(2 * HOUR)
+    assert seen.held_back == [(70, "muted")]
+    assert seen.told == [(10, "firing", "threshold")]
+    assert seen.launched == [HOUR]
 
 
 def test_a_muted_firing_without_a_mission_is_told_as_suppressed() -> None:
@@ -215,8 +241,14 @@ def test_outside_of_the_interval_nothing_is_muted() -> None:
 
 
 def test_repeat_is_silent_while_it_is_muted() -> None:
-    seen = Run(crash(repeat="25m", mute_during=until_one())).see(pod(0)).to(2 * HOUR)
+    later = (Interval("later", times=((20, 60),)),)
+    seen = Run(crash(repeat="25m", mute_during=later)).see(pod(0)).to(2 * HOUR)
     assert reminded(seen) == [75 * 60, 100 * 60]
+
+
+def test_reminders_begin_when_a_muted_opening_was_told() -> None:
+    seen = Run(crash(repeat="25m", mute_during=until_one())).see(pod(0)).to(2 * HOUR)
+    assert reminded(seen) == [85 * 60, 110 * 60]
 
 
 @pytest.mark.parametrize("first", ["mute", "inhibitor"])
