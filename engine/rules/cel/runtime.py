@@ -47,9 +47,13 @@ def blame(error: Exception, places: tuple[Place, ...]) -> EvaluationError:
 
 def unless_spent(error: Exception, places: tuple[Place, ...]) -> None:
     """Raise an error that no further evaluation could mend: the budget is used up."""
-    if isinstance(error, EvaluationError) and error.code == COST:
+    if _is_spent(error):
         raise blame(error, places) from None
     error.__traceback__ = None
+
+
+def _is_spent(error: Exception) -> bool:
+    return isinstance(error, EvaluationError) and error.code == COST
 
 
 class Retry:
@@ -74,10 +78,15 @@ def no_bool(value: Any, where: str) -> NoReturn:
 
 
 def attempt(places: tuple[Place, ...], part: Callable[..., Any], *args: Any) -> Any:
-    """Return the value of `part`, or the error that it ends with."""
+    """Return the value of `part`, or the error that it ends with.
+
+    That the budget is used up is no error of a part: it ends the evaluation.
+    """
     try:
         return part(*args)
     except FAILURES as error:
+        if _is_spent(error):
+            raise
         return blame(error, places)
 
 

@@ -102,6 +102,15 @@ def test_work_of_a_usual_size_is_not_cut_off() -> None:
     assert compile(source).evaluate({"pods": pods}) == 714
 
 
+def test_an_error_buys_no_second_budget() -> None:
+    half = "l.map(x, x + 1).map(x, x + 1).size() > 0"
+    assert compile(f"{half} || nope").evaluate(DATA)
+    assert compile(f"(nope && {half}) || true").evaluate(DATA)
+    with pytest.raises(EvaluationError) as caught:
+        compile(f"({half} && nope) || true").evaluate(DATA)
+    assert caught.value.code == "cost"
+
+
 def test_each_evaluation_has_a_budget_of_its_own() -> None:
     program = compile("l.all(x, x >= 0)")
     assert all(program.evaluate(DATA) for _ in range(50))

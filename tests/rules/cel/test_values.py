@@ -257,6 +257,32 @@ def test_timestamps_and_durations(source: str, wanted: Any) -> None:
     assert value(source) == wanted
 
 
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("{'a': 1, 'b': 2}.transformMap(k, v, v * 10)", {"a": 10, "b": 20}),
+        ("{'a': 1, 'b': 2}.transformMap(k, v, v > 1, k + k)", {"b": "bb"}),
+        ("['x', 'y'].transformMap(i, v, v + string(i))", {0: "x0", 1: "y1"}),
+        ("{'a': 1}.transformMapEntry(k, v, {v: k})", {1: "a"}),
+        ("{'a': 1, 'b': 2}.transformMapEntry(k, v, v > 1, {k: v, 'n': 0})", {"b": 2, "n": 0}),
+        ("[1, 2].transformMapEntry(i, v, {})", {}),
+    ],
+)
+def test_macros_build_maps(source: str, wanted: Any) -> None:
+    assert value(source) == wanted
+
+
+def test_a_map_is_not_built_with_one_key_for_two_values() -> None:
+    assert code("[1, 2].transformMapEntry(i, v, {'same': v})") == "duplicate_key"
+    assert code("[1, 2].transformMapEntry(i, v, dyn(v))") == "no_such_overload"
+    assert code("dyn(1).transformMap(k, v, v)") == "no_such_overload"
+
+
+def test_an_optional_value_is_no_result() -> None:
+    assert code("pod.?name") == "argument"
+    assert code("[pod.?name]") == "argument"
+
+
 def test_a_time_finer_than_python_can_hold_is_refused_and_not_rounded() -> None:
     assert code("timestamp('2024-01-01T00:00:00.' + string(123456789) + 'Z')") == "conversion"
     assert code("duration(pod.name.substring(4) + 'ns')") == "conversion"
