@@ -1,9 +1,8 @@
 """The outbox in the store: what waits for which sink, in order, and what became of it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
@@ -13,40 +12,19 @@ from engine.model.instant import from_us, to_us
 from engine.store.batches import batch_of, due_at, ripe, seal_due
 from engine.store.database import Database
 from engine.store.dialect import insert_new
-from engine.store.outbox import GIVE_UP_AFTER, DeliveryEvent, DeliveryState, backoff_us, move
+from engine.store.outbox import (
+    GIVE_UP_AFTER,
+    Backlog,
+    DeliveryEvent,
+    DeliveryRow,
+    DeliveryState,
+    backoff_us,
+    move,
+)
 from engine.store.schema import deliveries
 
 _complete = (deliveries.c.batch == "") | (deliveries.c.letter != "")
 _content = func.coalesce(func.nullif(deliveries.c.letter, ""), deliveries.c.body)
-
-
-@dataclass(frozen=True)
-class DeliveryRow:
-    """A delivery as the outbox holds it; instants are wall clock, aware UTC.
-
-    Attributes:
-        since: start of the 72 hours: when it was made, or replayed.
-        due: when it may be tried next.
-        error: of the last attempt; for a dead letter why it was given up.
-        receipt: what the receiver answered.
-    """
-
-    delivery: Delivery
-    state: DeliveryState
-    attempts: int
-    created: datetime
-    since: datetime
-    due: datetime
-    ended: datetime | None
-    error: str
-    receipt: Receipt
-
-
-class Backlog(NamedTuple):
-    """What waits for one sink: how many, and since when the oldest does."""
-
-    waiting: int = 0
-    oldest: datetime | None = None
 
 
 class Outbox(Database):

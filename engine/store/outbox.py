@@ -5,9 +5,12 @@ Blog, 2015.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
+from engine.model.delivery import Delivery, Receipt
 from engine.model.instant import MICROS
 from engine.model.moves import after
 
@@ -43,6 +46,35 @@ MOVES: Mapping[tuple[DeliveryState, DeliveryEvent], DeliveryState] = {
     (DeliveryState.WAITING, DeliveryEvent.EXPIRED): DeliveryState.GIVEN_UP,
     (DeliveryState.GIVEN_UP, DeliveryEvent.REPLAYED): DeliveryState.WAITING,
 }
+
+
+@dataclass(frozen=True)
+class DeliveryRow:
+    """A delivery as the outbox holds it; instants are wall clock, aware UTC.
+
+    Attributes:
+        since: start of the 72 hours: when it was made, or replayed.
+        due: when it may be tried next.
+        error: of the last attempt; for a dead letter why it was given up.
+        receipt: what the receiver answered.
+    """
+
+    delivery: Delivery
+    state: DeliveryState
+    attempts: int
+    created: datetime
+    since: datetime
+    due: datetime
+    ended: datetime | None
+    error: str
+    receipt: Receipt
+
+
+class Backlog(NamedTuple):
+    """What waits for one sink: how many, and since when the oldest does."""
+
+    waiting: int = 0
+    oldest: datetime | None = None
 
 
 def move(state: DeliveryState, event: DeliveryEvent) -> DeliveryState:
