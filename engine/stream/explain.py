@@ -1,7 +1,7 @@
 """Explain: why a key of a rule is in the state it is in, gate by gate. Reads, changes nothing."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 from typing import Any, Final
 
@@ -148,7 +148,9 @@ def why(
 
 def to_json(found: Explanation) -> dict[str, Any]:
     """Return `found` as plain data."""
-    plain = asdict(found)
+    plain = {one.name: getattr(found, one.name) for one in fields(found)}
+    plain["gates"] = [one.plain() for one in found.gates]
+    plain["counted"] = dict(found.counted or {})
     plain["others"] = [{"key": dict(key), "state": state} for key, state in found.others]
     plain["moves"] = [{"at": at, "state": state, "reason": why} for at, state, why in found.moves]
     return plain
@@ -179,7 +181,7 @@ def table(found: Sequence[Gate]) -> Iterator[str]:
     verdicts = max(len(one.verdict) for one in found)
     for one in found:
         yield f"  {one.name:<{names}}  {one.verdict:<{verdicts}}  {one.says}"
-        yield from (f"  {'':<{names}}  {'':<{verdicts}}    {line}" for line in one.details)
+        yield from (f"  {'':<{names}}  {'':<{verdicts}}    {line}" for line in one.details())
 
 
 def shown(key: Mapping[str, str]) -> str:

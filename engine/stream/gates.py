@@ -1,5 +1,6 @@
 """Gates: what a key of a rule has to pass, one by one, each with its input and its verdict."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,7 +10,7 @@ from engine.model.ids import canonical
 from engine.model.instant import format_duration, from_us, rfc3339
 from engine.model.signal import Signal, view
 from engine.rules.cel import EvaluationError, Program
-from engine.rules.cel.comparisons import comparisons
+from engine.rules.cel.comparisons import Compared, comparisons
 from engine.rules.rule import Rule, Selector
 from engine.stream.cell import Cell
 from engine.stream.evaluator import OpenKey
@@ -30,13 +31,32 @@ class Gate:
         name: field of the rule.
         verdict: yes, no, waits, holds back, or empty where there is nothing to pass.
         says: the input, the threshold, and what came of it.
-        details: more lines, such as the sides of each comparison.
+        value: the value, where the gate is one (a measure).
+        sides: both sides of each comparison of its expression.
     """
 
     name: str
     verdict: str
     says: str
-    details: tuple[str, ...] = ()
+    value: Any = None
+    sides: tuple[Compared, ...] = ()
+
+    def details(self) -> list[str]:
+        """Return the comparisons as lines for a person."""
+        return [
+            f"{_value(one.left)} {one.sign} {_value(one.right)}  {_VERDICTS[one.holds]}"
+            for one in self.sides
+        ]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the gate as JSON."""
+        sides = [
+            {"left": _json(one.left), "sign": one.sign, "right": _json(one.right),
+             "holds": one.holds}
+            for one in self.sides
+        ]  # fmt: skip
+        given = {"name": self.name, "verdict": self.verdict, "says": self.says}
+        return {**given, "value": self.value, "comparisons": sides}
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ def gates(rule: Rule, cell: Cell | None, scene: Scene) -> list[Gate]:
     """
     found = [*_stream(rule, scene), *_condition(rule, cell, scene)]
     if cell is not None:
-        found += [*_times(rule, cell), *_limits(rule, cell, scene)]
+        found += [*_times(rule, cell), *_reset(scene), *_limits(rule, cell, scene)]
     return found
 
 
@@ -89,16 +109,14 @@ def _when(rule: Rule, program: Program, last: Signal | None) -> Gate:
 
 def _asked(name: str, program: Program, bindings: Mapping[str, Any]) -> Gate:
     """Return a gate for an expression, with both sides of each comparison in it."""
-    sides = tuple(
-        f"{_value(one.left)} {one.sign} {_value(one.right)}  {_VERDICTS[one.holds]}"
-        for one in comparisons(program.source, bindings)
-    )
+    sides = tuple(comparisons(program.source, bindings))
     try:
         met = program.evaluate(bindings) is True
     except EvaluationError as error:
         missing = "missing, so it is false" if error.missing else "an error: it decides nothing"
-        return Gate(name, "no", f"{program.source}  ({missing}: {error.message})", sides)
-    return Gate(name, "yes" if met else "no", program.source, sides)
+        says = f"{program.source}  ({missing}: {error.message})"
+        return Gate(name, "no", says, sides=sides)
+    return Gate(name, "yes" if met else "no", program.source, sides=sides)
 
 
 def _condition(rule: Rule, cell: Cell | None, scene: Scene) -> Iterator[Gate]:
@@ -129,9 +147,10 @@ def _window(rule: Rule, cell: Cell, scene: Scene, until: str) -> Iterator[Gate]:
     says = f"{format_duration(rule.over_us)} {rule.window}: {content}{until}"
     yield Gate("over", "yes" if filled else "no", says)
     for one in rule.measures:
-        value = _value(values[one.name]) if one.name in values else "no value"
+        value = values.get(one.name)
+        shown = "no value" if value is None else _value(value)
         of = "" if one.of is None else f" of {one.of.source}"
-        yield Gate(f"m.{one.name}", "", f"{value}  ({one.fn}{of})")
+        yield Gate(f"m.{one.name}", "", f"{shown}  ({one.fn}{of})", value)
     bindings = {"m": values, "params": rule.params, "now": from_us(scene.at)}
     for name, program in (("having", rule.having), ("clear", rule.clear)):
         if program is not None:
@@ -172,6 +191,13 @@ def _times(rule: Rule, cell: Cell) -> Iterator[Gate]:
     if rule.on_nodata != "keep":
         says = f"{rule.on_nodata} after {format_duration(rule.stale_after_us)} without a signal"
         yield Gate("on_nodata", "", says)
+
+
+def _reset(scene: Scene) -> Iterator[Gate]:
+    """Yield when the key last fell back to inactive, and why."""
+    ends = [one for one in scene.moves if one.state in {State.INACTIVE, State.RESOLVED}]
+    for one in ends[-1:]:
+        yield Gate("last reset", "", f"{rfc3339(one.at)}: {sentence(one.reason)}")
 
 
 def _limits(rule: Rule, cell: Cell, scene: Scene) -> Iterator[Gate]:
@@ -243,6 +269,13 @@ def _value(value: Any) -> str:
     text = value if isinstance(value, str) else _plain(value)
     text = f"'{text}'" if isinstance(value, str) else text
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _json(value: Any) -> Any:
+    """Return a value as JSON; an error by what it says, and whether something is missing."""
+    if isinstance(value, EvaluationError):
+        return {"error": value.message, "missing": value.missing}
+    return json.loads(canonical(value))
 
 
 def _plain(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -61,7 +62,7 @@ def explained(
 
 def gate(found: Explanation, name: str) -> tuple[str, str, tuple[str, ...]]:
     (one,) = [one for one in found.gates if one.name == name]
-    return one.verdict, one.says, one.details
+    return one.verdict, one.says, tuple(one.details())
 
 
 def test_a_threshold_shows_both_sides_of_its_comparison() -> None:
@@ -104,6 +105,21 @@ def test_an_inhibitor_that_holds_a_mission_back_is_named_with_its_key() -> None:
     found = explained([down, pods("0s..9m/1m", "0+1")], 9)
     verdict, says, _ = gate(found, "inhibited_by")
     assert (verdict, "node=n1" in says) == ("holds back", True)
+
+
+def test_json_has_the_sides_of_each_comparison_as_values() -> None:
+    found = to_json(explained([pods("0s..3m/1m", "0+1")], 3))
+    (having,) = [one for one in found["gates"] if one["name"] == "having"]
+    assert having["comparisons"] == [{"left": 3, "sign": ">", "right": 5, "holds": False}]
+    (measure,) = [one for one in found["gates"] if one["name"] == "m.restarts"]
+    assert measure["value"] == 3
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_a_key_says_when_it_was_last_reset_and_why() -> None:
+    found = explained([pods("0s..6m30s/1m", "0+1"), pods("6m30s", 7)], 17)
+    assert found.state == "inactive"
+    assert gate(found, "last reset")[1].startswith("2026-01-01T00:1")
 
 
 def test_a_notice_that_waits_for_quiet_says_until_when() -> None:
