@@ -71,7 +71,11 @@ class ClusterFold:
         if self.time.mark is not None and at < self.time.mark:
             self._shared.found.counters["late"] += 1
             return
-        self._pass_time(signal.source, at, beat=signal.type == "clock")
+        if self.second or not self.time.follow(signal.source, at):
+            self._pass_time(signal.source, at, beat=kind == "clock")
+        else:
+            self.moved = True
+            self._run()
         if self._begins:
             self._begin(at)
         kept = "events" if kind in _REMEMBERED else "ids"
@@ -176,7 +180,7 @@ class ClusterFold:
 
     def _run(self) -> None:
         """Run what stream time has passed: cells first, then missions, instant by instant."""
-        timers, mark = self._timers, self._mark()
+        timers, mark = self._timers, self.time.mark or 0
         while timers and timers[0][0] < mark:
             at, what, name, key = heappop(timers)
             where = (name, key)

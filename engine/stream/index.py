@@ -7,6 +7,7 @@ one of a set, or to begin with: lists of `on`, one label, and one comparison wit
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final, NamedTuple
 
@@ -33,11 +34,13 @@ Begins = tuple[Path, frozenset[str]]
 class Entry(NamedTuple):
     """One selector of one rule: what must be equal, or begin so, and what is asked after that.
 
+    `rest` is what these do not decide, None where they decide all.
+
     `guard` is the path, in `equal` or of `prefix`, at which `when` needs a value.
     """
 
     reader: Reader
-    selection: Selection
+    rest: Selection | None
     equal: Mapping[Path, frozenset[Any]]
     prefix: Begins | None
     guard: Path | None
@@ -157,7 +160,7 @@ class Index:
         """Return the readers of the rules whose `on` takes `signal`, each once."""
         found: list[Reader] = []
         for entry in self.candidates(signal):
-            if entry.selection.takes(signal) and entry.reader not in found:
+            if (entry.rest is None or entry.rest.takes(signal)) and entry.reader not in found:
                 found.append(entry.reader)
         return found
 
@@ -223,7 +226,15 @@ def _entry(reader: Reader, selector: Selector) -> Entry:
         if size > _MOST_VALUES:
             size //= len(equal.pop(path))
     prefix = max(begins, key=lambda one: min(map(len, one[1])), default=None)
-    return Entry(reader, Selection(selector), equal, prefix, guard[0] if guard else None)
+    return Entry(reader, _rest(selector, equal), equal, prefix, guard[0] if guard else None)
+
+
+def _rest(selector: Selector, equal: Mapping[Path, Any]) -> Selection | None:
+    """Return what is left to be asked where all that is in `equal` was, None for nothing."""
+    asked: dict[str, Any] = {name: () for name, field in FIELDS.items() if (field,) in equal}
+    left = replace(selector, **asked)
+    listed = any(getattr(left, name) for name in FIELDS)
+    return Selection(left) if listed or left.labels or left.exclude else None
 
 
 def _listed(selector: Selector) -> tuple[dict[Path, frozenset[Any]], list[Begins]]:

@@ -71,7 +71,7 @@ def _unread(kind: type[Any], error: Exception) -> StoreError:
 
 def name_of(*parts: Any) -> str:
     """Return the key of a state entry."""
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
+    return msgspec.json.encode(parts).decode()
 
 
 def parts_of(name: str) -> list[Any]:

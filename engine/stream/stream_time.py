@@ -18,6 +18,7 @@ import msgspec
 SILENT_US: Final = 30_000_000
 FORGOTTEN_US: Final = 100 * SILENT_US
 """A source silent for longer is as one never seen; so state stays small."""
+_STEP_US: Final = SILENT_US // 2
 LEAP_US: Final = 60_000_000
 """A move of the mark by more is a leap, where watchers pace it: nobody was there."""
 
@@ -83,12 +84,37 @@ class StreamTime:
         edge = self.newest - SILENT_US
         self._silent = {name for name, one in self._watchers.items() if one.at < edge}
 
+    def follow(self, source: str, at: int) -> bool:
+        """Take note of a signal that is nothing new, as most are; else return False: `see` it.
+
+        That is the next one of a watcher, or an older one, while no watcher is silent. This is
+        what `see` would do then, in one piece, as it is done for every signal.
+        """
+        known, newest, mark = self.sources.get(source), self.newest, self.mark
+        if known is None or mark is None or self._silent:
+            return False
+        step = at - known.at
+        if not known.beats or step > _STEP_US or known.at < newest - SILENT_US:
+            return False
+        if step <= 0:
+            return True
+        known.at = lowest = at
+        if len(self._watchers) > 1:
+            lowest = min([one.at for one in self._watchers.values()])
+            if lowest < max(at, newest) - SILENT_US:
+                known.at = at - step
+                return False
+        if at > newest:
+            self.newest = at
+        lowest -= self._lateness_us
+        if lowest > mark:
+            self.mark = lowest
+        return True
+
     def see(self, source: str, at: int, *, beat: bool) -> bool:
         """Take note of one signal of `source` at `at`; return whether stream time moved."""
-        known = self.sources.get(source)
-        if known is not None and self._goes_on(known, at):
-            return self._follow(known, at)
         paced, start = self._paced(at), self.mark
+        known = self.sources.get(source)
         unheard = self._unheard(at)
         if known is None or known.at < self.newest - FORGOTTEN_US:
             self.newest = at if self.mark is None else max(at, self.newest)
@@ -110,23 +136,6 @@ class StreamTime:
         if moved and paced and start is not None and (self.mark or 0) - start > LEAP_US:
             self.leap = start
         return moved
-
-    def _goes_on(self, known: SourceTime, at: int) -> bool:
-        """Whether it is the next signal of a watcher, as most are, and no watcher is silent."""
-        step = at - known.at
-        lives = known.beats and known.at >= self.newest - SILENT_US
-        return lives and 0 < step <= SILENT_US // 2 and not self._silent
-
-    def _follow(self, known: SourceTime, at: int) -> bool:
-        """Take note of the next signal of a watcher; return whether stream time moved."""
-        known.at = lowest = at
-        self.newest = max(self.newest, at)
-        for one in self._watchers.values():
-            if one.at < lowest:  # noqa: PLR1730 - a call costs more, at every signal
-                lowest = one.at
-        if lowest < self.newest - SILENT_US:
-            lowest = self._present()
-        return self.reach(lowest - self._lateness_us)
 
     def _paced(self, at: int) -> bool:
         """Whether a signal at `at` may be a leap: a log without any watcher may rest for long."""

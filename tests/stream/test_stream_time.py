@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from engine.model.signal import Signal
 from engine.stream.stream_time import StreamTime
-from tests.stream.building import Run, a_beat, a_metric, a_pod, a_rule, a_signal, seconds
+from tests.stream.building import Run, a_beat, a_metric, a_pod, a_rule, a_signal, seconds, us
 
 LATE = 2
 
@@ -99,3 +99,17 @@ def test_it_never_goes_back(moves: list[tuple[str, int, bool]]) -> None:
         assert time.mark is not None
         assert moved == (last is None or time.mark > last)
         last = time.mark
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(-20, 40), st.booleans()), max_size=30)
+)
+def test_to_follow_is_to_see_in_one_piece(signals: list[tuple[str, int, bool]]) -> None:
+    one, other, now = StreamTime(2_000_000), StreamTime(2_000_000), us(0)
+    for source, step, beats in signals:
+        instant = now + step * 1_000_000
+        now = max(now, instant)
+        one.see(source, instant, beat=beats)
+        if beats or not other.follow(source, instant):
+            other.see(source, instant, beat=beats)
+        assert (one.dump(), one.news, one.leap) == (other.dump(), other.news, other.leap)
