@@ -1,6 +1,5 @@
 """The fold of one cluster: its stream time, its cells, and the timers between them."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -11,14 +10,15 @@ from engine.stream.cell import Cell
 from engine.stream.dispatch import CellId, Dispatch
 from engine.stream.feeds import Feed
 from engine.stream.found import Found
-from engine.stream.gaps import leap, silences
+from engine.stream.gaps import silences, told_of_gaps
 from engine.stream.index import Index
-from engine.stream.orders import carried
-from engine.stream.reader import Reader, Sight
+from engine.stream.keys import Keys, renewed
+from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
 from engine.stream.sample import Sample
 from engine.stream.second_stage import SECOND
+from engine.stream.sight import Sight, leaving
 from engine.stream.stream_time import StreamTime, StreamTimeState
 
 _CELL, _ORDER = 0, 1
@@ -46,15 +46,14 @@ class ClusterFold:
         lateness_us = 0 if self.second else shared.lateness_us
         self.time = StreamTime(lateness_us, state)
         self.recent = Recent(lateness_us)
-        self.cells: dict[CellId, Cell] = {}
+        self._keys = Keys(name)
+        self.cells, self._holders = self._keys.cells, self._keys.holders
         self.touched: set[CellId] = set()
         self.moved = False
         self._shared = shared
         self._begins = self.second
         self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
-        self._holders: dict[str, dict[CellId, Cell]] = {}
         self._dispatch = Dispatch(name, shared.found, self._due, self.touched)
-        self._sizes: Counter[str] = Counter()
 
     def fold(self, signal: Signal) -> None:
         """Fold one signal: move time, run the timers that it passed, then ask the rules."""
@@ -97,12 +96,7 @@ class ClusterFold:
 
     def place(self, cell: Cell) -> None:
         """Take in a cell of a checkpoint."""
-        where = (cell.rule.name, cell.key)
-        self.cells[where] = cell
-        self._sizes[cell.rule.name] += not cell.storm
-        if cell.reader.follows:
-            for series in cell.condition.series():
-                self._holders.setdefault(series, {})[where] = cell
+        where = self._keys.add(cell)
         self._dispatch.take_in(where, cell)
         self._schedule(where, cell)
 
@@ -110,7 +104,7 @@ class ClusterFold:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
         self._shared.found.ledger.cluster = self.name
         self._begins = self.second
-        for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
+        for where, cell in self._keys.in_order():
             reader = self._shared.readers.get(where[0])
             if reader is None:
                 self._end(where, cell, Reason.RULE_REMOVED)
@@ -124,20 +118,9 @@ class ClusterFold:
                 self._after(where, cell, self._mark())
 
     def renew(self, reader: Reader, key: tuple[str, ...], old: Cell) -> None:
-        """Begin the cell of a changed rule: its missions are remembered, nothing else is.
-
-        A mission that settles still goes. The next firing launches none if one was launched
-        for an episode that the change cut off, unless it comes much later.
-        """
-        rule, mark = reader.rule, self._mark()
-        cell = Cell(reader, self.name, key, storm=old.storm)
-        cell.orders = carried(old.orders)
-        cell.launched_at = old.launched_at
-        cell.spared_until = old.spared_until
-        cut = old.opened is not None and bool(old.opened.held.firing)
-        if cut and rule.mission is not None:
-            quiet = rule.over_us + rule.for_us + rule.settle_us + rule.stale_after_us
-            cell.spared_until = mark + max(rule.cooldown_us, quiet)
+        """Begin the cell of a changed rule, where there is something to remember."""
+        mark = self._mark()
+        cell = renewed(old, reader, key, mark)
         if not cell.idle(mark):
             self.place(cell)
 
@@ -161,12 +144,8 @@ class ClusterFold:
         silent, start = list(silences(self.time.news, before, mark)), self.time.leap
         self.time.news.clear()
         self.time.leap = -1
-        for where, cell in sorted(self.cells.items(), key=lambda one: one[0]):
-            if cell.rule.absent is not None:
-                told = silent
-            else:
-                told = list(leap(cell.reader, start, mark)) if start >= 0 else []
-            for sample in told:
+        for where, cell in self._keys.in_order():
+            for sample in told_of_gaps(cell.reader, silent, start, mark):
                 cell.fold(sample, before)
                 self._after(where, cell, before)
 
@@ -175,7 +154,7 @@ class ClusterFold:
         self._begins = False
         for name, reader in sorted(self._shared.readers.items()):
             if reader.alone and (name, ()) not in self.cells:
-                where, cell = self._cell(reader, ())
+                where, cell = self._keys.of(reader, ())
                 self._put(where, cell, Sample(at, "clock", "clock"))
 
     def _run(self) -> None:
@@ -212,7 +191,7 @@ class ClusterFold:
             for where, cell in sorted(holders.items(), key=lambda one: one[0]):
                 apart = cell.reader.windowed and not (sight.gone or cell.reader.listens)
                 if where not in asked and where[0] not in undecided and not apart:
-                    self._put(where, cell, _leave(sight.at, sight))
+                    self._put(where, cell, leaving(sight, sight.at))
 
     def _into(
         self, reader: Reader, sight: Sight, later: list[int]
@@ -228,9 +207,9 @@ class ClusterFold:
 
     def _feed(self, feed: Feed, reader: Reader, sight: Sight, later: list[int]) -> Iterator[CellId]:
         for key, sample in feed.read(sight):
-            where, cell = self._cell(reader, key)
+            where, cell = self._keys.of(reader, key)
             if sample.series:
-                self._holders.setdefault(sample.series, {})[where] = cell
+                self._keys.hold(sample.series, where, cell)
             self._put(where, cell, sample)
             if sample.series:
                 self._leave_later(where, cell, sight, later)
@@ -241,10 +220,10 @@ class ClusterFold:
         key = reader.key(sight) if sample is not None else None
         if sample is None or key is None:
             return None
-        where, cell = self._cell(reader, key)
+        where, cell = self._keys.of(reader, key)
         counts = any(raw is not None for raw in sample.raws)
         if reader.follows and sight.mortal and (reader.listens or counts):
-            self._holders.setdefault(sample.series, {})[where] = cell
+            self._keys.hold(sample.series, where, cell)
         self._put(where, cell, sample)
         if reader.listens:
             self._leave_later(where, cell, sight, later)
@@ -264,9 +243,9 @@ class ClusterFold:
         known = key is not None and (kept or sample.met or (reader.rule.name, key) in self.cells)
         if key is None or not known:
             return None, True
-        where, cell = self._cell(reader, key)
+        where, cell = self._keys.of(reader, key)
         if sample.series:
-            self._holders.setdefault(sample.series, {})[where] = cell
+            self._keys.hold(sample.series, where, cell)
         self._put(where, cell, sample)
         self._leave_later(where, cell, sight, later)
         return where, sample.met is not None
@@ -275,25 +254,7 @@ class ClusterFold:
         """Let the object of `sight` leave where its later signals, that came already, say so."""
         for at in later:
             if not cell.condition.has(sight.series, at):
-                self._put(where, cell, _leave(at, sight))
-
-    def _cell(self, reader: Reader, key: tuple[str, ...]) -> tuple[CellId, Cell]:
-        """Return the cell of `key`; beyond `max_keys` the one for all new keys."""
-        rule = reader.rule
-        where = (rule.name, key)
-        cell = self.cells.get(where)
-        if cell is not None:
-            return where, cell
-        storm = self._sizes[rule.name] >= rule.max_keys
-        if storm:
-            reader.count("storm")
-            key = tuple(self.name if name == "cluster" else "*" for name in rule.by)
-            where = (rule.name, key)
-            cell = self.cells.get(where)
-        if cell is None:
-            cell = self.cells[where] = Cell(reader, self.name, key, storm=storm)
-            self._sizes[rule.name] += not storm
-        return where, cell
+                self._put(where, cell, leaving(sight, at))
 
     def _put(self, where: CellId, cell: Cell, sample: Sample) -> None:
         mark = self._mark()
@@ -309,10 +270,10 @@ class ClusterFold:
             self._dispatch.tell(where, cell, entry)
         mark = self._mark()
         for series in cell.trim(mark):
-            self._let_go(series, where)
+            self._keys.let_go(series, where)
         self.touched.add(where)
         if cell.idle(mark):
-            self._drop(where, cell)
+            self._keys.drop(where, cell)
         else:
             self._schedule(where, cell)
 
@@ -322,19 +283,6 @@ class ClusterFold:
             heappush(self._timers, (wake, _CELL, *where))
         cell.wake = wake
 
-    def _drop(self, where: CellId, cell: Cell) -> None:
-        if self.cells.pop(where, None) is not None:
-            self._sizes[where[0]] -= not cell.storm
-        for series in cell.condition.series():
-            self._let_go(series, where)
-
-    def _let_go(self, series: str, where: CellId) -> None:
-        holders = self._holders.get(series)
-        if holders is not None:
-            holders.pop(where, None)
-            if not holders:
-                del self._holders[series]
-
     def _due(self, at: int, where: CellId) -> None:
         heappush(self._timers, (at, _ORDER, *where))
 
@@ -343,30 +291,12 @@ class ClusterFold:
         self._after(where, cell, min(at + 1, self._mark()))
 
     def _end(self, where: CellId, cell: Cell, reason: Reason) -> None:
-        self._drop(where, cell)
+        self._keys.drop(where, cell)
         self.touched.add(where)
         self._dispatch.end(where, cell, self._mark(), reason)
 
     def open_cells(self) -> Iterator[Cell]:
         """Yield the cells that were told as pending or firing, in order of rule and key."""
-        for _, cell in sorted(self.cells.items(), key=lambda one: one[0]):
+        for _, cell in self._keys.in_order():
             if cell.opened is not None:
                 yield cell
-
-
-def _leave(at: int, sight: Sight) -> Sample:
-    """Return the sample that ends the membership of the object of `sight` at `at`."""
-    now = at == sight.at
-    data = sight.signal.data
-    name, node = data.get("name"), data.get("node")
-    return Sample(
-        at,
-        sight.series,
-        name if isinstance(name, str) else "",
-        node if isinstance(node, str) else "",
-        sight.signal.id if now else "",
-        met=False,
-        gone=sight.gone,
-        counted=False,
-        heard=False,
-    )

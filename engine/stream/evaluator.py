@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 from engine.model.firing import Launch, State, Step, Transition
-from engine.model.instant import from_us, to_us
 from engine.model.signal import SECOND_STAGE, Signal
 from engine.rules.rule import RuleSet
 from engine.stream.account import Account, Degraded
@@ -18,7 +15,8 @@ from engine.stream.index import Index
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Chunk, ChunkState
-from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
+from engine.stream.relay import Relay
+from engine.stream.second_stage import SECOND
 from engine.stream.state import (
     CellState,
     dump,
@@ -83,8 +81,7 @@ class Evaluator:
         self._counters = self._shared.found.counters
         self._folds: dict[str, ClusterFold] = {}
         self._gone: set[str] = set()
-        self._passed = 0
-        self._news: list[tuple[Transition, str]] = []
+        self._relay = Relay(self._shared, self._folds)
         self._set_rules(rules)
         self._load(state)
 
@@ -94,22 +91,21 @@ class Evaluator:
         Signals later than that, and doubled ones, are counted and never fire. Those of the
         second stage have no cluster, and what first-stage rules tell becomes such signals here.
         """
-        transitions, ledger = self._shared.found.transitions, self._shared.found.ledger
         for signal in signals:
             second = signal.type in SECOND_STAGE
             if second is bool(signal.cluster):
                 self._counters["misplaced"] += 1
                 continue
             if second:
-                self._fold_second(signal)
+                self._relay.fold(signal)
                 continue
             fold = self._folds.get(signal.cluster)
             if fold is None:
-                fold = self._join(signal)
+                fold = self._relay.join(signal)
             fold.fold(signal)
-            if len(transitions) > self._passed or ledger.turns:
-                self._gather(signal.cluster)
-                self._pass_on()
+            if self._relay.waits():
+                self._relay.gather(signal.cluster)
+                self._relay.pass_on()
         return self._found()
 
     def advance(self, to_us: int) -> Step:
@@ -119,8 +115,8 @@ class Evaluator:
         """
         for name in sorted(self._folds.keys() - {SECOND}):
             self._folds[name].run_to(to_us)
-            self._gather(name)
-        self._pass_on()
+            self._relay.gather(name)
+        self._relay.pass_on()
         if SECOND in self._folds:
             self._folds[SECOND].run_to(to_us)
         return self._found()
@@ -134,8 +130,8 @@ class Evaluator:
         self._set_rules(rules)
         for name in sorted(self._folds):
             self._folds[name].swap()
-            self._gather(name)
-        self._pass_on()
+            self._relay.gather(name)
+        self._relay.pass_on()
         return self._found()
 
     def changes(self) -> dict[str, bytes | None]:
@@ -163,7 +159,8 @@ class Evaluator:
         late, duplicate, misplaced: signals passed over. For each rule (`name{rule="..."}`):
         missing_field, missing_key: signals without a field that the condition, or the group
         key, asks for; errors: expressions without a value for another reason; storm: signals
-        of keys beyond max_keys; bad_params: mission params that could not be rendered;
+        of keys beyond max_keys; sequence_full: steps for which no room was left in a sequence of
+        their key; bad_params: mission params that could not be rendered;
         ignored_self, too_deep: true signals that dogwatch itself made, or that too many of its
         missions led to; suppressed{rule, reason}: missions and reminders held back.
         """
@@ -187,54 +184,6 @@ class Evaluator:
             for name in sorted(self._folds)
             for cell in self._folds[name].open_cells()
         ]
-
-    def _join(self, signal: Signal) -> ClusterFold:
-        """Return the fold of a cluster of which this is the first signal."""
-        name = signal.cluster
-        fold = self._folds[name] = ClusterFold(name, self._shared)
-        self._fold_second(joined(name, to_us(signal.time)))
-        return fold
-
-    def _fold_second(self, signal: Signal) -> None:
-        """Fold a signal of the second stage, at its newest instant if that is later."""
-        fold = self._folds.get(SECOND)
-        if fold is None:
-            fold = self._folds[SECOND] = ClusterFold(SECOND, self._shared)
-        mark = fold.time.mark
-        if mark is not None and to_us(signal.time) < mark:
-            signal = msgspec.structs.replace(signal, time=from_us(mark))
-        fold.fold(signal)
-        self._gather(SECOND)
-        if signal.type == "clock":
-            self._look_at_watchers(to_us(signal.time))
-
-    def _look_at_watchers(self, now: int) -> None:
-        """Let the second stage know which watchers are silent at `now`, by the clock."""
-        for cluster in sorted(self._folds.keys() - {SECOND}):
-            fold = self._folds[cluster]
-            for source, silent in fold.time.look(now):
-                fold.moved = True
-                self._fold_second(silence(cluster, source, now, silent=silent))
-
-    def _gather(self, cluster: str) -> None:
-        """Keep what was told in a cluster since the last call for the second stage."""
-        transitions = self._shared.found.transitions
-        if cluster != SECOND:
-            self._news += [(told, cluster) for told in transitions[self._passed :]]
-        self._passed = len(transitions)
-
-    def _pass_on(self) -> None:
-        """Let the second stage know of what first-stage rules told, and how rules fare."""
-        ledger, readers = self._shared.found.ledger, self._shared.readers
-        while self._news or ledger.turns:
-            news, turns = sorted(self._news, key=lambda one: _place(one[0])), list(ledger.turns)
-            self._news.clear()
-            ledger.turns.clear()
-            for told, cluster in news:
-                if told.state in TOLD:
-                    self._fold_second(condition(told, cluster, readers.get(told.rule)))
-            for turn in turns:
-                self._fold_second(health(turn, readers.get(turn.rule)))
 
     def reader(self, rule: str) -> Reader | None:
         """Return the rule of this name that is in force, as signals meet it."""
@@ -266,7 +215,7 @@ class Evaluator:
         launches = sorted(found.launches, key=_place)
         notices = sorted(found.notices, key=lambda one: (one[0], _place(one[1])[1:]))
         found.transitions.clear()
-        self._passed = 0
+        self._relay.given_out()
         found.launches.clear()
         found.notices.clear()
         return Step(tuple(transitions), tuple(launches), tuple(told for _, told in notices))
@@ -289,7 +238,7 @@ class Evaluator:
         readers = self._shared.readers.items()
         ledger.keep({name: reader.expressions() for name, reader in readers})
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
-        self._pass_on()
+        self._relay.pass_on()
 
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
         for (_, rule, cluster, key), raw in sorted(entries):
@@ -302,7 +251,7 @@ class Evaluator:
                 reason = Reason.RULE_CHANGED if reader else Reason.RULE_REMOVED
                 at = fold.time.mark or 0
                 self._shared.found.end(ended(state.opened, at, reason), state.orders)
-                self._gather(cluster)
+                self._relay.gather(cluster)
             self._gone.add(name_of("cell", rule, cluster, key))
             if reader is not None:
                 fold.renew(reader, place, restore_cell(state, reader, cluster, place))

@@ -13,9 +13,10 @@ from engine.stream.cell import Cell
 from engine.stream.evaluator import Evaluator
 from engine.stream.gates import Gate, Scene, gates
 from engine.stream.hold import Phase
-from engine.stream.reader import Reader, Sight
+from engine.stream.reader import Reader
 from engine.stream.reasons import explain as sentence
 from engine.stream.selection import Selection
+from engine.stream.sight import Sight
 
 _MOVES: Final = 10
 _KEYS: Final = 20

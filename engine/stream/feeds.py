@@ -10,9 +10,10 @@ from engine.rules.rule import Absent, Rule, Selector, Sequence
 from engine.stream.absence import Word
 from engine.stream.sample import Sample
 from engine.stream.selection import Selection
+from engine.stream.sight import Sight, sample_of
 
 if TYPE_CHECKING:
-    from engine.stream.reader import Reader, Sight
+    from engine.stream.reader import Reader
 
 Key = tuple[str, ...]
 
@@ -31,7 +32,7 @@ class Feed(Protocol):
 
     selectors: tuple[Selector, ...]
 
-    def read(self, sight: "Sight") -> Iterator[tuple[Key, Sample]]:
+    def read(self, sight: Sight) -> Iterator[tuple[Key, Sample]]:
         """Yield what the signal says, and to which keys."""
 
 
@@ -48,7 +49,7 @@ class Steps:
         own = [one for step in sequence.steps for one in step.on]
         self.selectors = _each([*reader.rule.on, *own])
 
-    def read(self, sight: "Sight") -> Iterator[tuple[Key, Sample]]:
+    def read(self, sight: Sight) -> Iterator[tuple[Key, Sample]]:
         """Yield the steps that the signal is; or that it makes `clear` true."""
         found: dict[Key, list[int]] = {}
         for place, (step, selections, getters) in enumerate(self._steps):
@@ -63,7 +64,7 @@ class Steps:
         if cleared and (key := self._reader.key(sight)) is not None:
             found.setdefault(key, [])
         for key, places in found.items():
-            sample = self._reader.sample(sight, "")
+            sample = sample_of(sight, "")
             sample.raws, sample.cleared, sample.met = tuple(places), cleared, bool(places)
             yield key, sample
 
@@ -81,7 +82,7 @@ class Signs:
         self._of_objects = reader.getters(self._inventory.by) if self._inventory else []
         self.selectors = _each([*rule.on, *known])
 
-    def read(self, sight: "Sight") -> Iterator[tuple[Key, Sample]]:
+    def read(self, sight: Sight) -> Iterator[tuple[Key, Sample]]:
         """Yield that a key was heard of, that its object exists, or both."""
         reader, inventory, heard, known = self._reader, self._inventory, None, None
         if any(one.takes(sight.signal) for one in self._heard):
@@ -94,8 +95,8 @@ class Signs:
         if known is not None and known != heard:
             yield known, self._sample(sight, Word.EXISTS)
 
-    def _sample(self, sight: "Sight", word: Word) -> Sample:
-        sample = self._reader.sample(sight, sight.series if sight.mortal else "")
+    def _sample(self, sight: Sight, word: Word) -> Sample:
+        sample = sample_of(sight, sight.series if sight.mortal else "")
         sample.raws = (word.value, sight.signal.source)
         sample.cleared = self._reader.clears(sight)
         return sample

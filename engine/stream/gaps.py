@@ -4,7 +4,7 @@ Watchers that fall silent and come back matter to absences, leaps of stream time
 Both reach the keys as samples, at their own instants, so that order and undoing are as for all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.stream.absence import Word
 from engine.stream.reader import Reader
@@ -22,13 +22,24 @@ def silences(news: Iterable[Silence], before: int, mark: int) -> Iterator[Sample
             yield _sample(max(back, mark), "", (Word.BACK.value, source))
 
 
-def leap(reader: Reader, start: int, mark: int) -> Iterator[Sample]:
-    """Yield what a schedule must know, as stream time leaps from `start` to `mark`."""
+def told_of_gaps(
+    reader: Reader, silent: Sequence[Sample], start: int, mark: int
+) -> Sequence[Sample]:
+    """Return what a key of `reader` must know of gaps.
+
+    Args:
+        reader: of its rule.
+        silent: what `silences` gave.
+        start: from where stream time leaps to `mark`; -1: it does not.
+        mark: the new stream time.
+    """
+    if reader.rule.absent is not None:
+        return silent
     schedule, instants = reader.rule.schedule, reader.means.instants
-    if schedule is not None and instants is not None:
-        edge = missed(instants, schedule.catch_up, start, mark)
-        if edge is not None:
-            yield _sample(start, LEAP, (edge,))
+    if start < 0 or schedule is None or instants is None:
+        return ()
+    edge = missed(instants, schedule.catch_up, start, mark)
+    return () if edge is None else (_sample(start, LEAP, (edge,)),)
 
 
 def _sample(at: int, series: str, raws: tuple[str | int, ...]) -> Sample:

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.model.ids import canonical
 from engine.model.instant import from_us
-from engine.model.signal import LEVEL_TYPES, MADE_BY, Signal, view
+from engine.model.signal import MADE_BY, Signal
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
 from engine.stream.account import Ledger
@@ -20,12 +20,8 @@ from engine.stream.feeds import Feed, Signs, Steps
 from engine.stream.measures import OCCURRENCES, STEPS, TAKEN, BadValue
 from engine.stream.nodata import Nodata
 from engine.stream.sample import Sample
-from engine.stream.series import series_of
+from engine.stream.sight import MORTAL, Sight, sample_of
 
-MORTAL: Final = frozenset({"k8s.object", "condition"})
-"""Types of signals about something that can be deleted."""
-_ENDED: Final = frozenset({"resolved", "healthy"})
-"""States that end a condition."""
 _KEPT: Final = frozenset({"name", "node", "value", "change", "madeBy", "depth"})
 MAX_DEPTH: Final = 5
 """Missions and changes of dogwatch on the way to a signal; one with more starts nothing."""
@@ -33,47 +29,6 @@ MAX_DEPTH: Final = 5
 
 Getters = list[tuple[tuple[str, ...], str | None]]
 """For each part of a group key the way to it, and its value where there is none."""
-
-
-class Sight:
-    """One signal as rules see it, made once for all of them.
-
-    Attributes:
-        signal: the signal.
-        at: its time in microseconds since 1970.
-        level: it is about an object or series whose latest signal decides.
-        series: that object or series; for an Event the uid, else empty.
-        mortal, gone, synced: it can be deleted; it was; it was seen in a list only.
-    """
-
-    __slots__ = ("at", "bindings", "gone", "level", "mortal", "seen", "series", "signal", "synced")
-
-    def __init__(self, signal: Signal, at: int) -> None:
-        kind = signal.type
-        self.signal = signal
-        self.at = at
-        self.level = kind in LEVEL_TYPES
-        self.mortal = kind in MORTAL
-        self.series = series_of(signal)
-        self.gone = self.synced = False
-        if kind == "k8s.object":
-            change = signal.data.get("change")
-            self.synced = change == "synced"
-            self.gone = change == "deleted"
-        elif kind == "condition":
-            self.gone = signal.data.get("state") in _ENDED
-        self.seen: dict[str, Any] | None = None
-        self.bindings: dict[str, Any] = {}
-
-    def open(self) -> dict[str, Any]:
-        """Return the signal as expressions see it."""
-        if self.seen is None:
-            self.seen = view(self.signal)
-            self.bindings = {"signal": self.seen, "now": self.signal.time}
-            old = self.signal.data.get("old")
-            if old is not None and not self.synced:
-                self.bindings["old"] = old
-        return self.seen
 
 
 class Reader:
@@ -180,10 +135,6 @@ class Reader:
         """Whether the rule's `clear` is true of the signal; false for a rule without one."""
         return self.rule.clear is not None and self.asks(self.rule.clear, sight)
 
-    def sample(self, sight: Sight, series: str) -> Sample:
-        """Return what every sample of a signal has, as one of `series`."""
-        return _sample(sight, series)
-
     def level(self, sight: Sight) -> Sample | None:
         """Return what the signal says to a rule without a window; None: it decides nothing."""
         met = self.passes(sight)
@@ -196,7 +147,7 @@ class Reader:
         failed = met is None or cleared is None
         if (failed and not self.remembers) or (met and self.refuses(sight)):
             return None
-        sample = _sample(sight, sight.series if sight.level else "")
+        sample = sample_of(sight, sight.series if sight.level else "")
         sample.met, sample.cleared = None if failed else met, bool(cleared)
         if self.rule.reevaluate_us and sight.level:
             sample.signal = self._kept(sight.signal)
@@ -208,7 +159,7 @@ class Reader:
         enters = bool(enters) and not self.refuses(sight)
         if not enters and not self.listens:
             return None
-        sample = _sample(sight, sight.series)
+        sample = sample_of(sight, sight.series)
         sample.counted = enters
         if not enters:
             return sample
@@ -301,23 +252,6 @@ class Reader:
         if measure.of is not None:
             self._pass(measure.of)
         return taken
-
-
-def _sample(sight: Sight, series: str) -> Sample:
-    data = sight.signal.data
-    name, node, value = data.get("name"), data.get("node"), data.get("value")
-    depth = data.get("depth")
-    return Sample(
-        sight.at,
-        series,
-        name if isinstance(name, str) else sight.signal.subject or "",
-        node if isinstance(node, str) else "",
-        sight.signal.id,
-        gone=sight.gone,
-        value=value if isinstance(value, str | int | float) else None,
-        mortal=sight.mortal,
-        depth=depth if type(depth) is int else 0,
-    )
 
 
 def _fields(rule: Rule) -> frozenset[str] | None:

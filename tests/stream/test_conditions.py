@@ -18,8 +18,9 @@ from engine.model.instant import to_us
 from engine.model.signal import Signal
 from engine.rules.rule import Measure, Rule
 from engine.stream.aggregates import AGGREGATES
-from engine.stream.reader import Reader, Sight
+from engine.stream.reader import Reader
 from engine.stream.sample import Sample
+from engine.stream.sight import Sight
 from tests.stream.building import a_pod, a_rule, an_event
 from tests.stream.strategies import program
 
@@ -63,7 +64,8 @@ def conditions(draw: st.DrawFn, *, windowed: bool) -> Rule:
 @st.composite
 def arrivals(draw: st.DrawFn, rule: Rule) -> list[Sample]:
     """Return samples of one key at distinct instants of half seconds, late by less than 2 s."""
-    reader, at, log = Reader(rule, Counter()), 0, []
+    reader, at = Reader(rule, Counter()), 0
+    log: list[tuple[int, int, Sample]] = []
     for step in draw(st.lists(st.sampled_from(STEPS), min_size=6, max_size=20)):
         at += step
         sample = draw(_samples(reader, at / 2))

@@ -1,0 +1,84 @@
+"""Relay: what is told in the first stage goes on to the second one, within the same step."""
+
+import msgspec
+
+from engine.model.firing import Transition
+from engine.model.instant import from_us, to_us
+from engine.model.signal import Signal
+from engine.stream.cluster_fold import ClusterFold, Shared
+from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
+
+
+class Relay:
+    """Feeds the second stage among the `folds` of all clusters."""
+
+    __slots__ = ("_folds", "_news", "_passed", "_shared")
+
+    def __init__(self, shared: Shared, folds: dict[str, ClusterFold]) -> None:
+        """Start with nothing to pass on."""
+        self._shared = shared
+        self._folds = folds
+        self._passed = 0
+        self._news: list[tuple[Transition, str]] = []
+
+    def join(self, signal: Signal) -> ClusterFold:
+        """Return the fold of a cluster of which this is the first signal."""
+        name = signal.cluster
+        fold = self._folds[name] = ClusterFold(name, self._shared)
+        self.fold(joined(name, to_us(signal.time)))
+        return fold
+
+    def fold(self, signal: Signal) -> None:
+        """Fold a signal of the second stage, at its newest instant if that is later."""
+        fold = self._folds.get(SECOND)
+        if fold is None:
+            fold = self._folds[SECOND] = ClusterFold(SECOND, self._shared)
+        mark = fold.time.mark
+        if mark is not None and to_us(signal.time) < mark:
+            signal = msgspec.structs.replace(signal, time=from_us(mark))
+        fold.fold(signal)
+        self.gather(SECOND)
+        if signal.type == "clock":
+            self._look_at_watchers(to_us(signal.time))
+
+    def waits(self) -> bool:
+        """Whether something was told that was not gathered yet."""
+        found = self._shared.found
+        return len(found.transitions) > self._passed or bool(found.ledger.turns)
+
+    def gather(self, cluster: str) -> None:
+        """Keep what was told in a cluster since the last call, to be passed on."""
+        transitions = self._shared.found.transitions
+        if cluster != SECOND:
+            self._news += [(told, cluster) for told in transitions[self._passed :]]
+        self._passed = len(transitions)
+
+    def pass_on(self) -> None:
+        """Let the second stage know of what first-stage rules told, and how rules fare."""
+        ledger, readers = self._shared.found.ledger, self._shared.readers
+        while self._news or ledger.turns:
+            news, turns = sorted(self._news, key=_place), list(ledger.turns)
+            self._news.clear()
+            ledger.turns.clear()
+            for told, cluster in news:
+                if told.state in TOLD:
+                    self.fold(condition(told, cluster, readers.get(told.rule)))
+            for turn in turns:
+                self.fold(health(turn, readers.get(turn.rule)))
+
+    def given_out(self) -> None:
+        """What was told has been given out, and is no more among what was found."""
+        self._passed = 0
+
+    def _look_at_watchers(self, now: int) -> None:
+        """Let the second stage know which watchers are silent at `now`, by the clock."""
+        for cluster in sorted(self._folds.keys() - {SECOND}):
+            fold = self._folds[cluster]
+            for source, silent in fold.time.look(now):
+                fold.moved = True
+                self.fold(silence(cluster, source, now, silent=silent))
+
+
+def _place(one: tuple[Transition, str]) -> tuple[int, str, list[tuple[str, str]]]:
+    told = one[0]
+    return told.at, told.rule, sorted(told.key.items())
