@@ -8,7 +8,18 @@ from engine.model.ids import firing_id
 from engine.model.instant import parse_duration
 from engine.model.signal import Signal
 from engine.rules.rule import Rule, Schedule
-from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, a_signal, an_alert, us
+from engine.stream.evaluator import Evaluator
+from tests.stream.building import (
+    Run,
+    a_beat,
+    a_measure,
+    a_pod,
+    a_rule,
+    a_set,
+    a_signal,
+    an_alert,
+    us,
+)
 
 BAD = 'signal.data.phase == "Bad"'
 HOUR = 3600
@@ -101,6 +112,15 @@ def test_missed_instants_are_made_up_for_as_the_rule_says(
     assert fired(Run(alone(catch_up)).see(*clock(*spans))) == expected
     levels = Run(every_hour(catch_up, when=BAD)).see(*beats((60, 65)), bad(68))
     assert fired(levels.see(*beats((70, 600), *spans[1:]))) == expected
+
+
+def test_what_was_missed_stays_so_after_a_restart() -> None:
+    rule = every_hour(when=BAD)
+    seen = Run(rule).see(*beats((60, 65)), bad(68), *beats((70, 600), (4 * HOUR + 600,) * 2))
+    state = {name: raw for name, raw in seen.evaluator.changes().items() if raw is not None}
+    again = Run(rule)
+    again.evaluator = Evaluator(a_set(rule), state)
+    assert fired(again.see(*beats((4 * HOUR + 605, 5 * HOUR + 60)))) == [5 * HOUR]
 
 
 def test_an_instant_that_time_passes_by_a_little_was_not_missed() -> None:
