@@ -162,7 +162,7 @@ def test_a_window_is_asked_again_while_there_is_something_in_it() -> None:
 def test_an_edit_of_the_interval_counts_from_the_signal_and_asks_nothing_twice() -> None:
     seen = Run(rule()).see(a_certificate(3, 100), a_beat(50)).swap(rule(reevaluate="7s"))
     assert seen.to(200).moves == [(73, "firing")]
-    seen = Run(rule()).see(a_certificate(3, 101), a_beat(50)).swap(rule(reevaluate="7s"))
+    seen = Run(rule()).see(a_certificate(3, 100), a_beat(74)).swap(rule(reevaluate="7s"))
     assert seen.to(200).moves == [(73, "firing")]
 
 

@@ -173,6 +173,18 @@ def test_a_late_move_does_not_begin_a_silence_before_its_time() -> None:
     assert moves == [(10, "firing"), (13.2, "resolved")]
 
 
+def test_a_silence_ends_when_the_last_object_moves_away() -> None:
+    rule = level("fire", by=("cluster", "node"))
+    seen = Run(rule).see(good(0, node="n1"), good(100, node="n2")).to(120)
+    assert seen.moves == [(60, "firing"), (100, "resolved")]
+
+
+def test_a_late_deletion_sees_the_objects_of_its_own_instant() -> None:
+    rule = replace(level("fire"), stale_after_us=500_000)
+    seen = Run(rule).see(good(10, "a"), good(12, "b"), good(11, "a", change="deleted")).to(13)
+    assert seen.moves == [(10.5, "firing"), (11, "resolved"), (12.5, "firing")]
+
+
 # occurrences keep their own meaning
 
 
