@@ -1,5 +1,7 @@
 """The grammar of the random expressions: per type its literals and templates, as data.
 
+Bytes are UTF-8 here, as the reference ends the process over a map with any other text as a key.
+
 In a template `<kind>` stands for an expression of that kind, `<+x>` for a variable that it opens,
 and `<word>` for one of WORDS.
 """
@@ -21,7 +23,7 @@ LEAVES: dict[str, tuple[str, ...]] = {
         *('"1.5"', '"2h"', '"2024-02-29T12:30:45.5Z"', '"a,b,c"', '"\\u00a0x\\t"', '"0x1F"'),
         *('"😀😀"', '"aGVsbG8="', '"NaN"', '"\\"q\\"\\n"'),
     ),
-    "bytes": ('b"a"', 'b"\\xff"', "b'é'", 'b""', 'b"abc"'),
+    "bytes": ('b"a"', 'b"\\x7f"', "b'é'", 'b""', 'b"abc"'),
     "list": (
         *("[]", "[1, 2]", '["a", "b"]', "[1.0, 1u, 1]", "[true]", "[null]", "[[1], [2, [3]]]"),
         *('["b", "a", "b"]', "[3, 1, 2, 1]", "[{}, {'k': 1}]"),
@@ -81,6 +83,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "extreme": ("greatest", "least"),
     "set": ("contains", "equivalent", "intersects"),
     "clause": ('"%s"', '"<%s|%s>"', '"%d%%"', '"%.2f"', '"%e"', '"%x"', '"%X"', '"%o"', '"%b"'),
+    "packed": ('"aGVsbG8="', '"aGVsbG8"', '"w6k="', '""', '"aGk"', '"a"', '"aGk?"'),
     "solid": ('"^a"', '"b+"', '"[a-c]{2}"', '"."', '"(a|b)c?"', '"é"'),
     "count": ("-1", "0", "1", "2"),
     "rewrite": ('"x"', '"[\\\\0]"', '""', '"\\\\\\\\"'),
@@ -212,7 +215,7 @@ PRODUCTIONS: dict[str, tuple[str, ...]] = {
         *("regex.replace(<string>, <solid>, <rewrite>, <count>)",),
         *("regex.extract(<string>, <pattern>).orValue(<string>)", "(<map>)[<string>]"),
     ),
-    "bytes": ("(<bytes> + <bytes>)", "bytes(<string>)", "base64.decode(<string>)", "bytes(<any>)"),
+    "bytes": ("(<bytes> + <bytes>)", "bytes(<string>)", "base64.decode(<packed>)", "bytes(<any>)"),
     "list": (
         *(
             "[<any>, <any>]",

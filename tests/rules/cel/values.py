@@ -16,7 +16,7 @@ _SCALARS: Mapping[str, tuple[Any, ...]] = {
     "int": (0, 1, 2, -5, 7, 42, 2**53 + 1, 2**63 - 1, -(2**63)),
     "double": (0.0, -0.0, 1.0, 2.5, -1.5, 1e308, 2.0**63, 1e-9),
     "string": ("a", "abc", "", "é", "😀b", "1", "2h", "true", "a,b", " x "),
-    "bytes": (b"", b"a", b"\xff\x01"),
+    "bytes": (b"", b"a", b"\xc3\xa9\x01"),
     "time": (
         _EPOCH,
         datetime(2024, 2, 29, 23, 59, 59, 250_000, UTC),
