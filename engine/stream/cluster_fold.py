@@ -51,6 +51,7 @@ class ClusterFold:
         self.touched: set[CellId] = set()
         self.moved = False
         self._shared = shared
+        self._ledger = shared.found.ledger
         self._begins = self.second
         self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
         self._dispatch = Dispatch(name, shared.found, self._due, self.touched)
@@ -58,19 +59,19 @@ class ClusterFold:
     def fold(self, signal: Signal) -> None:
         """Fold one signal: move time, run the timers that it passed, then ask the rules."""
         at = to_us(signal.time)
-        ledger = self._shared.found.ledger
+        kind, recent, time = signal.type, self.recent, self.time
+        ledger = self._ledger
         ledger.cluster, ledger.at = self.name, at
-        if signal.type == HEARTBEAT:
+        if kind == HEARTBEAT:
             self._pass_time(signal.source, at, beat=True)
             return
-        recent, kind = self.recent, signal.type
         if signal.id in recent.ids:
             self._shared.found.counters["duplicate"] += 1
             return
-        if self.time.mark is not None and at < self.time.mark:
+        if time.mark is not None and at < time.mark:
             self._shared.found.counters["late"] += 1
             return
-        if self.second or not self.time.follow(signal.source, at):
+        if self.second or not time.follow(signal.source, at):
             self._pass_time(signal.source, at, beat=kind == "clock")
         else:
             self.moved = True
@@ -83,14 +84,14 @@ class ClusterFold:
             return
         sight = Sight(signal, at)
         series = sight.series if sight.level else ""
-        later = recent.after(series, at) if series and at < self.time.newest else []
+        later = recent.after(series, at) if series and at < time.newest else []
         recent.remember(signal.id, at, kept, series)
         self._ask(sight, series, later)
 
     def run_to(self, at: int) -> None:
         """Move stream time to `at` and run the timers up to and including it."""
         if self.time.reach(at + 1):
-            self._shared.found.ledger.cluster, self._shared.found.ledger.at = self.name, at
+            self._ledger.cluster, self._ledger.at = self.name, at
             self.moved = True
             self._run()
 
@@ -102,7 +103,7 @@ class ClusterFold:
 
     def swap(self) -> None:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
-        self._shared.found.ledger.cluster = self.name
+        self._ledger.cluster = self.name
         self._begins = self.second
         for where, cell in self._keys.in_order():
             reader = self._shared.readers.get(where[0])

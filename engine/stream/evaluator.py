@@ -91,21 +91,22 @@ class Evaluator:
         Signals later than that, and doubled ones, are counted and never fire. Those of the
         second stage have no cluster, and what first-stage rules tell becomes such signals here.
         """
+        folds, relay = self._folds, self._relay
         for signal in signals:
-            second = signal.type in SECOND_STAGE
-            if second is bool(signal.cluster):
+            second, cluster = signal.type in SECOND_STAGE, signal.cluster
+            if second is bool(cluster):
                 self._counters["misplaced"] += 1
                 continue
             if second:
-                self._relay.fold(signal)
+                relay.fold(signal)
                 continue
-            fold = self._folds.get(signal.cluster)
+            fold = folds.get(cluster)
             if fold is None:
-                fold = self._relay.join(signal)
+                fold = relay.join(signal)
             fold.fold(signal)
-            if self._relay.waits():
-                self._relay.gather(signal.cluster)
-                self._relay.pass_on()
+            if relay.waits():
+                relay.gather(cluster)
+                relay.pass_on()
         return self._found()
 
     def advance(self, to_us: int) -> Step:
