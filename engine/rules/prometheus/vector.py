@@ -48,7 +48,7 @@ class Vector:
 
     Attributes:
         present: CEL: whether there is one.
-        value: CEL: its value, a double.
+        value: CEL: its value, a double; empty where it can not be computed.
         shown: the value in a template; empty where a template can not compute it.
         labels: those that the elements have; None: all of the series.
     """
@@ -115,7 +115,8 @@ def combined(left: Vector, word: str, right: Vector) -> Vector:
         return replace(left, present=both(left.present, negated(right.present)), labels=labels)
     value = left.value
     if left.value != right.value:
-        value = f"({left.present} ? {left.value} : {right.value})"
+        known = left.value and right.value
+        value = f"({left.present} ? {left.value} : {right.value})" if known else ""
     shown = left.shown if left.value == right.value else ""
     return Vector(either(left.present, right.present), value, shown, labels)
 
@@ -181,6 +182,12 @@ def _conjuncts(condition: str) -> list[str]:
 
 
 def _side(one: Vector | float) -> str:
+    if isinstance(one, Vector) and not one.value:
+        raise RefusedError(
+            "a rate, increase or changes",
+            "it is known whether it is above 0, not how much it is: Prometheus extrapolates it",
+            "compare it with 0 alone, beside other conditions",
+        )
     return literal(one) if isinstance(one, float) else one.value
 
 

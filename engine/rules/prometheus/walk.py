@@ -134,7 +134,8 @@ class Walk:
         else:
             return None
         present = {">": grown, "!=": grown, ">=": there}.get(symbol, both(there, negated(grown)))
-        return Vector(present, "0.0", "0" if symbol in {"==", "<="} else "")
+        zero_then = symbol in {"==", "<="}
+        return Vector(present, "0.0" if zero_then else "", "0" if zero_then else "")
 
     def _call(self, expr: Call) -> Vector | float:
         name = expr.func.name

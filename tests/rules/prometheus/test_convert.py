@@ -24,6 +24,8 @@ REFUSED = {
     "rate(x[5m]) > 1": "extrapolates",
     "sum by (job) (rate(x[5m])) > 1": "extrapolates",
     "increase(x[5m]) > bool 0": "extrapolates",
+    "(rate(x[5m]) > 0) > 3": "not how much",
+    "((increase(x[5m]) != 0) or x) > 3": "not how much",
     "irate(x[5m]) > 0": "last two samples",
     "delta(x[5m]) > 0": "extrapolates",
     "changes(x[5m]) > 2": "step into the window",

@@ -88,6 +88,7 @@ EXACT = (
     "rate(x[4m]) != 0",
     "increase(x[4m]) <= 0",
     "rate(x[4m]) >= 0",
+    "(increase(x[4m]) == 0) + 1 > 0",
     "changes(x[4m]) > 0",
     "changes(x[4m]) == 0",
     "rate(a[4m]) > 0 unless rate(b[4m]) > 0",
