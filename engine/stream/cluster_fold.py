@@ -145,7 +145,7 @@ class ClusterFold:
         silent, start = list(silences(self.time.news, before, mark)), self.time.leap
         self.time.news.clear()
         self.time.leap = -1
-        for where, cell in self._keys.in_order():
+        for where, cell in self._keys.gapped():
             for sample in told_of_gaps(cell.reader, silent, start, mark):
                 cell.fold(sample, before)
                 self._after(where, cell, before)
@@ -298,6 +298,4 @@ class ClusterFold:
 
     def open_cells(self) -> Iterator[Cell]:
         """Yield the cells that were told as pending or firing, in order of rule and key."""
-        for _, cell in self._keys.in_order():
-            if cell.opened is not None:
-                yield cell
+        yield from (cell for _, cell in self._keys.in_order() if cell.opened is not None)

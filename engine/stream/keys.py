@@ -72,6 +72,11 @@ class Keys:
         """Yield all cells that there are now, in order of rule and key."""
         yield from sorted(self.cells.items(), key=lambda one: one[0])
 
+    def gapped(self) -> Iterator[tuple[CellId, Cell]]:
+        """Yield the cells that must know of gaps, in order of rule and key."""
+        concerned = [one for one in self.cells.items() if one[1].reader.gapped]
+        yield from sorted(concerned, key=lambda one: one[0])
+
 
 def renewed(old: Cell, reader: Reader, key: tuple[str, ...], mark: int) -> Cell:
     """Return the cell of a changed rule: its missions are remembered, nothing else is.

@@ -48,6 +48,7 @@ class Reader:
             self.feed = Steps(self, rule.sequence)
         elif rule.absent is not None:
             self.feed = Signs(self, rule.absent)
+        self.gapped = rule.absent is not None or instants is not None
         plain = rule.when is None and not rule.over_us
         self.alone = plain and instants is not None and all(on.type == "clock" for on in rule.on)
         wanted = self.feed.selectors if self.feed else rule.on
