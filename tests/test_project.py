@@ -108,5 +108,14 @@ def _name(requirement: str) -> str:
 def test_make_alone_lists_every_target_with_what_it_does() -> None:
     told = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, check=True)
     listed = dict(re.findall(r"^  make (\w+) +(\S.*)$", told.stdout, re.MULTILINE))
-    assert listed.keys() == {"help", "demo", "test", "testbeds", "check", "bench", "lock"}
+    assert listed.keys() == {
+        "help",
+        "demo",
+        "test",
+        "nightly",
+        "testbeds",
+        "check",
+        "bench",
+        "lock",
+    }
     assert "needs only Python" in listed["demo"]
