@@ -21,7 +21,7 @@ from engine.rules.cel.syntax import (
     Node,
     children,
 )
-from engine.rules.cel.types import BOOL, DYN, STRING, ListType, Type, shape
+from engine.rules.cel.types import BOOL, DYN, STRING, ListType, OptionalType, Type, shape
 
 FALLBACKS: Final = frozenset({"or", "orValue"})
 """Methods of an optional value whose argument is only evaluated where it is needed."""
@@ -77,8 +77,9 @@ class Flow(Assembly):
         optional = self.visit(target)
         with self.block() as body:
             other = self.visit(node.args[0])
-        if other.safe and not body:
-            return self.run(node, [optional, other])
+        if other.safe and not body and optional.sure == OptionalType():
+            likely = OptionalType() if node.function == "or" else other.sure  # not looked at
+            return self.run(node, [optional, Code(other.expr, sure=likely)])
         temp = self.temp()
         called = py.const(f"{node.function}()")
         test = py.call("present", py.keep(temp, optional.expr), called)

@@ -44,7 +44,7 @@ KNOWN: Final = (
         "what can only fail is refused when it is loaded, also where it would never be reached",
         _refused(
             *("can not be the key of a map", "no RE2 pattern", "no duration", "no RFC 3339"),
-            *("its keys are no strings", "int does not take (google.protobuf.Duration)"),
+            *("its keys are no strings", "int does not take (duration)"),
             "a list(null_type) is never equal",
         ),
         "true || 'a'.matches('(')",

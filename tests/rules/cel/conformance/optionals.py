@@ -48,6 +48,8 @@ CASES: tuple[Case, ...] = (
     ("optional.of(1).or(optional.of(2)).value()", 1),
     ("optional.none().or(optional.of(2)).value()", 2),
     ("a.?q.or(a.?k).orValue(0)", 1),
+    ("[a.k].map(x, optional.of(2).or(x).value())", [2]),
+    ("[a.k].map(x, dyn(optional.of(2)).or(x).value())", [2]),
     ("a.?q.or(a.?r).or(optional.of(3)).value()", 3),
     ("optional.ofNonZeroValue(0).hasValue()", False),
     ("optional.ofNonZeroValue('').hasValue()", False),
