@@ -176,7 +176,7 @@ class Window:
         """Return the state; `load` on a new window restores it."""
         unseen = bisect_left(self.samples, self._edge(self._final - 1), key=lambda one: one.at)
         unseen = min(unseen, self.left)
-        first = next((i for i in range(unseen) if ends(self.samples[i])), unseen)
+        first = 0 if any(ends(one) for one in self.samples[:unseen]) else unseen
         return packed(self.samples[first:], self._final, self.left - first, self.seen)
 
     def load(self, state: WindowState) -> None:

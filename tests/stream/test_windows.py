@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from engine.model.signal import Signal
-from tests.stream.building import Run, a_measure, a_metric, a_pod, a_rule, an_event, run, seconds
+from engine.stream.evaluator import Evaluator
+from tests.stream.building import (
+    Run,
+    a_measure,
+    a_metric,
+    a_pod,
+    a_rule,
+    a_set,
+    an_event,
+    run,
+    seconds,
+)
 
 COUNT = a_measure("count")
 STEPS: dict[str, Any] = {"over": "60s", "having": "m.n != 0"}
@@ -118,6 +129,22 @@ def test_tie_a_sample_joins_a_session_whatever_came_at_the_end_of_its_gap_before
     )
     signals = [a_pod(0, n=1), a_pod(5, n=1, change="deleted"), a_pod(5, "web-2", n=1)]
     assert run(rule, signals, 60) == [(5, "firing"), (10, "resolved")]
+
+
+def test_a_session_goes_on_as_it_was_after_a_restart_among_sessions_that_ended() -> None:
+    rule = session(
+        over="2s",
+        measure=a_measure("increase", "signal.data.n"),
+        having="m.n == 7",
+        when='signal.data.change != "deleted"',
+    )
+    signals = [a_pod(2, n=1), a_pod(2.5, "web-2", n=0), a_pod(2.6, "web-2", change="deleted")]
+    signals += [a_pod(3, n=2), a_pod(4, n=3), a_pod(5, n=4), a_pod(6.5, n=6)]
+    seen = Run(rule).see(*signals)
+    state = {name: raw for name, raw in seen.evaluator.changes().items() if raw is not None}
+    seen.evaluator = Evaluator(a_set(rule), state)
+    seen.see(a_pod(7.5, n=11)).to(30)
+    assert seen.moves == [(7.5, "firing"), (8.5, "resolved")]
 
 
 def test_clear_holds_a_session_until_it_is_true_or_the_session_ends() -> None:
