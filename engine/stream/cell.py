@@ -99,17 +99,12 @@ class Cell:
 
     def next_wake(self, mark: int) -> int | None:
         """Return the next instant that must be looked at once stream time has passed it."""
-        cooled = None
+        wishes = [self._next_timer(), self.condition.rest(mark), self.spared_until]
+        if self.trail.entries:
+            wishes.append(self.trail.next_untold())
         if self.launched_at is not None:
-            cooled = self.launched_at + self.rule.cooldown_us
-        wishes = (
-            self._next_timer(),
-            self.trail.next_untold(),
-            self.condition.rest(mark),
-            cooled,
-            self.spared_until,
-        )
-        return min((one for one in wishes if one is not None and one >= 0), default=None)
+            wishes.append(self.launched_at + self.rule.cooldown_us)
+        return min([one for one in wishes if one is not None and one >= 0], default=None)
 
     def trim(self, mark: int) -> set[str]:
         """Drop what is final; return the series of which nothing is remembered any more."""

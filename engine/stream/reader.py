@@ -86,7 +86,7 @@ class Reader:
         for path, default in self._getters if getters is None else getters:
             value: Any = seen
             for part in path:
-                value = value.get(part) if isinstance(value, Mapping) else None
+                value = value.get(part) if isinstance(value, dict) else None
             if value is None:
                 if default is None:
                     self.count("missing_key")
@@ -218,7 +218,7 @@ class Reader:
     def _ask(self, program: Program, bindings: Mapping[str, Any]) -> bool | None:
         """Return a verdict: a missing field is false, any other error is None; both count."""
         try:
-            met = program.evaluate(bindings) is True
+            met = program.function(bindings) is True
         except EvaluationError as error:
             self._fail(program, error, missing=error.missing)
             return False if error.missing else None
@@ -240,7 +240,7 @@ class Reader:
         if measure.where is not None and not self._ask(measure.where, bindings):
             return None
         try:
-            value = 1 if measure.of is None else measure.of.evaluate(bindings)
+            value = 1 if measure.of is None else measure.of.function(bindings)
             if measure.fn == "count":
                 taken = _event_count(sight.signal) if sight.signal.type == "k8s.event" else 1
             else:
