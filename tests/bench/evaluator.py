@@ -162,10 +162,10 @@ def _replay(rules: RuleSet, count: int) -> None:
     for _ in replay(rules, _long(log, count, memory)):
         lines += 1
     spent = process_time() - start
-    marks = "  ".join(f"{place * 10} %: {kib // 1024} MiB" for place, kib in enumerate(memory, 1))
+    marks = "  ".join(f"{place * 10} %: {held >> 20} MiB" for place, held in enumerate(memory, 1))
     _say(
         f"replay of {count:,} signals: {count / spent:,.0f}/s, {spent / count / decoding:.2f} x "
-        f"decode, {lines:,} lines; largest memory at {marks}"
+        f"decode, {lines:,} lines; memory at {marks}"
     )
 
 
@@ -180,8 +180,14 @@ def _long(log: Sequence[bytes], count: int, memory: list[int]) -> Iterator[Seque
         )
         yield decode(record).signals
         if number % tenth == tenth - 1:
-            memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+            memory.append(_resident())
             _progress(f"replay: {number * RECORD:,} signals")
+
+
+def _resident() -> int:
+    """Return the bytes of memory that the process holds now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
 
 
 def _say(text: str) -> None:
