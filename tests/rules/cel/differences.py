@@ -71,7 +71,9 @@ KNOWN: Final = (
     Difference(
         "the reference takes an error for the value of an optional one when what that holds can"
         " not be indexed",
-        lambda source, ours, _: ours == FAILED and re.search(r"\)\[.*(hasValue|optMap|[!=]=)", source),
+        lambda source, ours, _: (
+            ours == FAILED and re.search(r"\)\[.*(hasValue|optMap|[!=]=)", source)
+        ),
         "optional.of(1.5)[0].hasValue()",
     ),
     Difference(
