@@ -9,15 +9,12 @@ of ten and of ten thousand.
 from bisect import bisect_left, bisect_right, insort_left, insort_right
 from collections import Counter
 from collections.abc import Callable, Mapping
-from math import isqrt
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+from engine.stream.exact import POINT, divided, root, scaled
+
 SECOND_US: Final = 1_000_000
-_POINT: Final = 1074
-"""Every finite float is a whole multiple of 2**-1074, so sums of them are whole numbers."""
-_ROOT_BITS: Final = 128
-"""Of a number whose root is taken: enough to round the root once, and rightly."""
 
 
 class Aggregate(Protocol):
@@ -48,7 +45,7 @@ class Total:
         if type(given) is int:
             self.whole += given
         else:
-            self.scaled += _scaled(given)
+            self.scaled += scaled(given)
             self.floats += 1
 
     def drop(self, given: float) -> None:
@@ -56,7 +53,7 @@ class Total:
         if type(given) is int:
             self.whole -= given
         else:
-            self.scaled -= _scaled(given)
+            self.scaled -= scaled(given)
             self.floats -= 1
 
     def value(self) -> int | float:
@@ -67,11 +64,11 @@ class Total:
 
     def over(self, count: int) -> float:
         """Return the sum divided by `count`, correctly rounded; infinite beyond any float."""
-        return _divided(self.exact(), count << _POINT)
+        return divided(self.exact(), count << POINT)
 
     def exact(self) -> int:
         """Return the sum in units of 2**-1074."""
-        return (self.whole << _POINT) + self.scaled
+        return (self.whole << POINT) + self.scaled
 
 
 class Steps:
@@ -111,7 +108,7 @@ class Steps:
 
     def per_second(self, length_us: int) -> float:
         """Return the sum of the steps divided by the seconds of `length_us`."""
-        return _divided(self.total.exact() * SECOND_US, length_us << _POINT)
+        return divided(self.total.exact() * SECOND_US, length_us << POINT)
 
 
 class Mean:
@@ -199,7 +196,7 @@ class Ranked:
             found[min(place + 1, len(found) - 1)].as_integer_ratio(),
         )
         over = low * high_under * (100 - rest) + high * low_under * rest
-        return _divided(over, 100 * low_under * high_under)
+        return divided(over, 100 * low_under * high_under)
 
 
 class Spread:
@@ -214,24 +211,24 @@ class Spread:
 
     def add(self, given: float) -> None:
         """Take a number in."""
-        scaled = _scaled(given)
+        units = scaled(given)
         self.count += 1
-        self.total += scaled
-        self.squares += scaled * scaled
+        self.total += units
+        self.squares += units * units
 
     def drop(self, given: float) -> None:
         """Take a number out."""
-        scaled = _scaled(given)
+        units = scaled(given)
         self.count -= 1
-        self.total -= scaled
-        self.squares -= scaled * scaled
+        self.total -= units
+        self.squares -= units * units
 
     def value(self) -> float | None:
         """Return the deviation, None when empty."""
         count = self.count
         if not count:
             return None
-        return _root(count * self.squares - self.total * self.total, count) if count > 1 else 0.0
+        return root(count * self.squares - self.total * self.total, count) if count > 1 else 0.0
 
 
 class Trend:
@@ -244,21 +241,21 @@ class Trend:
 
     def add(self, given: tuple[int, float]) -> None:
         """Take an instant in microseconds and a number in."""
-        at, scaled = given[0], _scaled(given[1])
+        at, units = given[0], scaled(given[1])
         self.count += 1
         self.times += at
         self.squares += at * at
-        self.total += scaled
-        self.products += at * scaled
+        self.total += units
+        self.products += at * units
 
     def drop(self, given: tuple[int, float]) -> None:
         """Take an instant and its number out."""
-        at, scaled = given[0], _scaled(given[1])
+        at, units = given[0], scaled(given[1])
         self.count -= 1
         self.times -= at
         self.squares -= at * at
-        self.total -= scaled
-        self.products -= at * scaled
+        self.total -= units
+        self.products -= at * units
 
     def value(self) -> float | None:
         """Return the slope, None with fewer than two different instants."""
@@ -266,7 +263,7 @@ class Trend:
         if not under:
             return None
         over = self.count * self.products - self.times * self.total
-        return _divided(over * SECOND_US, under << _POINT)
+        return divided(over * SECOND_US, under << POINT)
 
 
 class Latest:
@@ -306,24 +303,3 @@ AGGREGATES: Final[Mapping[str, Callable[[], Aggregate]]] = MappingProxyType(
         "last": Latest,
     }
 )
-
-
-def _scaled(given: float) -> int:
-    over, under = given.as_integer_ratio()
-    return over << (_POINT + 1 - under.bit_length())
-
-
-def _divided(over: int, under: int) -> float:
-    try:
-        return over / under
-    except OverflowError:
-        return float("inf") if over > 0 else float("-inf")
-
-
-def _root(square: int, count: int) -> float:
-    """Return sqrt(`square`) / `count` of a square in units of 2**-2148, rounded once."""
-    shift = max(0, _ROOT_BITS + 2 * count.bit_length() - square.bit_length()) // 2 + 1
-    whole, rest = divmod(square << (2 * shift), count * count)
-    root = isqrt(whole)
-    lost = rest != 0 or root * root != whole
-    return _divided(root | lost, 1 << (shift + _POINT))
