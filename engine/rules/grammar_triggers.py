@@ -84,6 +84,11 @@ MEASURE: Final = Record(
         "of": Field(Expression(), "CEL: the value that is aggregated."),
         "where": Field(Expression(), "CEL: which signals count."),
         "count_initial": Field(Flag(), "The very first sample of a counter is an increase too."),
+        "latest": Field(
+            Flag(),
+            "Of each object or series only its latest signal in the window is taken; `where` "
+            "is asked of that one.",
+        ),
     },
 )
 

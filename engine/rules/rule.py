@@ -26,13 +26,17 @@ class Selector:
 
 @dataclass(frozen=True)
 class Measure:
-    """One aggregate of a window; `fn` is one of grammar.FUNCTIONS; `of` and `where` are CEL."""
+    """One aggregate of a window; `fn` is one of grammar.FUNCTIONS; `of` and `where` are CEL.
+
+    `latest`: of each series only its latest sample in the window is taken.
+    """
 
     name: str
     fn: str
     of: Program | None = None
     where: Program | None = None
     count_initial: bool = False
+    latest: bool = False
 
 
 @dataclass(frozen=True)

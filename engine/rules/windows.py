@@ -15,6 +15,8 @@ from engine.rules.yaml import Node
 _NUMERIC: Final = frozenset({*NUMBERS, DYN})
 _ANY_VALUE: Final = frozenset({"count", "distinct", "last", "changes"})
 _COUNTERS: Final = frozenset({"increase", "rate"})
+_OF_COURSES: Final = frozenset({*_COUNTERS, "delta", "changes", "slope", "last"})
+"""Measures of how values follow one another: one value of each series says nothing of that."""
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sliding": ("size",),
     "tumbling": ("size",),
@@ -85,8 +87,12 @@ def _measure(name: str, node: Node, scope: Scope, notes: Notes) -> Measure:
     where = compiled(fields.get("where"), scope, notes)
     if of is not None and fn and fn not in _ANY_VALUE and of.type not in _NUMERIC:
         notes.error(fields["of"], f"measure {name}: {fn} needs a number, not {of.type}", "measure")
-    initial = "count_initial" in fields and fields["count_initial"].value is True
-    return Measure(name, fn, of, where, count_initial=initial)
+    initial, latest = (_is_set(fields, flag) for flag in ("count_initial", "latest"))
+    return Measure(name, fn, of, where, count_initial=initial, latest=latest)
+
+
+def _is_set(fields: Mapping[str, Node], flag: str) -> bool:
+    return flag in fields and fields[flag].value is True
 
 
 def _misfits(fn: str, node: Node) -> Iterable[tuple[Node, str]]:
@@ -97,3 +103,5 @@ def _misfits(fn: str, node: Node) -> Iterable[tuple[Node, str]]:
         yield keys["of"], "count takes no 'of'; to count some signals use 'where'"
     if "count_initial" in keys and fn not in _COUNTERS:
         yield keys["count_initial"], "'count_initial' is for increase and rate only"
+    if "latest" in keys and fn in _OF_COURSES:
+        yield keys["latest"], f"{fn} looks at more than the latest signal: it takes no 'latest'"

@@ -15,6 +15,7 @@ from engine.rules.rule import Rule, Selector
 from engine.stream.cell import Cell
 from engine.stream.evaluator import OpenKey
 from engine.stream.hold import Phase
+from engine.stream.measures import described
 from engine.stream.orders import Order, Wish
 from engine.stream.reasons import explain as sentence
 
@@ -149,8 +150,7 @@ def _window(rule: Rule, cell: Cell, scene: Scene, until: str) -> Iterator[Gate]:
     for one in rule.measures:
         value = values.get(one.name)
         shown = "no value" if value is None else _value(value)
-        of = "" if one.of is None else f" of {one.of.source}"
-        yield Gate(f"m.{one.name}", "", f"{shown}  ({one.fn}{of})", value)
+        yield Gate(f"m.{one.name}", "", f"{shown}  ({described(one)})", value)
     bindings = {"m": values, "params": rule.params, "now": from_us(scene.at)}
     for name, program in (("having", rule.having), ("clear", rule.clear)):
         if program is not None:

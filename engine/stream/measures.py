@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine.model.ids import canonical
+from engine.rules.rule import Measure
 
 _LIMIT: Final = 1e300
 
@@ -18,6 +19,14 @@ OCCURRENCES: Final = frozenset({"count", "distinct", "sum"})
 
 class BadValue(ValueError):  # noqa: N818 - says what it is
     """A measure was given a value that it can not aggregate."""
+
+
+def described(measure: Measure) -> str:
+    """Return what a measure is, in words."""
+    of = "" if measure.of is None else measure.of.source
+    if measure.latest:
+        return f"{measure.fn} of the latest {of or 'signal'} of each series"
+    return f"{measure.fn} of {of}" if of else measure.fn
 
 
 def number(value: Any) -> int | float:

@@ -54,10 +54,8 @@ class Reader:
         wanted = self.feed.selectors if self.feed else rule.on
         self.selectors = () if self.alone else wanted
         self._needs_now = asks_time(rule)
-        self._occurrences = bool(rule.measures) and all(
-            measure.fn in OCCURRENCES for measure in rule.measures
-        )
-        self._counts = any(measure.fn == "count" for measure in rule.measures)
+        self._occurrences = bool(rule.measures) and all(map(_of_occurrences, rule.measures))
+        self._counts = any(one.fn == "count" and not one.latest for one in rule.measures)
         self.listens = rule.on_nodata != "keep"
         tracks = self.listens or any(measure.fn in STEPS for measure in rule.measures)
         mortal = any(selector.type in MORTAL for selector in rule.on)
@@ -235,14 +233,15 @@ class Reader:
             self._ledger.failed(self.rule.name, program.source, str(error))
 
     def _raw(self, measure: Measure, sight: Sight, bindings: Mapping[str, Any]) -> Any:
-        if sight.synced and measure.fn in OCCURRENCES:
+        if sight.synced and _of_occurrences(measure):
             return None
         if measure.where is not None and not self._ask(measure.where, bindings):
             return None
         try:
             value = 1 if measure.of is None else measure.of.function(bindings)
             if measure.fn == "count":
-                taken = _event_count(sight.signal) if sight.signal.type == "k8s.event" else 1
+                grows = sight.signal.type == "k8s.event" and not measure.latest
+                taken = _event_count(sight.signal) if grows else 1
             else:
                 taken = TAKEN[measure.fn](value, sight.at)
         except (EvaluationError, BadValue) as error:
@@ -265,6 +264,11 @@ def _fields(rule: Rule) -> frozenset[str] | None:
         if path[0] in {"signal", "old"}:
             found.add("old" if path[0] == "old" else path[2] if path[1] == "data" else path[1])
     return frozenset(found)
+
+
+def _of_occurrences(measure: Measure) -> bool:
+    """Whether it measures what happened; a latest signal tells what is."""
+    return measure.fn in OCCURRENCES and not measure.latest
 
 
 def _event_count(signal: Signal) -> int:

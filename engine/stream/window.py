@@ -6,13 +6,14 @@ Windows of another kind differ in their edges only; see engine.stream.spans.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from heapq import nsmallest
 from typing import Any, ClassVar, Final
 
 from engine.rules.rule import Measure, Rule
 from engine.stream.aggregates import AGGREGATES, Aggregate, Steps
 from engine.stream.measures import STEPS
+from engine.stream.newest import Newest, newest_of
 from engine.stream.reasons import Reason
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 from engine.stream.window_state import Seen, WindowState, ends, packed, unpacked
@@ -30,6 +31,7 @@ class Window:
         "_counters",
         "_final",
         "_memory_us",
+        "_newest",
         "_swept",
         "left",
         "measures",
@@ -55,6 +57,7 @@ class Window:
         self._memory_us = memory_us
         self._aggregates: list[Aggregate] = [AGGREGATES[one.fn]() for one in measures]
         self._counters = any(one.fn in STEPS for one in measures)
+        self._newest = newest_of(measures)
         self._count = 0
         self._final = 0
         self._swept = _LAZY
@@ -69,6 +72,8 @@ class Window:
             self._count_up(sample)
         else:
             sample.given = sample.raws
+        if self._newest is not None:
+            self._replace(self._newest, sample, self._newest.push)
         self.samples.append(sample)
         self._enter(sample)
 
@@ -88,6 +93,8 @@ class Window:
         later = samples[start:]
         for sample in reversed(later):
             self._leave(sample)
+            if self._newest is not None:
+                self._replace(self._newest, sample, self._newest.pop)
             if isinstance(sample.before, Seen):
                 self.seen[sample.series] = sample.before
             else:
@@ -103,6 +110,8 @@ class Window:
         edge = self._edge(mark - 1)
         count = min(bisect_left(samples, edge, key=lambda one: one.at), self.left)
         dropped = {sample.series for sample in samples[:count] if sample.gone}
+        if self._newest is not None:
+            self._newest.forget(samples[:count])
         del samples[:count]
         self.left -= count
         self._sweep(mark)
@@ -163,7 +172,7 @@ class Window:
         """Describe the window: its measures and who contributed to them."""
         names, nodes, node = set(), set(), ""
         for sample in self.samples[self.left :]:
-            if any(one is not None and one != 0 for one in sample.given):
+            if any(one is not None and one != 0 for one in self._given(sample)):
                 names.add(sample.name)
                 node = sample.node
                 nodes.add(node)
@@ -177,11 +186,14 @@ class Window:
         unseen = bisect_left(self.samples, self._edge(self._final - 1), key=lambda one: one.at)
         unseen = min(unseen, self.left)
         first = 0 if any(ends(one) for one in self.samples[:unseen]) else unseen
-        return packed(self.samples[first:], self._final, self.left - first, self.seen)
+        kept, named = self.samples[first:], self._newest is not None
+        return packed(kept, self._final, self.left - first, self.seen, named=named)
 
     def load(self, state: WindowState) -> None:
         """Take over what `dump` returned."""
         self.samples, self.left, self.seen = list(unpacked(state)), state.left, state.seen
+        if self._newest is not None:
+            self._newest.load(self.samples)
         for sample in self.samples[self.left :]:
             self._enter(sample)
 
@@ -215,7 +227,7 @@ class Window:
                 given.append(None)
             elif measure.fn in STEPS:
                 given.append(STEPS[measure.fn](raw, before, initial=measure.count_initial))
-            elif measure.fn == "count" and sample.growing:
+            elif measure.fn == "count" and sample.growing and not measure.latest:
                 given.append(1 if before is None or raw <= before else raw - before)
             else:
                 given.append(raw)
@@ -239,15 +251,29 @@ class Window:
             self.left -= 1
             self._enter(self.samples[self.left])
 
+    def _replace(self, newest: Newest, sample: Sample, change: Callable[[Sample], None]) -> None:
+        """Let `change` decide which sample of the series of `sample` is its latest."""
+        before, window = newest.before(sample), self.samples[self.left : self.left + 1]
+        if before is None or not window or before.at < window[0].at:
+            change(sample)
+            return
+        self._leave(before)
+        change(sample)
+        self._enter(before)
+
+    def _given(self, sample: Sample) -> tuple[Any, ...]:
+        """Return what the sample contributes while it is in the window."""
+        return sample.given if self._newest is None else self._newest.given(sample)
+
     def _enter(self, sample: Sample) -> None:
         self._count += sample.counted
-        for aggregate, one in zip(self._aggregates, sample.given, strict=False):
+        for aggregate, one in zip(self._aggregates, self._given(sample), strict=False):
             if one is not None:
                 aggregate.add(one)
 
     def _leave(self, sample: Sample) -> None:
         self._count -= sample.counted
-        for aggregate, one in zip(self._aggregates, sample.given, strict=False):
+        for aggregate, one in zip(self._aggregates, self._given(sample), strict=False):
             if one is not None:
                 aggregate.drop(one)
 

@@ -5,7 +5,7 @@ and nodes stand once, however many samples bear them.
 """
 
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import repeat, takewhile
 from typing import Any
 
 import msgspec
@@ -32,20 +32,27 @@ class Past(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class WindowState(msgspec.Struct, array_like=True):
     """Samples past undoing, from `start` on, and those after; how many of them all have left.
 
+    `series` are the places in `texts` of the series of `past`; empty where no measure has `latest`.
     `seen` is the last sample of each series, `layers` the states of layers round the window.
     """
 
     texts: list[str]
     start: int
     past: list[Past]
+    series: list[int]
     samples: list[Sample]
     left: int
     seen: dict[str, Seen]
     layers: dict[str, Any] = {}
 
 
-def packed(samples: Sequence[Sample], final: int, left: int, seen: dict[str, Seen]) -> WindowState:
-    """Return the state of a window; signals before `final` will not be undone any more."""
+def packed(
+    samples: Sequence[Sample], final: int, left: int, seen: dict[str, Seen], *, named: bool
+) -> WindowState:
+    """Return the state of a window; signals before `final` will not be undone any more.
+
+    `named`: the series of every sample matters.
+    """
     settled = list(takewhile(lambda one: one.at < final and not ends(one), samples))
     start = settled[0].at if settled else 0
     texts: dict[str, int] = {}
@@ -58,14 +65,16 @@ def packed(samples: Sequence[Sample], final: int, left: int, seen: dict[str, See
         )
         for one in settled
     ]
-    return WindowState(list(texts), start, past, list(samples[len(past) :]), left, seen)
+    series = [texts.setdefault(one.series, len(texts)) for one in settled] if named else []
+    return WindowState(list(texts), start, past, series, list(samples[len(past) :]), left, seen)
 
 
 def unpacked(state: WindowState) -> Iterable[Sample]:
     """Yield the samples of `state`, oldest first."""
     texts, start = state.texts, state.start
-    for one in state.past:
-        yield Sample(start + one.after, "", texts[one.name], texts[one.node], given=one.given)
+    series = [texts[place] for place in state.series] or repeat("")
+    for one, about in zip(state.past, series, strict=False):
+        yield Sample(start + one.after, about, texts[one.name], texts[one.node], given=one.given)
     for sample in state.samples:
         if sample.before is not None:
             sample.before = msgspec.convert(sample.before, Seen)

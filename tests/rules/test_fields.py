@@ -86,6 +86,24 @@ def test_an_initial_count_is_for_rates_too() -> None:
     assert found.measures[0].count_initial
 
 
+@pytest.mark.parametrize("fn", ["distinct", "sum", "avg", "min", "max", "p50", "p99", "stddev"])
+def test_the_latest_of_each_series_is_for_all_measures_of_values(fn: str) -> None:
+    found = rule(
+        "over: 5m",
+        f"measure: {{n: {{fn: {fn}, of: signal.data.restarts, latest: true}}}}",
+        "having: m.n > 5",
+    )
+    assert found.measures[0].latest
+
+
+def test_whether_only_the_latest_count_is_part_of_the_identity_of_a_rule() -> None:
+    flags = (", latest: true", ", latest: false", "")
+    found = [rule("over: 5m", f"measure: {{n: {{fn: count{flag}}}}}", "having: m.n > 5")
+             for flag in flags]  # fmt: skip
+    assert found[0].hash != found[2].hash
+    assert [one.measures[0].latest for one in found] == [True, False, False]
+
+
 def test_an_absence() -> None:
     assert rule("absent: {expect: seen, within: 10m}").absent == Absent("seen", 10 * MINUTE)
     found = rule("absent: {expect: inventory, within: 10m, after: 1h}")

@@ -38,8 +38,11 @@ def when(seconds: float) -> datetime:
     return from_us(us(seconds))
 
 
-def a_measure(fn: str, of: str = "", where: str = "", *, initial: bool = False) -> Measure:
-    return Measure("n", fn, cel(of) if of else None, cel(where) if where else None, initial)
+def a_measure(
+    fn: str, of: str = "", where: str = "", *, initial: bool = False, latest: bool = False
+) -> Measure:
+    taken, asked = (cel(text) if text else None for text in (of, where))
+    return Measure("n", fn, taken, asked, initial, latest)
 
 
 def a_rule(name: str = "r", on: str = "k8s.object", **fields: Any) -> Rule:

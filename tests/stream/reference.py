@@ -166,6 +166,8 @@ def _window_true(rule: Rule, key: Key, seen: Log, at: int, *, firing: bool) -> b
         return False
     session = max(1.0, (inside[-1].time - inside[0].time).total_seconds())
     seconds = session if rule.window == "session" else rule.over_us / SECOND
+    if rule.measures[0].latest:  # a last one that is first as well: no Event grows into it
+        passed, inside = [], list({one.data["uid"]: one for one in inside}.values())
     found = {one.name: _value(one.fn, passed, inside, seconds) for one in rule.measures}
     m = {name: value for name, value in found.items() if value is not None}
     met = holds(rule.having, {"m": m})

@@ -94,8 +94,9 @@ def _levels(draw: st.DrawFn, kind: str, *, clear: bool) -> dict[str, Any]:
 def _windows(draw: st.DrawFn, kind: str, *, clear: bool) -> dict[str, Any]:
     fn = draw(st.sampled_from(FUNCTIONS + (STEPS if kind == "k8s.object" else ())))
     of: Program | None = None if fn == "count" else program("signal.data.n")
+    latest = kind != "alert" and fn not in {*STEPS, "slope", "last"} and draw(st.booleans())
     return {
-        "measures": (Measure("n", fn, of),),
+        "measures": (Measure("n", fn, of, latest=latest),),
         "window": draw(st.sampled_from(["sliding", "tumbling", "session"])),
         "over_us": draw(st.sampled_from([2, 5, 10])) * SECOND,
         "gap_us": draw(st.sampled_from([1, 3])) * SECOND,

@@ -31,6 +31,9 @@ STEPS = (1, 1, 1, 2, 3, 8)
 MEASURES = tuple(
     Measure(fn, fn, None if fn == "count" else program("signal.data.n"), None, fn == "rate")
     for fn in AGGREGATES
+) + tuple(
+    Measure(f"latest_{fn}", fn, None if fn == "count" else program("signal.data.n"), latest=True)
+    for fn in ("count", "sum", "max", "distinct")
 )
 BY_TIME = program("now > signal.time + duration('4s') || signal.data.bad")
 HAVING = (program("m.count > 1"), program("m.count > 1 && now.getSeconds() % 2 == 0"))
@@ -55,7 +58,7 @@ def conditions(draw: st.DrawFn, *, windowed: bool) -> Rule:
         window=draw(st.sampled_from(["sliding", "tumbling", "session"])),
         over_us=draw(st.sampled_from([2, 5, 10])) * SECOND,
         gap_us=draw(st.sampled_from([1, 3])) * SECOND,
-        measures=MEASURES,
+        measures=draw(st.sampled_from([MEASURES, MEASURES[:-4]])),
         having=draw(st.sampled_from(HAVING)),
         clear=None,
     )

@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.rules.rule import Measure
 from engine.stream.aggregates import AGGREGATES, Mean, Total
 from engine.stream.measures import (
     BadValue,
+    described,
     distinct_key,
     grown,
     number,
     step,
 )
+from tests.stream.building import a_measure
 
 NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(-1e290, 1e290))
 
@@ -111,6 +114,22 @@ def test_steps_that_follow_one_another_sum_to_last_less_first(values: list[float
     exact = Fraction(values[-1]) - Fraction(values[0])
     found = measured("delta", steps)
     assert found == (float(exact) if isinstance(found, float) else exact)
+
+
+@pytest.mark.parametrize(
+    ("measure", "words"),
+    [
+        (a_measure("count"), "count"),
+        (a_measure("sum", "signal.value"), "sum of signal.value"),
+        (
+            a_measure("sum", "signal.value", latest=True),
+            "sum of the latest signal.value of each series",
+        ),
+        (a_measure("count", latest=True), "count of the latest signal of each series"),
+    ],
+)
+def test_a_measure_in_words(measure: Measure, words: str) -> None:
+    assert described(measure) == words
 
 
 def measured(fn: str, values: Sequence[Any]) -> Any:
