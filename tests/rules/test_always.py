@@ -92,7 +92,7 @@ def test_a_bomb_of_a_condition_is_left_alone_at_once() -> None:
     start = process_time()
     bomb = " && ".join(f"(x{i % 12} || !x{i % 12})" for i in range(80))
     assert always(bomb, ANY) is None
-    assert process_time() - start < 0.1
+    assert process_time() - start < 0.5
 
 
 def test_a_condition_with_too_many_parts_is_left_alone() -> None:

@@ -106,9 +106,9 @@ def test_an_expression_bomb_is_cut_off_counted_and_lets_other_rules_go_on() -> N
     seen = Run(bomb, other)
     values = list(range(1000))
     seen.see(a_pod(0, l=values))
-    start = time.perf_counter()
+    start = time.process_time()
     seen.see(*(a_pod(at, l=values) for at in range(1, 6)))
-    assert (time.perf_counter() - start) / 5 < 0.5  # 0.1 s on a machine that is not shared
+    assert (time.process_time() - start) / 5 < 0.5  # 0.1 s on a machine that is not shared
     assert seen.moves == [(0, "firing")]
     assert seen.count('errors{rule="bomb"}') == 6
     assert degraded(seen) == [("bomb", "c1")]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from engine.rules.cel import CelError, EvaluationError, Program, compile  # noqa: A004 (its name)
 
+SOON_S = 0.5
+"""Five times what holds on a machine of one's own, so that a busy one passes; a bomb takes longer."""
 LIST = list(range(10_000))
 TEXT = "ab" * 500_000
 
@@ -93,7 +95,7 @@ def test_a_cost_bomb_is_cut_off_soon(source: str) -> None:
             program.evaluate(DATA)
         best = min(best, time.thread_time() - start)
         assert caught.value.code == "cost"
-    assert best < 0.1
+    assert best < SOON_S
 
 
 def test_work_of_a_usual_size_is_not_cut_off() -> None:
@@ -197,8 +199,8 @@ def test_no_source_holds_the_process_when_it_is_loaded_or_first_evaluated(shape:
         with contextlib.suppress(EvaluationError):
             compile(source).evaluate({"a": {}})
 
-    assert seconds(lambda: compile(source)) < 0.1
-    assert seconds(first_evaluation) < 0.15
+    assert seconds(lambda: compile(source)) < SOON_S
+    assert seconds(first_evaluation) < 1.5 * SOON_S
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -206,7 +208,7 @@ def test_no_source_holds_the_process_when_it_is_loaded_or_first_evaluated(shape:
 def test_no_source_holds_the_process_before_it_is_refused(shape: str, length: int) -> None:
     head, unit, between, tail = SHAPES[shape]
     source = head + between.join([unit] * (length // len(unit + between))) + tail
-    assert seconds(lambda: program_or_error(source)) < 0.1
+    assert seconds(lambda: program_or_error(source)) < SOON_S
 
 
 @pytest.mark.parametrize(
