@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.rules.cel import CelError, EvaluationError, Program, compile  # noqa: A004 (its name)
 
 SOON_S = 0.5
-"""Five times what holds on a machine of one's own, so that a busy one passes; a bomb takes longer."""
+"""Five times what holds on a machine of one's own: busy ones pass, and a bomb takes longer."""
 LIST = list(range(10_000))
 TEXT = "ab" * 500_000
 
