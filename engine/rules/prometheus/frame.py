@@ -1,7 +1,7 @@
 """Where the numbers of an expression come from: the latest signal, or measures of a window."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,7 +15,6 @@ _MILLIS: Final = "int(signal.time) * 1000 + signal.time.getMilliseconds()"
 _NUMBER: Final = "double(signal.value)"
 _MAYBE_EMPTY: Final = frozenset({"slope"})
 """Measures that may have no value though samples are there."""
-_WHOLE: Final = frozenset({"count", "distinct"})
 _NAME: Final = re.compile(r"\W")
 _NAME_CHARS: Final = 40
 
@@ -29,29 +28,27 @@ class Frame:
 
     found: Collection[Series]
     over_us: int = 0
-    measures: dict[str, dict[str, str]] = field(default_factory=dict)
+    measures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def instant(self, series: Series) -> Vector:
         """Return the series as they are now."""
         if self.over_us:
             return self.measured("last", series)
-        return Vector(self._filter(series), "signal.value", "value")
+        return Vector(self.filter(series), "signal.value", "value")
 
-    def measured(
-        self, fn: str, series: Series, labels: tuple[str, ...] | None = None, test: str = ""
-    ) -> Vector:
-        """Return the measure `fn` of the samples of `series` for which `test` is true."""
-        of = "signal.labels" if fn == "distinct" else _NUMBER
-        name = self._measure((fn, fn), series, "" if fn == "count" else of, test)
-        there = ALWAYS if not self._where(series, test) else f"has(m.{name})"
-        if fn in _MAYBE_EMPTY:
-            there = f"has(m.{name})"
-        if fn in _WHOLE and there != ALWAYS:
-            there = f"has(m.{name}) && m.{name} > 0"
-        if fn == "sum" and there != ALWAYS:
-            there = self.measured("count", series, labels, test).present
-        value = f"double(m.{name})" if fn in _WHOLE else f"m.{name}"
-        return Vector(there, value, f"m.{name}", labels)
+    def measured(self, fn: str, series: Series, labels: tuple[str, ...] | None = None) -> Vector:
+        """Return the measure `fn` of the samples of `series`."""
+        taken = {"of": _NUMBER, "where": self._where(series)}
+        return self._vector(fn, series.metric, taken, labels)
+
+    def latest(self, fn: str, metric: str, inner: Vector, labels: tuple[str, ...]) -> Vector:
+        """Return `fn` over the series of `metric`, each as it was last seen.
+
+        `inner` says of a signal whether it is there, and its value.
+        """
+        of = _NUMBER if inner.value in {"signal.value", ""} else f"double({inner.value})"
+        taken = {"of": of, "where": self._of(metric, inner.present), "latest": True}
+        return self._vector(fn, metric, taken, labels)
 
     def grown(self, series: Series) -> tuple[str, str]:
         """Return whether counters have the two samples of a rate, and whether they grew.
@@ -63,10 +60,11 @@ class Frame:
         """
         count = self.measured("count", series)
         above, zero = "signal.value > 0.0", "signal.value == 0.0"
-        high = self._measure(("high", "max"), series, _NUMBER, above)
-        low = self._measure(("low", "min"), series, _NUMBER, above)
-        risen = self._measure(("risen", "max"), series, _MILLIS, above)
-        reset = self._measure(("reset", "min"), series, _MILLIS, zero)
+        over, under = self._where(series, above), self._where(series, zero)
+        high = self._measure(("high", "max"), series.metric, {"of": _NUMBER, "where": over})
+        low = self._measure(("low", "min"), series.metric, {"of": _NUMBER, "where": over})
+        risen = self._measure(("risen", "max"), series.metric, {"of": _MILLIS, "where": over})
+        reset = self._measure(("reset", "min"), series.metric, {"of": _MILLIS, "where": under})
         differ = f"has(m.{high}) && m.{high} > m.{low}"
         after = f"has(m.{reset}) && has(m.{risen}) && m.{reset} < m.{risen}"
         return f"{count.shown} >= 2", f"{differ} || {after}"
@@ -93,32 +91,51 @@ class Frame:
             fields["measure"] = self.measures
         return fields
 
-    def _filter(self, series: Series) -> str:
+    def filter(self, series: Series) -> str:
         """Return the matchers of `series` that not all series of the expression have."""
         return ALWAYS if shared(self.found) is not None else series.condition()
 
-    def _where(self, series: Series, test: str) -> str:
+    def _where(self, series: Series, test: str = ALWAYS) -> str:
+        """Return which samples are of `series` and pass `test`."""
+        return self._of(series.metric, both(self.filter(series), test))
+
+    def _of(self, metric: str, test: str) -> str:
+        """Return which samples are of `metric` and pass `test`; empty: all of them."""
         several = len({one.metric for one in self.found}) > 1
-        metric = f"signal.data.metric == {cel_text(series.metric)}" if several else ALWAYS
-        found = both(metric, self._filter(series), test or ALWAYS)
+        named = f"signal.data.metric == {cel_text(metric)}" if several else ALWAYS
+        found = both(named, test)
         return "" if found == ALWAYS else found
 
-    def _measure(self, named: tuple[str, str], series: Series, of: str, test: str) -> str:
+    def _vector(
+        self, fn: str, metric: str, taken: Mapping[str, Any], labels: tuple[str, ...] | None
+    ) -> Vector:
+        """Return a measure as a vector: there where a sample contributes to it."""
+        name = self._measure((fn, fn), metric, taken)
+        there = f"has(m.{name})" if taken["where"] or fn in _MAYBE_EMPTY else ALWAYS
+        if fn == "count" and there != ALWAYS:
+            there = f"has(m.{name}) && m.{name} > 0"
+        if fn == "sum" and there != ALWAYS:
+            there = self._vector("count", metric, taken, labels).present
+        value = f"double(m.{name})" if fn == "count" else f"m.{name}"
+        return Vector(there, value, f"m.{name}", labels)
+
+    def _measure(self, named: tuple[str, str], metric: str, taken: Mapping[str, Any]) -> str:
         """Return the name of a measure, made where it is not there: (word for it, function)."""
         word, fn = named
-        where = self._where(series, test)
-        given = {"fn": fn, **({"of": of} if of else {}), **({"where": where} if where else {})}
+        given = {"fn": fn, **{name: one for name, one in taken.items() if one}}
+        if fn == "count":
+            del given["of"]
         for name, known in self.measures.items():
             if known == given:
                 return name
-        name = _free(_name(word, series, self.found), self.measures)
+        name = _free(_name(word, metric, self.found), self.measures)
         self.measures[name] = given
         return name
 
 
-def _name(word: str, series: Series, found: Iterable[Series]) -> str:
+def _name(word: str, metric: str, found: Iterable[Series]) -> str:
     several = len({one.metric for one in found}) > 1
-    metric = _NAME.sub("_", series.metric)[:_NAME_CHARS]
+    metric = _NAME.sub("_", metric)[:_NAME_CHARS]
     if not several:
         return word
     return metric if word == "last" else f"{metric}_{word}"

@@ -32,6 +32,14 @@ WINDOWS: Final[_Reason] = (
     "it has windows of different lengths ({0}; a series as it is counts as 5m), and a rule has one",
     "two rules, joined by inhibited_by or by a third one over type condition",
 )
+COMPUTED: Final[_Reason] = (
+    "it aggregates what is computed of each series or group; a rule takes their samples",
+    "a rule for each series; or a second rule over its firings (type condition)",
+)
+INFINITE: Final[_Reason] = (
+    "a division by a series may give what is no finite number, which measures leave out",
+    "divide one aggregate by the other",
+)
 NUMBER: Final[_Reason] = ("it depends on no series: it fires always, or never", "a `schedule` rule")
 UNKNOWN: Final[_Reason] = (
     "the rule language has no counterpart",
@@ -77,22 +85,10 @@ FUNCTIONS: Final[Mapping[str, _Reason]] = MappingProxyType(
         ),
     }
 )
-AGGREGATIONS: Final[Mapping[str, _Reason]] = MappingProxyType(
-    {
-        name: (
-            "it takes the latest sample of each series, and a rule has a window of each group",
-            f"a rule for each series; or {name}_over_time inside, if that is what is meant",
-        )
-        for name in ("sum", "avg", "min", "max", "count", "group")
-    }
-)
 ABSENT_NEARLY: Final = (
     "fires only for series that were seen once, and not while the source sends nothing at all"
 )
 COUNTED_NEARLY: Final = (
     "{0} is counted from the samples, the step into the window included, and not extrapolated "
     "to the ends of the window"
-)
-EXTREME_NEARLY: Final = (
-    "a series that falls silent goes on counting until the whole group was silent for 5m"
 )

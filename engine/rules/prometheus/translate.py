@@ -2,27 +2,22 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from promql_parser import (
-    AggregateExpr,
-    BinaryExpr,
     Call,
     Expr,
     MatrixSelector,
-    NumberLiteral,
     VectorSelector,
 )
 
 from engine.model.instant import format_duration
 from engine.rules.prometheus import reasons
 from engine.rules.prometheus.frame import LOOKBACK_US, Frame
-from engine.rules.prometheus.promql import Leaf, Records, bare, grouping, leaves, microseconds
+from engine.rules.prometheus.promql import Leaf, Records, bare, leaves, microseconds
 from engine.rules.prometheus.selecting import equalities, series
-from engine.rules.prometheus.vector import ALWAYS, RefusedError, Vector, both, compared
+from engine.rules.prometheus.vector import ALWAYS, RefusedError, Vector, both
 from engine.rules.prometheus.walk import Walk
-
-_EXTREMES: Final = {"max": (">", ">="), "min": ("<", "<=")}
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,6 @@ def translate(expr: Expr, records: Records, *, nearly: bool = False) -> Conditio
     if nearly and isinstance(whole, Call) and whole.func.name.startswith("absent"):
         return _absent(whole)
     found = list(leaves(expr, records))
-    if nearly and isinstance(whole, BinaryExpr) and _is_extreme(whole):
-        return _extreme(whole, records)
     frame = Frame([one.series for one in found], _window(expr, found))
     walk = Walk(frame, records, nearly=nearly)
     result = walk.value(expr)
@@ -119,34 +112,6 @@ def _absent(call: Call) -> Condition:
         "absent": {"expect": "seen", "within": format_duration(over_us)},
     }
     return Condition(fields, (), "1", equalities(inner), (reasons.ABSENT_NEARLY,))
-
-
-def _is_extreme(expr: BinaryExpr) -> bool:
-    """Whether `expr` is a threshold that the largest or smallest of a group passes."""
-    group, limit = bare(expr.lhs), bare(expr.rhs)
-    if not isinstance(group, AggregateExpr) or not isinstance(limit, NumberLiteral):
-        return False
-    passes = str(expr.op) in _EXTREMES.get(str(group.op), ())
-    return passes and expr.modifier is None
-
-
-def _extreme(expr: BinaryExpr, records: Records) -> Condition:
-    """Return a threshold on `max` or `min` of a group as one on any of its series."""
-    group, limit = bare(expr.lhs), bare(expr.rhs)
-    if not isinstance(group, AggregateExpr) or not isinstance(limit, NumberLiteral):
-        raise RefusedError(expr, *reasons.UNKNOWN)
-    labels, found = grouping(group), list(leaves(group.expr, records))
-    frame = Frame([one.series for one in found], _window(group.expr, found))
-    inner = Walk(frame, records, nearly=False).value(group.expr)
-    passed = compared(inner, str(expr.op), float(limit.val), as_number=False)
-    if frame.over_us or not isinstance(passed, Vector):
-        raise RefusedError(group, *reasons.AGGREGATIONS[str(group.op)])
-    return Condition(
-        _fields(frame, passed),
-        labels,
-        differences=(reasons.EXTREME_NEARLY,),
-        recorded=_recorded(found),
-    )
 
 
 def _recorded(found: Iterable[Leaf]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from promql_parser import (
 
 from engine.rules.prometheus import reasons
 from engine.rules.prometheus.frame import Frame
-from engine.rules.prometheus.promql import Records, bare, grouping, matrix, recorded_as
+from engine.rules.prometheus.promql import Records, bare, grouping, leaves, matrix, recorded_as
 from engine.rules.prometheus.selecting import series
 from engine.rules.prometheus.vector import (
     ARITHMETIC,
@@ -59,6 +59,16 @@ _POOLED: Final[Mapping[tuple[str, str], str]] = {
     ("max", "max_over_time"): "max",
     ("min", "min_over_time"): "min",
 }
+_LATEST: Final[Mapping[str, str]] = {
+    "sum": "sum",
+    "avg": "avg",
+    "min": "min",
+    "max": "max",
+    "stddev": "stddev",
+    "count": "count",
+    "group": "count",
+}
+"""Aggregation of series as they are -> measure with `latest`."""
 _COUNTED: Final = frozenset({"rate", "increase"})
 _MAPPED: Final[Mapping[str, str]] = {
     "abs": "({v} < 0.0 ? -{v} : {v})",
@@ -71,11 +81,15 @@ _MIRRORED: Final = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!="
 class Walk:
     """One walk through an expression; collects measures in `frame`, and `differences`."""
 
-    def __init__(self, frame: Frame, records: Records, *, nearly: bool) -> None:
+    def __init__(
+        self, frame: Frame, records: Records, *, nearly: bool, finite: bool = False
+    ) -> None:
+        """Begin; `nearly` takes what differs a little, `finite` refuses what may be infinite."""
         self.frame = frame
         self.differences: dict[str, None] = {}
         self._records = records
         self._nearly = nearly
+        self._finite = finite
 
     def value(self, expr: Expr) -> Vector | float:
         """Return what `expr` is. Raises RefusedError."""
@@ -114,6 +128,8 @@ class Walk:
             as_number = modifier is not None and modifier.return_bool
             return compared(left, symbol, right, as_number=as_number)
         if symbol in ARITHMETIC:
+            if symbol == "/" and self._finite and not (isinstance(right, float) and right):
+                raise RefusedError(expr, *reasons.INFINITE)
             return calculated(left, symbol, right)
         raise RefusedError(expr, f"CEL has no '{symbol}' for fractions", "compare without it")
 
@@ -163,18 +179,36 @@ class Walk:
 
     def _aggregate(self, expr: AggregateExpr) -> Vector:
         operation, labels, inner = str(expr.op), grouping(expr), bare(expr.expr)
-        if operation in {"count", "group"} and (taken := _taken(inner)) is not None:
-            found = self.frame.measured("distinct", series(taken), labels)
-            return found if operation == "count" else Vector(found.present, "1.0", "1", labels)
+        fn = _aggregation(expr)
+        if not self.frame.over_us:
+            raise RefusedError(expr, *reasons.COMPUTED)
         if isinstance(inner, Call):
-            fn = _POOLED.get((operation, inner.func.name))
-            if fn is not None:
-                return self.frame.measured(fn, series(matrix(inner).vector_selector), labels)
+            pooled = _POOLED.get((operation, inner.func.name))
+            if pooled is not None:
+                return self.frame.measured(pooled, series(matrix(inner).vector_selector), labels)
             if inner.func.name in _COUNTED and operation == "sum" and self._nearly:
                 return self._counted(inner, labels)
             if inner.func.name in _COUNTED:
                 raise RefusedError(expr, *reasons.EXTRAPOLATED)
-        raise RefusedError(expr, *reasons.AGGREGATIONS.get(operation, reasons.UNKNOWN))
+        found = self._latest(expr, fn, labels)
+        return Vector(found.present, "1.0", "1", labels) if operation == "group" else found
+
+    def _latest(self, expr: AggregateExpr, fn: str, labels: tuple[str, ...]) -> Vector:
+        """Return an aggregation of series as they were last seen."""
+        inner = bare(expr.expr)
+        if fn == "count" and isinstance(inner, Call) and _measure(inner) not in {"", "slope"}:
+            series_ = series(matrix(inner).vector_selector)
+            there = Vector(self.frame.filter(series_), "", "")
+            return self.frame.latest(fn, series_.metric, there, labels)
+        found = {(one.series.metric, one.over_us) for one in leaves(inner, self._records)}
+        metric, over_us = next(iter(found), ("", 0))
+        if len(found) != 1 or over_us:
+            raise RefusedError(expr, *reasons.COMPUTED)
+        plain = Frame(self.frame.found)
+        value = Walk(plain, self._records, nearly=False, finite=fn != "count").value(inner)
+        if isinstance(value, float):
+            raise RefusedError(expr, *reasons.COMPUTED)
+        return self.frame.latest(fn, metric, value, labels)
 
     _KINDS: Final[Mapping[type[Expr], Callable[["Walk", Any], Vector | float]]] = {
         NumberLiteral: _number,
@@ -191,16 +225,23 @@ def _measure(call: Call) -> str:
     """Return the measure that is what `call` computes of a window, empty where none is."""
     if call.func.name != "quantile_over_time":
         return _OVER.get(call.func.name, "")
-    rank = bare(call.args[0])
+    return _percentile(call, call.args[0])
+
+
+def _aggregation(expr: AggregateExpr) -> str:
+    """Return the measure that is what `expr` makes of the values of a group."""
+    operation = str(expr.op)
+    if operation == "quantile" and expr.param is not None:
+        return _percentile(expr, expr.param)
+    if operation not in _LATEST:
+        raise RefusedError(expr, *reasons.UNKNOWN)
+    return _LATEST[operation]
+
+
+def _percentile(expr: Expr, param: Expr) -> str:
+    rank = bare(param)
     found = _QUANTILES.get(rank.val) if isinstance(rank, NumberLiteral) else None
     if found is None:
         known = ", ".join(str(one) for one in _QUANTILES)
-        raise RefusedError(call, f"percentiles are {known}", "take the nearest of them")
+        raise RefusedError(expr, f"percentiles are {known}", "take the nearest of them")
     return found
-
-
-def _taken(inner: Expr) -> VectorSelector | None:
-    """Return the selector of which `inner` has one element for each series, None: none."""
-    if isinstance(inner, Call):
-        return matrix(inner).vector_selector if _measure(inner) not in {"", "slope"} else None
-    return inner if isinstance(inner, VectorSelector) else None

@@ -84,6 +84,33 @@ EXACT = (
     "count by (j) (max_over_time(x[4m])) < 2",
     "sum by (j) (sum_over_time(a[5m])) / sum by (j) (sum_over_time(b[5m])) > 1",
     "sum by (j) (sum_over_time(a[5m])) > 4 unless count by (j) (b) == 2",
+    "max by (j) (x) > 2",
+    "min by (j) (x) < 1",
+    "sum by (j) (x) >= 5",
+    "avg by (j) (x) > 1.3",
+    "stddev by (j) (x) > 0.77",
+    "quantile by (j) (0.9, x) > 2.03",
+    "quantile(0.5, x) < 1.01",
+    "count by (j) (x > 1) == 2",
+    "count(x > 1) > 2",
+    "count by (i) (x)",
+    "group by (j) (x == 0)",
+    "sum(x)",
+    'sum by (j) (x{i!="2"}) > 2',
+    "sum by (j) (x * 2 - 1) < 0",
+    "sum by (j) (x > bool 1) == 2",
+    "max by (j) (abs(x - 2)) >= 2",
+    "sum by (j) (x > 0 and x < 3) > 1",
+    "min by (j) (x unless x == 0) > 1",
+    'sum by (j) (x{i="1"} or x{i="2"} > 1) > 1',
+    "count by (j) (1 / x > 0.4) == 2",
+    "sum by (j) (a) / sum by (j) (b) > 0.7",
+    "sum by (j) (a) - count by (j) (a > 1) > 2",
+    'count by (j) (x > 1) / count by (j) (x{i!="4"}) > 0.4',
+    "max by (j) (a) > 1 and min by (j) (b) < 1",
+    "max by (j) (a) > 1 or avg by (j) (b) > 1.3",
+    "sum by (j) (a) > 1 unless count by (j) (b == 0) > 1",
+    "sum by (j) (sum_over_time(a[5m])) > 4 * max by (j) (a)",
     "recorded > 1",
 )
 
@@ -111,6 +138,33 @@ expressions = st.recursive(
     ),
     max_leaves=5,
 )
+metrics = st.sampled_from(["x", "a", "b"])
+vectors = st.sampled_from([
+    "{0}",
+    '{0}{{i!="2"}}',
+    "{0} > 1",
+    "{0} * 2 - 1",
+    "{0} >= bool 1",
+    "abs({0} - 2)",
+    "{0} > 0 and {0} < 3",
+    "{0} unless {0} == 1",
+    '{0}{{i="1"}} or {0}{{i="2"}} > 1',
+    "1 / {0}",
+])  # fmt: skip
+aggregates = st.builds(
+    lambda op, vector, metric: f"{op} by (j) ({vector.format(metric)})",
+    st.sampled_from(["sum", "avg", "min", "max", "count", "group"]),
+    vectors,
+    metrics,
+)
+grouped = st.recursive(
+    aggregates,
+    lambda inner: st.one_of(
+        st.builds("({} {} {})".format, inner, signs, st.one_of(numbers, inner)),
+        st.builds("({} {} {})".format, inner, words, inner),
+    ),
+    max_leaves=4,
+)
 
 
 def is_kept(expression: str) -> bool:
@@ -128,7 +182,7 @@ def test_each_supported_form_fires_at_the_ticks_at_which_prometheus_fires(
     assert differing(promtool, EXACT, given_) == []
 
 
-@given(found=st.lists(expressions, min_size=20, max_size=40), given_=samples)
+@given(found=st.lists(expressions | grouped, min_size=20, max_size=40), given_=samples)
 @settings(max_examples=8, deadline=None, suppress_health_check=[*HealthCheck])
 def test_whatever_is_kept_of_composed_forms_fires_where_prometheus_fires(
     promtool: Promtool, found: list[str], given_: Samples
