@@ -37,7 +37,8 @@ class Newest:
     def before(self, sample: Sample) -> Sample | None:
         """Return the latest sample of the series of `sample` beside it."""
         found = self._series.get(sample.series, ())
-        return next((one for one in reversed(found) if one is not sample), None)
+        place = -2 if found and found[-1] is sample else -1
+        return found[place] if len(found) >= -place else None
 
     def load(self, samples: Iterable[Sample]) -> None:
         """Take in what a window remembers, oldest first."""

@@ -31,10 +31,10 @@ class Window:
         "_counters",
         "_final",
         "_memory_us",
-        "_newest",
         "_swept",
         "left",
         "measures",
+        "newest",
         "over_us",
         "samples",
         "seen",
@@ -57,7 +57,7 @@ class Window:
         self._memory_us = memory_us
         self._aggregates: list[Aggregate] = [AGGREGATES[one.fn]() for one in measures]
         self._counters = any(one.fn in STEPS for one in measures)
-        self._newest = newest_of(measures)
+        self.newest = newest_of(measures)
         self._count = 0
         self._final = 0
         self._swept = _LAZY
@@ -72,8 +72,8 @@ class Window:
             self._count_up(sample)
         else:
             sample.given = sample.raws
-        if self._newest is not None:
-            self._replace(self._newest, sample, self._newest.push)
+        if self.newest is not None:
+            self._replace(self.newest, sample, self.newest.push)
         self.samples.append(sample)
         self._enter(sample)
 
@@ -93,8 +93,8 @@ class Window:
         later = samples[start:]
         for sample in reversed(later):
             self._leave(sample)
-            if self._newest is not None:
-                self._replace(self._newest, sample, self._newest.pop)
+            if self.newest is not None:
+                self._replace(self.newest, sample, self.newest.pop)
             if isinstance(sample.before, Seen):
                 self.seen[sample.series] = sample.before
             else:
@@ -110,8 +110,8 @@ class Window:
         edge = self._edge(mark - 1)
         count = min(bisect_left(samples, edge, key=lambda one: one.at), self.left)
         dropped = {sample.series for sample in samples[:count] if sample.gone}
-        if self._newest is not None:
-            self._newest.forget(samples[:count])
+        if self.newest is not None:
+            self.newest.forget(samples[:count])
         del samples[:count]
         self.left -= count
         self._sweep(mark)
@@ -186,14 +186,14 @@ class Window:
         unseen = bisect_left(self.samples, self._edge(self._final - 1), key=lambda one: one.at)
         unseen = min(unseen, self.left)
         first = 0 if any(ends(one) for one in self.samples[:unseen]) else unseen
-        kept, named = self.samples[first:], self._newest is not None
+        kept, named = self.samples[first:], self.newest is not None
         return packed(kept, self._final, self.left - first, self.seen, named=named)
 
     def load(self, state: WindowState) -> None:
         """Take over what `dump` returned."""
         self.samples, self.left, self.seen = list(unpacked(state)), state.left, state.seen
-        if self._newest is not None:
-            self._newest.load(self.samples)
+        if self.newest is not None:
+            self.newest.load(self.samples)
         for sample in self.samples[self.left :]:
             self._enter(sample)
 
@@ -263,7 +263,7 @@ class Window:
 
     def _given(self, sample: Sample) -> tuple[Any, ...]:
         """Return what the sample contributes while it is in the window."""
-        return sample.given if self._newest is None else self._newest.given(sample)
+        return sample.given if self.newest is None else self.newest.given(sample)
 
     def _enter(self, sample: Sample) -> None:
         self._count += sample.counted

@@ -8,6 +8,8 @@ import pytest
 from engine.model.signal import Signal
 from engine.rules.rule import Rule
 from engine.stream.evaluator import Evaluator
+from engine.stream.sample import Sample
+from engine.stream.series import series_of
 from engine.stream.window import Window
 from tests.stream.building import (
     Run,
@@ -135,7 +137,8 @@ def test_other_measures_beside_it_go_on_pooling_all_samples() -> None:
 
 def test_the_state_knows_the_series_of_samples_past_undoing() -> None:
     rule = latest()
-    before = Run(rule).see(a_metric(1, 9, i="a"), a_metric(2, 8, i="b")).to(30)
+    log = [a_metric(1, 9, i="a"), a_metric(2, 8, i="b"), a_metric(30, 0, i="c")]
+    before = Run(rule).see(*log)
     stored = before.evaluator.changes().items()
     after = Evaluator(a_set(rule), {name: raw for name, raw in stored if raw is not None})
     after.step([a_metric(31, 1, i="a")])
@@ -169,6 +172,34 @@ def test_only_those_whose_latest_sample_counts_are_shown_as_members(latest_: boo
     seen.see(a_pod(3, "web-2", bad=True))
     (cell,) = seen.evaluator.cells("r")
     assert cell.condition.show().members == (("web-2",) if latest_ else ("web-1", "web-2"))
+
+
+def test_a_count_beside_it_still_takes_all_occurrences_of_an_event() -> None:
+    counts = (a_measure("count", latest=True), replace(a_measure("count"), name="all"))
+    seen = Run(a_rule(on="k8s.event", over="60s", measure=counts, having="m.n > 9"))
+    seen.see(an_event(1, "e1", 4), an_event(2, "e1", 8))
+    (cell,) = seen.evaluator.cells("r")
+    assert cell.condition.values() == {"n": 1, "all": 5}
+
+
+def test_a_signal_that_does_not_enter_the_window_takes_no_place() -> None:
+    rule = latest(when="signal.value > 5.0", on_nodata="resolve", stale_after="300s")
+    seen = Run(rule).see(a_metric(1, 12, i="a"), a_metric(2, 1, i="a"))
+    assert seen.to(40).moves == [(1, "firing")]
+
+
+def test_samples_that_are_gone_for_good_are_forgotten() -> None:
+    seen = Run(latest()).see(
+        a_metric(1, 1, i="a"), *(a_metric(70 + at, 1, i="b") for at in range(99))
+    )
+    (cell,) = seen.evaluator.cells("r")
+    assert isinstance(cell.condition, Window)
+    assert cell.condition.newest is not None
+    gone, known = (
+        cell.condition.newest.before(Sample(0, series_of(a_metric(0, 1, i=one)))) for one in "ab"
+    )
+    assert gone is None
+    assert known is not None
 
 
 def test_windows_without_it_store_no_series() -> None:
