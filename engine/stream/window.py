@@ -227,7 +227,7 @@ class Window:
                 given.append(None)
             elif measure.fn in STEPS:
                 given.append(STEPS[measure.fn](raw, before, initial=measure.count_initial))
-            elif measure.fn == "count" and sample.growing and not measure.latest:
+            elif measure.fn == "count" and sample.growing:
                 given.append(1 if before is None or raw <= before else raw - before)
             else:
                 given.append(raw)

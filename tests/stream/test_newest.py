@@ -188,16 +188,22 @@ def test_a_signal_that_does_not_enter_the_window_takes_no_place() -> None:
     assert seen.to(40).moves == [(1, "firing")]
 
 
+def test_an_end_that_only_counters_are_told_of_takes_no_place() -> None:
+    grown = replace(a_measure("increase", "signal.data.restarts"), name="grown")
+    for measures in (PODS, (PODS, grown)):
+        rule = a_rule(over="60s", when="signal.data.change != 'deleted'", measure=measures)
+        log = [a_pod(1, restarts=4), a_pod(2, restarts=4, change="deleted")]
+        assert values(rule, log) == [4, 4]
+
+
 def test_samples_that_are_gone_for_good_are_forgotten() -> None:
-    seen = Run(latest()).see(
-        a_metric(1, 1, i="a"), *(a_metric(70 + at, 1, i="b") for at in range(99))
-    )
+    later = (a_metric(at, 1, i="b") for at in range(2, 150))
+    seen = Run(latest()).see(a_metric(1, 1, i="a"), *later)
     (cell,) = seen.evaluator.cells("r")
     assert isinstance(cell.condition, Window)
     assert cell.condition.newest is not None
-    gone, known = (
-        cell.condition.newest.before(Sample(0, series_of(a_metric(0, 1, i=one)))) for one in "ab"
-    )
+    names = [series_of(a_metric(0, 1, i=one)) for one in "ab"]
+    gone, known = (cell.condition.newest.before(Sample(0, name)) for name in names)
     assert gone is None
     assert known is not None
 
