@@ -94,7 +94,8 @@ class Cell:
         """Return the moves that may be told once stream time is `limit`, and were not."""
         found = self.trail.tell(limit)
         if found:
-            self.opened = found[-1] if opens(found[-1]) else None
+            last = self.trail.last_told()
+            self.opened = last if last is not None and opens(last) else None
         return found
 
     def next_wake(self, mark: int) -> int | None:

@@ -160,6 +160,8 @@ class Dispatch:
     def _fall(self, where: CellId, cell: Cell, told: Transition) -> None:
         """A firing ended: what it held back settles anew, what was held back of it is dropped."""
         self._standing.get(where[0], {}).pop(where, None)
+        if cell.opened is not None and cell.opened.held.firing != told.firing:
+            self._stand(where, cell, cell.opened)  # it was told before this earlier episode
         self._blocked.pop(where, None)
         kept = []
         for order in cell.orders:

@@ -58,6 +58,11 @@ class Trail:
             found.append(entry)
         return found
 
+    def last_told(self) -> Entry | None:
+        """Return the last move that was told: a later one may have been told before it."""
+        told = (one for one in reversed(self.entries) if one.told and one.transition is not None)
+        return next(told, None)
+
     def next_untold(self) -> int | None:
         """Return the instant of the first move that waits to be told."""
         return next((one.at for one in self.entries if one.waits()), None)

@@ -21,6 +21,7 @@ GRID = SECOND // 2
 Move = tuple[int, tuple[str, ...], str]
 Key = tuple[str, ...]
 Log = Sequence[Signal]
+Step = tuple[Signal | None, Signal]  # of one object: the signal before, and this one
 
 
 def moves(rule: Rule, log: Log, end: int) -> list[Move]:
@@ -40,9 +41,8 @@ def _of_key(rule: Rule, key: Key, log: Log, end: int) -> Iterator[Move]:
     for at in range(to_us(log[0].time), end + 1, GRID):
         seen = [one for one in log if to_us(one.time) <= at]
         true, held = _true(rule, key, seen, at, (hold.state == "firing", held))
-        yield from (
-            (at, key, state) for state in (hold.turn(at, true=true), hold.time_out(at)) if state
-        )
+        found = (hold.turn(at, true=true), hold.time_out(at))
+        yield from ((at, key, state) for state in found if state)
 
 
 class Hold:
@@ -166,9 +166,11 @@ def _window_true(rule: Rule, key: Key, seen: Log, at: int, *, firing: bool) -> b
         return False
     session = max(1.0, (inside[-1].time - inside[0].time).total_seconds())
     seconds = session if rule.window == "session" else rule.over_us / SECOND
+    steps = [(_before(one, passed, seen), one) for one in inside]
     if rule.measures[0].latest:  # a last one that is first as well: no Event grows into it
-        passed, inside = [], list({one.data["uid"]: one for one in inside}.values())
-    found = {one.name: _value(one.fn, passed, inside, seconds) for one in rule.measures}
+        inside = list({one.data["uid"]: one for one in inside}.values())
+        steps = [(None, one) for one in inside]
+    found = {one.name: _value(one.fn, steps, inside, seconds) for one in rule.measures}
     m = {name: value for name, value in found.items() if value is not None}
     met = holds(rule.having, {"m": m})
     return met or (firing and rule.clear is not None and not holds(rule.clear, {"m": m}))
@@ -192,15 +194,14 @@ def _inside(rule: Rule, passed: Log, at: int) -> list[Signal]:
     return [] if over else [one for _, one in session]
 
 
-def _value(fn: str, passed: Log, inside: Log, seconds: float) -> Any:
+def _value(fn: str, steps: list[Step], inside: Log, seconds: float) -> Any:
     values = [one.data["n"] for one in inside]
     times = [to_us(one.time) / SECOND for one in inside]
-    steps = [(_before(one, passed), one) for one in inside]
     pairs = [(then.data["n"], one.data["n"]) for then, one in steps if then is not None]
     increase = sum(now - then if now >= then else now for then, now in pairs)
     if fn[1:].isdigit():
-        twice = values * 2 if len(values) == 1 else values
-        return quantiles(twice, n=100, method="inclusive")[int(fn[1:]) - 1]
+        many = values * 2 if len(values) == 1 else values
+        return quantiles(many, n=100, method="inclusive")[int(fn[1:]) - 1]
     return {
         "count": sum(_occurrences(then, one) for then, one in steps),
         "increase": increase,
@@ -218,18 +219,17 @@ def _value(fn: str, passed: Log, inside: Log, seconds: float) -> Any:
     }[fn]
 
 
-def _before(signal: Signal, passed: Log) -> Signal | None:
-    uid = signal.data["uid"]
-    earlier = [one for one in passed if one.time < signal.time and one.data["uid"] == uid]
-    gone = not earlier or earlier[-1].data.get("change") == "deleted"
-    return None if gone else earlier[-1]
+def _before(signal: Signal, passed: Log, seen: Log) -> Signal | None:
+    same = [one for one in seen if one.time < signal.time and one.data["uid"] == signal.data["uid"]]
+    earlier = [one for one in same if one in passed]
+    gone = [one for one in same if one.data.get("change") == "deleted"]
+    return None if not earlier or (gone and gone[-1].time >= earlier[-1].time) else earlier[-1]
 
 
 def _occurrences(before: Signal | None, signal: Signal) -> int:
-    if signal.type != "k8s.event" or before is None:
+    if before is None or signal.type != "k8s.event":
         return 1
-    grown = signal.data["count"] - before.data["count"]
-    return int(grown) if grown > 0 else 1
+    return max(signal.data["count"] - before.data["count"], 0) or 1
 
 
 def ask(program: Program | None, signal: Signal) -> bool:

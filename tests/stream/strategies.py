@@ -75,6 +75,8 @@ def rules(
         fields |= draw(_windows(kind, clear=clear and core == "window"))
     else:
         fields |= draw(_levels(kind, clear=clear and core == "when"))
+    if fields.get("over_us") and fields["on_nodata"] != "keep":
+        fields["by"] = ("cluster",)  # the engine forgets keys that objects left, the reference none
     if core == "schedule":
         fields |= {"schedule": Schedule("* * * * *"), "for_us": 0, "keep_firing_for_us": 0}
         fields["on_nodata"] = "keep"

@@ -41,6 +41,22 @@ def test_an_episode_before_a_told_firing_is_found_in_full() -> None:
     assert seen.moves == [(9.5, "firing"), (10, "resolved"), (11, "firing")]
 
 
+def test_a_told_firing_is_open_when_an_earlier_episode_ends_after_it() -> None:
+    seen = Run(a_rule(when=BAD)).see(bad(11), bad(9.5), good(10)).to(30)
+    assert [one.state for one in seen.evaluator.open()] == ["firing"]
+    assert seen.swap().moves[2:] == [(11, "firing"), (30.000001, "resolved")]
+
+
+def test_a_told_firing_inhibits_when_an_earlier_episode_ends_after_it() -> None:
+    first = a_rule("first", when=BAD, by=("cluster",))
+    other = a_rule(
+        "other", when='signal.data.phase == "Lost"', settle="30s", mission={},
+        inhibited_by=[("first", ("cluster",))],
+    )  # fmt: skip
+    seen = Run(first, other).see(bad(11), bad(9.5), good(10)).to(30)
+    assert seen.see(a_pod(40, "web-2", phase="Lost")).to(99).launched == []
+
+
 def test_a_firing_that_the_order_takes_away_stands_and_ends_at_once() -> None:
     rule = a_rule(over="60s", measure=a_measure("avg", "signal.data.n"), having="m.n > 5.0")
     seen = Run(rule).see(a_pod(11, n=9), a_pod(10, n=0)).to(30)

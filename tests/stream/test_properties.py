@@ -102,8 +102,13 @@ def test_what_is_told_makes_whole_episodes_in_any_order_of_arrival(
     evaluator = Evaluator(a_set(rule))
     steps = [evaluator.step([one]) for one in arrival(log, data)]
     steps.append(evaluator.advance(us(300)))
+    moves = [one for step in steps for one in step.transitions]
+    begun: set[str] = set()
+    for move in moves:
+        assert move.state is not State.RESOLVED or move.firing in begun
+        begun.add(move.firing)
     open_: dict[tuple[str, ...], Transition] = {}
-    for move in (one for step in steps for one in step.transitions):
+    for move in sorted(moves, key=lambda one: one.at):
         key = tuple(move.key.values())
         before = open_.pop(key, None)
         state = None if before is None else before.state
@@ -111,9 +116,11 @@ def test_what_is_told_makes_whole_episodes_in_any_order_of_arrival(
         if move.state is State.RESOLVED:
             assert before is not None
             assert move.firing == before.firing
-            assert move.at >= before.at
         if move.state in {State.PENDING, State.FIRING}:
             open_[key] = move
+    assert {key for key, move in open_.items() if move.state is State.FIRING} == {
+        tuple(one.key.values()) for one in evaluator.open() if one.state is State.FIRING
+    }
 
 
 def arrival(log: Sequence[Signal], data: st.DataObject, *, late: bool = False) -> list[Signal]:
