@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heappop
 
 from engine.model.instant import to_us
 from engine.model.signal import HEARTBEAT, Signal
@@ -20,8 +20,8 @@ from engine.stream.sample import Sample
 from engine.stream.second_stage import SECOND
 from engine.stream.sight import Sight, leaving
 from engine.stream.stream_time import StreamTime, StreamTimeState
+from engine.stream.timers import ORDER, Timers
 
-_CELL, _ORDER = 0, 1
 _REMEMBERED = frozenset({"k8s.event", "mission"})
 """Types of signals that may come again hours later."""
 
@@ -53,8 +53,8 @@ class ClusterFold:
         self._shared = shared
         self._ledger = shared.found.ledger
         self._begins = self.second
-        self._timers: list[tuple[int, int, str, tuple[str, ...]]] = []
-        self._dispatch = Dispatch(name, shared.found, self._due, self.touched)
+        self._timers = Timers(self.cells)
+        self._dispatch = Dispatch(name, shared.found, self._timers.order, self.touched)
 
     def fold(self, signal: Signal) -> None:
         """Fold one signal: move time, run the timers that it passed, then ask the rules."""
@@ -99,7 +99,7 @@ class ClusterFold:
         """Take in a cell of a checkpoint."""
         where = self._keys.add(cell)
         self._dispatch.take_in(where, cell)
-        self._schedule(where, cell)
+        self._timers.wake(where, cell, self._mark())
 
     def swap(self) -> None:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
@@ -160,14 +160,14 @@ class ClusterFold:
 
     def _run(self) -> None:
         """Run what stream time has passed: cells first, then missions, instant by instant."""
-        timers, mark = self._timers, self.time.mark or 0
+        timers, mark = self._timers.heap, self.time.mark or 0
         while timers and timers[0][0] < mark:
             at, what, name, key = heappop(timers)
             where = (name, key)
             cell = self.cells.get(where)
             if cell is None:
                 continue
-            if what == _ORDER:
+            if what == ORDER:
                 self._settle(where, cell, at)
             elif cell.wake == at:
                 cell.wake = None
@@ -276,16 +276,7 @@ class ClusterFold:
         if cell.idle(mark):
             self._keys.drop(where, cell)
         else:
-            self._schedule(where, cell)
-
-    def _schedule(self, where: CellId, cell: Cell) -> None:
-        wake = cell.next_wake(self._mark())
-        if wake is not None and wake != cell.wake:
-            heappush(self._timers, (wake, _CELL, *where))
-        cell.wake = wake
-
-    def _due(self, at: int, where: CellId) -> None:
-        heappush(self._timers, (at, _ORDER, *where))
+            self._timers.wake(where, cell, mark)
 
     def _settle(self, where: CellId, cell: Cell, at: int) -> None:
         self._dispatch.settle(where, cell, at)
