@@ -15,7 +15,7 @@ from engine.bus.embedded import EmbeddedBus
 from engine.cluster.reader import Reader
 from engine.model.errors import StoreError
 from engine.model.ports import Clock
-from engine.model.signal import Signal
+from engine.model.signal import SECOND_STAGE, Signal
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
 from engine.web.app import Accepted
@@ -93,7 +93,10 @@ async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> 
     latest = clock.now() + AHEAD
     good, bad = [], list(decoded.bad)
     for signal in decoded.signals:
-        if not signal.cluster:
+        if signal.type in SECOND_STAGE:
+            why = f"signals of type '{signal.type}' are made by dogwatch itself, of what it saw"
+            bad.append(Bad("type", why, encode([signal])))
+        elif not signal.cluster:
             bad.append(Bad("cluster", "the extension 'cluster' is missing", encode([signal])))
         elif signal.time > latest:
             # One such signal would carry the time of its cluster away, and all others be late.

@@ -1,4 +1,4 @@
-"""The gauges of a cluster tell of one that was never reached, too."""
+"""What comes by HTTP is looked at; the gauges tell of a cluster that was never reached, too."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,10 +6,13 @@ from pathlib import Path
 
 from engine import meters
 from engine.app.config import ClusterConfig
-from engine.app.ingesting import Watching
+from engine.app.ingesting import Watching, accept
 from engine.app.reaching import reach
+from engine.bus.codec import encode
 from engine.bus.embedded import EmbeddedBus
+from engine.model.signal import SECOND_STAGE, Signal
 from engine.model.watch import ResourceStatus
+from engine.store.store import Store
 
 
 @dataclass
@@ -45,3 +48,21 @@ def test_no_series_tells_when_another_was_created() -> None:
     text = meters.exposition()
     assert b"dogwatch_signals_total" in text
     assert b"_created" not in text
+
+
+async def test_nobody_else_can_send_what_the_engine_tells_its_second_stage(tmp_path: Path) -> None:
+    clock = Hand()
+    bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
+    store = Store.open(tmp_path / "dogwatch.db", clock=clock)
+    batch = [
+        Signal(id=kind, source="x", type=kind, time=clock.at, cluster="c1")
+        for kind in sorted(SECOND_STAGE)
+    ]
+    taken = await accept(encode(batch), bus, store, clock)
+    assert taken.accepted == await bus.end() == 0
+    assert taken.rejected == tuple(
+        f"type: signals of type '{kind}' are made by dogwatch itself, of what it saw"
+        for kind in sorted(SECOND_STAGE)
+    )
+    await bus.aclose()
+    store.close()
