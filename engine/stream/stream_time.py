@@ -19,6 +19,7 @@ SILENT_US: Final = 30_000_000
 FORGOTTEN_US: Final = 100 * SILENT_US
 """A source silent for longer is as one never seen; so state stays small."""
 _STEP_US: Final = SILENT_US // 2
+_SPARE: Final = 64
 LEAP_US: Final = 60_000_000
 """A move of the mark by more is a leap, where watchers pace it: nobody was there."""
 
@@ -63,6 +64,7 @@ class StreamTime:
 
     __slots__ = (
         "_lateness_us",
+        "_most",
         "_silent",
         "_watchers",
         "leap",
@@ -75,6 +77,7 @@ class StreamTime:
     def __init__(self, lateness_us: int, state: StreamTimeState | None = None) -> None:
         """Start anew, or where `state` ended."""
         self._lateness_us = lateness_us
+        self._most = _SPARE
         self.sources: dict[str, SourceTime] = state.sources if state else {}
         self.newest = state.newest if state else 0
         self.mark: int | None = state.mark if state else None
@@ -172,8 +175,11 @@ class StreamTime:
         return StreamTimeState(sources, self.newest, self.mark)
 
     def _join(self, source: str, at: int) -> SourceTime:
-        known = self.sources[source] = SourceTime(at, beats=False)
         edge = self.newest - FORGOTTEN_US
+        if len(self.sources) > self._most:
+            self.sources = {name: one for name, one in self.sources.items() if one.at >= edge}
+            self._most = 2 * len(self.sources) + _SPARE
+        known = self.sources[source] = SourceTime(at, beats=False)
         forgotten = [name for name, one in self._watchers.items() if one.at < edge]
         for name in forgotten:
             del self._watchers[name]

@@ -113,3 +113,12 @@ def test_to_follow_is_to_see_in_one_piece(signals: list[tuple[str, int, bool]]) 
         if beats or not other.follow(source, instant):
             other.see(source, instant, beat=beats)
         assert (one.dump(), one.news, one.leap) == (other.dump(), other.news, other.leap)
+
+
+def test_sources_that_are_heard_no_more_are_let_go() -> None:
+    time = StreamTime(0)
+    for minute in range(1000):
+        time.see("watcher", us(60 * minute), beat=True)
+        time.see(f"job-{minute}", us(60 * minute), beat=False)
+    assert len(time.sources) < 200
+    assert {"watcher", "job-999"} <= time.sources.keys()
