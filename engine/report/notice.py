@@ -220,8 +220,11 @@ def _said(delivery: Delivery) -> str:
 
 
 def _members(delivery: Delivery) -> Line:
-    shown = joined((code(member),) for member in delivery.members[:8])
-    rest = max(delivery.member_count, len(delivery.members)) - len(delivery.members[:8])
+    named = [member for member in delivery.members if member]
+    if not named:
+        return ()  # metrics and conditions have no names
+    shown = joined((code(member),) for member in named[:8])
+    rest = max(delivery.member_count, len(delivery.members)) - len(named[:8])
     return (*shown, dim(f" and {counted(rest, 'other')}")) if rest > 0 else shown
 
 

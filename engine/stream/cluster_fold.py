@@ -156,7 +156,7 @@ class ClusterFold:
         for name, reader in sorted(self._shared.readers.items()):
             if reader.alone and (name, ()) not in self.cells:
                 where, cell = self._keys.of(reader, ())
-                self._put(where, cell, Sample(at, "clock", "clock"))
+                self._put(where, cell, Sample(at, "clock"))
 
     def _run(self) -> None:
         """Run what stream time has passed: cells first, then missions, instant by instant."""

@@ -54,6 +54,13 @@ def test_members_that_are_not_shown_are_counted() -> None:
     assert "and 192 others" in " ".join(to_plain(many).split())
 
 
+def test_members_without_a_name_are_not_listed() -> None:
+    metric = a_delivery(Change.FIRE, members=[""], member_count=1)
+    assert "Concerns" not in to_plain(metric)
+    mixed = a_delivery(Change.FIRE, members=["", "web-1"], member_count=2)
+    assert "web-1 and 1 other" in " ".join(to_plain(mixed).split())
+
+
 def test_a_resolve_says_how_long_it_lasted_and_what_proves_it() -> None:
     text = to_plain(a_delivery(Change.RESOLVE))
     assert "RESOLVED AFTER 12M" in text

@@ -69,6 +69,11 @@ def test_signals_of_an_instant_come_before_the_look() -> None:
     assert fired(late) == [HOUR]
 
 
+def test_a_schedule_without_a_condition_concerns_nobody() -> None:
+    seen = Run(alone()).see(*clock((5, HOUR + 10)))
+    assert [one.members for one in seen.transitions if one.state == "firing"] == [("",)]
+
+
 def test_the_window_is_looked_at_as_it_is_at_the_instant() -> None:
     rule = every_hour(on="alert", over="10m", measure=a_measure("count"), having="m.n >= 2")
     seen = (
