@@ -66,7 +66,10 @@ def test(
     ] = None,
     output: Output = Form.TEXT,
 ) -> None:
-    """Run the `tests:` blocks of the rules on a virtual clock. Exit 1 when one fails."""
+    """Run the tests of the rules on a virtual clock.
+
+    Exit 1 when one fails, 2 when rules or an option were refused.
+    """
     from engine.app.rule_files import load_paths, write_text
     from engine.stream import selftest, verdicts
 
@@ -100,7 +103,10 @@ def explain(
         str, typer.Argument(help="Name of the rule.", metavar="RULE", autocompletion=_rule_names)
     ],
     key: Annotated[
-        str, typer.Argument(help="Group key or a part of it: namespace=shop,workload=web.")
+        str,
+        typer.Argument(
+            help="Group key or a part of it: namespace=shop,workload=web.", metavar="KEY"
+        ),
     ] = "",
     at: Annotated[
         str | None, typer.Option(help="Look at this instant of a replay, RFC 3339.", metavar="TIME")
@@ -118,7 +124,8 @@ def explain(
 ) -> None:
     """Say why a key of a rule is in its state, gate by gate.
 
-    With --signals on a replay, else live by the last checkpoint of the engine.
+    With --signals on a replay, else live by the last checkpoint of the engine, which
+    --config finds. Exit 0 whatever the state is, 2 when something was refused.
     """
     from engine.app.explaining import explained_live, explained_replay
     from engine.report.clean import clean_lines
