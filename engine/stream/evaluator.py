@@ -21,6 +21,7 @@ from engine.stream.state import (
     CellState,
     dump,
     dump_cell,
+    lacking,
     load,
     load_cell,
     name_of,
@@ -231,7 +232,7 @@ class Evaluator:
             elif parts[0] == "recent":
                 chunks.setdefault(parts[1], {})[Chunk(*parts[2:])] = load(ChunkState, raw)
         for cluster, found in chunks.items():
-            self._folds[cluster].recent.load(found)
+            self._known(cluster).recent.load(found)
         ledger = self._shared.found.ledger
         for parts, raw in entries:
             if parts[0] == "rule":
@@ -241,9 +242,14 @@ class Evaluator:
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
         self._relay.pass_on()
 
+    def _known(self, cluster: str) -> ClusterFold:
+        if cluster not in self._folds:
+            raise lacking(cluster)
+        return self._folds[cluster]
+
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
         for (_, rule, cluster, key), raw in sorted(entries):
-            state, fold, place = load(CellState, raw), self._folds[cluster], tuple(key)
+            state, fold, place = load(CellState, raw), self._known(cluster), tuple(key)
             reader = self._shared.readers.get(rule)
             if reader is not None and reader.rule.hash == state.hash:
                 fold.place(load_cell(state, reader, cluster, place, fold.time.mark or 0))

@@ -69,6 +69,11 @@ def _unread(kind: type[Any], error: Exception) -> StoreError:
     return StoreError(f"evaluator state of kind {kind.__name__} does not read: {error}: {_REMEDY}")
 
 
+def lacking(cluster: str) -> StoreError:
+    """Return what to raise where the entry of `cluster` is gone, and others of it are there."""
+    return StoreError(f"evaluator state has no entry of cluster {cluster!r}: {_REMEDY}")
+
+
 def name_of(*parts: Any) -> str:
     """Return the key of a state entry."""
     return msgspec.json.encode(parts).decode()

@@ -100,6 +100,15 @@ def test_foreign_or_damaged_state_is_refused_with_the_way_out(
     assert "move dogwatch.db and signals.db away together" in str(refused.value)
 
 
+@pytest.mark.parametrize("kept", ["cell", "recent"])
+def test_state_without_the_entry_of_its_cluster_is_refused(kept: str) -> None:
+    rule = a_rule(when="signal.data.restarts > 3")
+    state = Run(rule).see(a_pod(0, restarts=9)).evaluator.changes()
+    entries = {name: raw for name, raw in state.items() if raw and name.startswith(f'["{kept}"')}
+    with pytest.raises(StoreError, match=r"no entry of cluster 'c1'.* start anew"):
+        Evaluator(a_set(rule), entries)
+
+
 def test_a_sample_at_the_very_mark_is_stored_whole_for_it_may_still_be_undone() -> None:
     rule = a_rule(over="60s", measure=a_measure("increase", "signal.data.n"), having="m.n == 4")
     seen = Run(rule).see(a_pod(10, n=1), a_pod(12, n=5))
