@@ -32,7 +32,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.THRESHOLD: "a signal made the condition true",
         Reason.HOLD: "the condition was true for as long as `for` asks",
         Reason.STORM: "more keys than `max_keys` allows; the new ones share one firing",
-        Reason.CLEARED: "the condition was false for as long as `keep_firing_for` asks",
+        Reason.CLEARED: "the condition was false, and `keep_firing_for` (if any) over",
         Reason.SEQUENCE: "the steps of the sequence came, or its last one stayed away",
         Reason.ABSENT: "nothing was heard of the key for as long as `within` allows",
         Reason.SCHEDULE: "the condition was true at an instant of the schedule",
