@@ -18,7 +18,7 @@ from engine.stream.reasons import Reason
 from engine.stream.sample import NAMES_SHOWN, Sample, Shown
 from engine.stream.window_state import Seen, WindowState, ends, packed, unpacked
 
-_LAZY: Final = 64
+_LAZY: Final = 8
 
 
 class Window:
