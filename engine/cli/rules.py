@@ -47,10 +47,8 @@ def check(
             if found:
                 typer.echo(forms.to_text(found))
             errors = sum(fault.severity == "error" for fault in found)
-            typer.echo(
-                f"{len(loaded.rules.rules)} rules, {errors} errors, {len(found) - errors} warnings",
-                err=True,
-            )
+            count = "no rule is loaded" if errors else f"{len(loaded.rules.rules)} rules"
+            typer.echo(f"{count}, {errors} errors, {len(found) - errors} warnings", err=True)
     bad = found if strict else [fault for fault in found if fault.severity == "error"]
     raise typer.Exit(1 if bad else 0)
 

@@ -20,8 +20,8 @@ from engine.stream.trail import Entry, Trail
 VERSION: Final = 3
 """Of the form of every value; 2 knew no limits and no accounts."""
 _REMEDY: Final = (
-    "another version of dogwatch wrote it, or it is damaged; restore the data folder, or move "
-    "dogwatch.db and signals.db away together to start anew"
+    "another version of dogwatch wrote it, or it is damaged; move dogwatch.db and signals.db away "
+    "together to start anew, or restore both from a copy that this version wrote"
 )
 State = TypeVar("State")
 
