@@ -48,14 +48,14 @@ def fresh() -> str:
 def examples(text: str) -> list[str]:
     """Return every YAML example as a whole rule file; single rules get a group round them.
 
-    Files of tests are left out: `tests_apart` returns them.
+    Files of tests are left out: `apart_from_rules` returns them.
     """
     blocks = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     blocks = [block for block in blocks if TEST_FILE not in block]
     return [block if "apiVersion" in block else _GROUP + indent(block, "    ") for block in blocks]
 
 
-def tests_apart(text: str) -> list[str]:
+def apart_from_rules(text: str) -> list[str]:
     """Return every YAML example that is a file of tests."""
     blocks: list[str] = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     return [block for block in blocks if TEST_FILE in block]

@@ -11,7 +11,7 @@ import pytest
 
 from engine.app.rule_files import check_texts
 from engine.stream import selftest, verdicts
-from tests.docs import RULES, examples, fresh, tests_apart
+from tests.docs import RULES, examples, fresh, apart_from_rules
 from tests.readme import ROOT, run
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_each_example_loads_and_keeps_what_its_tests_promise(example: str) -> No
 
 def test_the_test_file_of_the_docs_tests_the_first_example() -> None:
     text = RULES.read_text()
-    (tests,) = tests_apart(text)
+    (tests,) = apart_from_rules(text)
     loaded = check_texts({"a.yaml": examples(text)[0].encode(), "a.test.yaml": tests.encode()})
     assert [str(one) for one in loaded.faults if one.severity == "error"] == []
     results = selftest.run(loaded.rules, "a crash of a minute is no reason")
