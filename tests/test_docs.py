@@ -11,7 +11,7 @@ import pytest
 
 from engine.app.rule_files import check_texts
 from engine.stream import selftest, verdicts
-from tests.docs import RULES, examples, fresh, apart_from_rules
+from tests.docs import RULES, apart_from_rules, examples, fresh
 from tests.readme import ROOT, run
 
 if TYPE_CHECKING:
