@@ -22,7 +22,7 @@ from tests.testbeds.smtp import MailServer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-hypothesis.settings.register_profile("everyday", deadline=None)
+hypothesis.settings.register_profile("everyday", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("everyday")
 LOGS = Path(__file__).parent.parent / "build" / "testbed-logs"

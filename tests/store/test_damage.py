@@ -19,7 +19,7 @@ from engine.store.store import Store
 from tests.store.rows import Hand, a_commit
 
 COMMITS = 25
-ROUNDS = [40, pytest.param(1000, marks=pytest.mark.slow)]
+ROUNDS = [40, pytest.param(300, marks=pytest.mark.slow)]
 
 
 class Seen(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.app.replaying import replay
@@ -81,7 +81,6 @@ def test_order_inside_the_lateness_makes_no_difference_to_what_is_open_at_last(
     )
 
 
-@settings(max_examples=200)
 @given(whole_rules("a", "b"), whole_rules("b", "a"), logs(beats=True), st.data())
 def test_cuts_crashes_and_replays_give_the_same_firings_and_missions(
     one: Rule, two: Rule, log: list[Signal], data: st.DataObject
