@@ -6,6 +6,7 @@ time makes them again. Its state is stored in that of the condition inside, so t
 rule that adds or drops a layer loses nothing else.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from typing import Any, ClassVar, Protocol
 
@@ -32,7 +33,7 @@ class Layered(Protocol):
     layers: dict[str, Any]
 
 
-class Layer:
+class Layer(ABC):
     """Passes everything on; kinds of layers differ in what they add. `now` is the time in it."""
 
     name: ClassVar[str]
@@ -155,18 +156,18 @@ class Layer:
         self.samples.append(sample)
         self.inner.add(sample, firing=firing)
 
+    @abstractmethod
     def _next(self) -> int | None:
         """Return the next instant at which the layer itself has something to do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _keeps(self, series: str) -> bool:
         """Whether the layer remembers `series`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _dump(self) -> Any:
         """Return what the layer knows beside its samples."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _load(self, own: Any) -> None:
         """Take over what `_dump` returned."""
-        raise NotImplementedError
