@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from engine.model.signal import Signal
+
 
 class State(StrEnum):
     """What a transition leads to."""
@@ -70,11 +72,13 @@ class Step:
 
     `notices` is what people are told of now: openings (put off by `debounce`), ends, and
     `reminders`: firings that go on, with state firing, reason repeat, and no new episode.
+    `conditions` is what another evaluator is to fold, in its order: see engine.stream.stage.
     """
 
     transitions: tuple[Transition, ...] = ()
     launches: tuple[Launch, ...] = ()
     notices: tuple[Transition, ...] = ()
+    conditions: tuple[Signal, ...] = ()
 
     @property
     def reminders(self) -> tuple[Transition, ...]:

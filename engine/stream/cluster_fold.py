@@ -22,15 +22,19 @@ from engine.stream.sight import Sight, leaving
 from engine.stream.stream_time import StreamTime, StreamTimeState
 from engine.stream.timers import ORDER, Timers
 
-_REMEMBERED = frozenset({"k8s.event", "mission"})
+REMEMBERED = frozenset({"k8s.event", "mission"})
 """Types of signals that may come again hours later."""
 
 
 @dataclass
 class Shared:
-    """What the folds of all clusters share: rules, counters, and what was found."""
+    """What the folds of all clusters share: rules, counters, and what was found.
+
+    `remembered` are the types of signals that may come again hours later.
+    """
 
     lateness_us: int
+    remembered: frozenset[str] = REMEMBERED
     found: Found = field(default_factory=Found)
     readers: Mapping[str, Reader] = field(default_factory=dict)
     index: Index = field(default_factory=lambda: Index(()))
@@ -78,7 +82,7 @@ class ClusterFold:
             self._run()
         if self._begins:
             self._begin(at)
-        kept = "events" if kind in _REMEMBERED else "ids"
+        kept = "events" if kind in self._shared.remembered else "ids"
         if not self._shared.index.shapes(signal):
             recent.remember(signal.id, at, kept)
             return

@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from engine.model.firing import Launch, State, Step, Transition
+from engine.model.firing import State, Step
 from engine.model.signal import SECOND_STAGE, Signal
 from engine.rules.rule import RuleSet
 from engine.stream.account import Account, Degraded
 from engine.stream.cell import Cell
-from engine.stream.cluster_fold import ClusterFold, Shared
+from engine.stream.cluster_fold import REMEMBERED, ClusterFold, Shared
 from engine.stream.index import Index
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Chunk, ChunkState
 from engine.stream.relay import Relay
 from engine.stream.second_stage import SECOND
+from engine.stream.stage import Stage
 from engine.stream.state import (
     CellState,
     dump,
@@ -64,6 +65,7 @@ class Evaluator:
         state: Mapping[str, bytes] = MappingProxyType({}),
         *,
         lateness_us: int = 2_000_000,
+        stage: Stage = Stage.BOTH,
     ) -> None:
         """Start with `rules`, anew or from `state`.
 
@@ -74,15 +76,18 @@ class Evaluator:
             rules: the rules in force; disabled ones count as absent.
             state: entries of `changes()`, merged, deleted ones left out.
             lateness_us: how far behind stream time a signal may arrive, in microseconds.
+            stage: what is folded here; `state` must be of the same stage.
 
         Raises:
             StoreError: the state is damaged or of another version.
         """
-        self._shared = Shared(lateness_us)
+        again = {"condition", "cluster"} if stage is Stage.SECOND else frozenset[str]()
+        self._shared = Shared(lateness_us, REMEMBERED | again)
+        self._stage = stage
         self._counters = self._shared.found.counters
         self._folds: dict[str, ClusterFold] = {}
         self._gone: set[str] = set()
-        self._relay = Relay(self._shared, self._folds)
+        self._relay = Relay(self._shared, self._folds, stage)
         self._set_rules(rules)
         self._load(state)
 
@@ -91,15 +96,16 @@ class Evaluator:
 
         Signals later than that, and doubled ones, are counted and never fire. Those of the
         second stage have no cluster, and what first-stage rules tell becomes such signals here.
+        What is not of the stage of this evaluator is counted as misplaced.
         """
         folds, relay = self._folds, self._relay
         for signal in signals:
             second, cluster = signal.type in SECOND_STAGE, signal.cluster
-            if second is bool(cluster):
+            if second is bool(cluster) or not (second or self._stage.of_clusters):
                 self._counters["misplaced"] += 1
                 continue
             if second:
-                relay.fold(signal)
+                relay.across(signal)
                 continue
             fold = folds.get(cluster)
             if fold is None:
@@ -108,7 +114,7 @@ class Evaluator:
             if relay.waits():
                 relay.gather(cluster)
                 relay.pass_on()
-        return self._found()
+        return self._give_out()
 
     def advance(self, to_us: int) -> Step:
         """Move the stream time of every cluster to `to_us`; timers at `to_us` run too.
@@ -121,7 +127,7 @@ class Evaluator:
         self._relay.pass_on()
         if SECOND in self._folds:
             self._folds[SECOND].run_to(to_us)
-        return self._found()
+        return self._give_out()
 
     def swap(self, rules: RuleSet) -> Step:
         """Put `rules` in force at this point of the log.
@@ -134,7 +140,7 @@ class Evaluator:
             self._folds[name].swap()
             self._relay.gather(name)
         self._relay.pass_on()
-        return self._found()
+        return self._give_out()
 
     def changes(self) -> dict[str, bytes | None]:
         """Return the state touched since the last call, for the checkpoint; None = deleted."""
@@ -209,18 +215,10 @@ class Evaluator:
         self._shared.readers = readers
         self._shared.index = Index(readers.values())
 
-    def _found(self) -> Step:
-        found = self._shared.found
-        if not found.transitions and not found.launches and not found.notices:
-            return _NOTHING
-        transitions = sorted(found.transitions, key=_place)
-        launches = sorted(found.launches, key=_place)
-        notices = sorted(found.notices, key=lambda one: (one[0], _place(one[1])[1:]))
-        found.transitions.clear()
+    def _give_out(self) -> Step:
+        step = self._shared.found.give_out()
         self._relay.given_out()
-        found.launches.clear()
-        found.notices.clear()
-        return Step(tuple(transitions), tuple(launches), tuple(told for _, told in notices))
+        return step
 
     def _load(self, state: Mapping[str, bytes]) -> None:
         entries = [(parts_of(name), raw) for name, raw in state.items()]
@@ -265,10 +263,6 @@ class Evaluator:
                 fold.touched.add((rule, place))
 
 
-def _place(one: Transition | Launch) -> tuple[int, str, list[tuple[str, str]]]:
-    return one.at, one.rule, sorted(one.key.items())
-
-
 def _open_key(cell: Cell) -> OpenKey:
     told: Any = cell.opened and cell.opened.transition
     return OpenKey(
@@ -283,6 +277,3 @@ def _open_key(cell: Cell) -> OpenKey:
         member_count=told.member_count,
         reason=told.reason,
     )
-
-
-_NOTHING = Step()

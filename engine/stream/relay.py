@@ -1,4 +1,7 @@
-"""Relay: what is told in the first stage goes on to the second one, within the same step."""
+"""Relay: what is told in the first stage goes on to the second one.
+
+Within the same step, where one evaluator folds both; else it is given out, to be folded elsewhere.
+"""
 
 import msgspec
 
@@ -7,15 +10,17 @@ from engine.model.instant import from_us, to_us
 from engine.model.signal import Signal
 from engine.stream.cluster_fold import ClusterFold, Shared
 from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
+from engine.stream.stage import Stage
 
 
 class Relay:
     """Feeds the second stage among the `folds` of all clusters."""
 
-    __slots__ = ("_folds", "_news", "_passed", "_shared")
+    __slots__ = ("_folds", "_news", "_passed", "_shared", "_stage")
 
-    def __init__(self, shared: Shared, folds: dict[str, ClusterFold]) -> None:
+    def __init__(self, shared: Shared, folds: dict[str, ClusterFold], stage: Stage) -> None:
         """Start with nothing to pass on."""
+        self._stage = stage
         self._shared = shared
         self._folds = folds
         self._passed = 0
@@ -25,10 +30,27 @@ class Relay:
         """Return the fold of a cluster of which this is the first signal."""
         name = signal.cluster
         fold = self._folds[name] = ClusterFold(name, self._shared)
-        self.fold(joined(name, to_us(signal.time)))
+        self._give(joined(name, to_us(signal.time)))
         return fold
 
-    def fold(self, signal: Signal) -> None:
+    def across(self, signal: Signal) -> None:
+        """Take in a signal of the second stage; a clock also tells which watchers are silent."""
+        clock = signal.type == "clock"
+        if self._stage.across:
+            self._fold(signal)
+        elif not clock:
+            self._shared.found.counters["misplaced"] += 1
+        if clock:
+            self._look_at_watchers(to_us(signal.time))
+
+    def _give(self, signal: Signal) -> None:
+        """Let the second stage have `signal`, here or elsewhere."""
+        if self._stage.across:
+            self._fold(signal)
+        else:
+            self._shared.found.conditions.append(signal)
+
+    def _fold(self, signal: Signal) -> None:
         """Fold a signal of the second stage, at its newest instant if that is later."""
         fold = self._folds.get(SECOND)
         if fold is None:
@@ -38,8 +60,6 @@ class Relay:
             signal = msgspec.structs.replace(signal, time=from_us(mark))
         fold.fold(signal)
         self.gather(SECOND)
-        if signal.type == "clock":
-            self._look_at_watchers(to_us(signal.time))
 
     def waits(self) -> bool:
         """Whether something was told that was not gathered yet."""
@@ -62,9 +82,9 @@ class Relay:
             ledger.turns.clear()
             for told, cluster in news:
                 if told.state in TOLD:
-                    self.fold(condition(told, cluster, readers.get(told.rule)))
+                    self._give(condition(told, cluster, readers.get(told.rule)))
             for turn in turns:
-                self.fold(health(turn, readers.get(turn.rule)))
+                self._give(health(turn, readers.get(turn.rule)))
 
     def given_out(self) -> None:
         """What was told has been given out, and is no more among what was found."""
@@ -76,7 +96,7 @@ class Relay:
             fold = self._folds[cluster]
             for source, silent in fold.time.look(now):
                 fold.moved = True
-                self.fold(silence(cluster, source, now, silent=silent))
+                self._give(silence(cluster, source, now, silent=silent))
 
 
 def _place(one: tuple[Transition, str]) -> tuple[int, str, list[tuple[str, str]]]:
