@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.model.firing import Step
 from engine.model.instant import to_us
 from engine.model.signal import Signal
-from engine.rules.rule import Rule
+from engine.rules.rule import Rule, Selector
 from engine.stream.evaluator import Evaluator, OpenKey
 from engine.stream.stage import Stage
 from tests.stream.building import (
@@ -24,12 +24,17 @@ from tests.stream.building import (
     seconds,
     us,
 )
-from tests.stream.strategies import logs, whole_rules
+from tests.stream.strategies import TYPES, logs, whole_rules
 from tests.stream.test_properties import arrival, told
 
 CLUSTERS = ("c1", "c2", "c3", "c4")
 CONDITION = 'signal.data.rule in ["a", "b"]'
-FAILS = a_rule("fails", on="alert", when="1 / (signal.data.n / 4) > 0", by=("cluster",))
+FAILS = a_rule(
+    "fails",
+    selectors=tuple(map(Selector, TYPES)),
+    when="1 / (signal.data.n / 4) > 0",
+    by=("cluster",),
+)
 ACROSS = (
     a_rule("open", on="condition", when=CONDITION, by=("cluster",), cooldown="10s", mission={}),
     a_rule(
