@@ -1,4 +1,4 @@
-"""SIGKILL at any moment: nothing is lost, nothing is done twice."""
+"""SIGKILL at any moment of an embedded dogwatch: nothing is lost, nothing is done twice."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.ledger import expected, faults
-from tests.acceptance.ordeal import Ordeal
+from tests.ledger.nursery import Nursery
+from tests.ledger.ordeal import Ordeal
+from tests.ledger.sending import Ledger
+from tests.ledger.stage import embedded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 KILLS = int(os.environ.get("LEDGER_KILLS", "200"))
 TOGETHER = 4
 """Processes of dogwatch at the same time, each over a ledger of its own."""
+SIGNALS_A_KILL = 60
 
 
-@pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_no_kill_loses_a_firing_or_doubles_a_mission(tmp_path: Path) -> None:
@@ -31,18 +33,18 @@ def test_no_kill_loses_a_firing_or_doubles_a_mission(tmp_path: Path) -> None:
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     with ExitStack() as held:
+        nursery = held.enter_context(Nursery(tmp_path))
         ordeals = []
-        for number in range(TOGETHER):
-            ordeals.append(Ordeal(tmp_path / str(number), seed + number))
+        for number, kills in enumerate(shares):
+            ledger = Ledger(seed + number, signals=kills * SIGNALS_A_KILL)
+            ordeals.append(Ordeal(embedded(nursery, tmp_path / str(number)), ledger))
             held.callback(ordeals[-1].close)
         with ThreadPoolExecutor(TOGETHER) as pool:
             results = list(pool.map(Ordeal.run, ordeals, shares))
-        wrong = []
-        for ordeal, found, kills in zip(ordeals, results, shares, strict=True):
-            ledger = ordeal.events
-            print(
-                f"{kills} kills, {len(ledger)} signals, {len(expected(ledger))} firings, "
-                f"{len(found.missions)} missions, {len(found.told)} deliveries"
-            )
-            wrong += faults(ledger, found, kills)
+    for result in results:
+        print(result.figures)
+    wrong = [fault for result in results for fault in result.wrong]
     assert not wrong, "\n".join(wrong[:50])
+    phases = [result.figures["kills_by_phase"] for result in results]
+    hit = {phase for one in phases for phase in one}
+    assert hit == {"start", "sending", "acknowledged", "delivering", "later"}

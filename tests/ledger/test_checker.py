@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.ledger import (
-    CAUSED,
-    PAGED,
-    T0,
-    Episode,
-    Event,
-    Found,
-    Told,
-    batches,
-    expected,
-    faults,
-)
+from tests.ledger.checker import Episode, Found, Told, expected, faults
+from tests.ledger.generator import batches, ledger
+from tests.ledger.shapes import CAUSED, ECHO, PAGED, SHAPES, T0, Event, rule_names, rules, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +19,21 @@ SECOND = 1_000_000
 Spans = list[tuple[float, float | None]]
 
 
+RULES = len(SHAPES)
+"""One of each shape."""
+
+
 def a_signal(kind: str, second: float, **data: Any) -> Event:
     time = (T0 + timedelta(seconds=second)).isoformat()
-    return {"type": kind, "cluster": "c", "time": time, "data": {"name": "n", **data}}
+    lot = {"lot": 0, "resource": "lot-0", "metric": "busy-0"}
+    return {"type": kind, "cluster": "c", "time": time, "data": {"name": "n", **lot, **data}}
 
 
 def spans(rule: str, events: list[Event]) -> Spans:
     return [
         (one.opened / SECOND, None if one.resolved is None else one.resolved / SECOND)
-        for one in expected(events)
-        if one.rule == rule
+        for one in expected(events, RULES)
+        if one.rule == f"{rule}-0"
     ]
 
 
@@ -63,19 +59,54 @@ def test_deletions_are_seen_until_thirty_silent_seconds() -> None:
     assert spans("seen", [*events, a_signal("audit", 60, verb="get")]) == [(0, 50), (55, 85)]
 
 
+def test_a_chain_is_a_list_after_a_get_that_no_other_list_took() -> None:
+    verbs = {0: "get", 5: "list", 6: "list", 40: "get", 41: "get", 61: "list", 90: "list"}
+    events = [a_signal("audit", at, verb=verb) for at, verb in verbs.items()]
+    assert spans("chain", events) == [(5, 35), (61, 91)]
+
+
+def test_an_echo_comes_once_for_each_chain() -> None:
+    events = [a_signal("audit", at, verb=verb) for at, verb in ((0, "get"), (5, "list"))]
+    assert spans("echo", events) == [(5, None)]
+
+
+def test_a_pulse_is_gone_after_twenty_silent_seconds() -> None:
+    events = [a_signal("metric", at, metric="pulse-0", value=1.0) for at in (0, 15, 50)]
+    assert spans("gone", events) == [(35, 50), (70, None)]
+
+
+def test_rules_that_are_not_there_fire_not() -> None:
+    events = [a_signal("audit", at, verb="delete") for at in (0, 20)]
+    assert len(expected(events, 4)) == 1
+    assert not expected(events, 3)
+
+
 def test_a_ledger_is_the_same_each_time() -> None:
     assert a_ledger() == a_ledger()
 
 
-@pytest.mark.parametrize("rule", ["burst", "held", "hot", "seen"])
-def test_a_ledger_has_firings_of_each_rule_that_end(rule: str) -> None:
-    found = [one for one in expected(a_ledger()) if one.rule == rule and one.resolved]
+def test_a_ledger_has_as_many_signals_as_were_asked_for() -> None:
+    events = [one for batch in ledger(7, "east", 200, 5_000) for one in batch]
+    assert 5_000 <= len(events) < 5_400
+    assert len({one["id"] for one in events}) == len(events)
+    assert max(len(batch) for batch in ledger(7, "east", 200, 5_000)) <= 400
+
+
+def test_a_rule_file_has_as_many_rules_as_were_asked_for() -> None:
+    assert rules(1000).count("- name: ") == 1000
+    assert len(rule_names(1000)) == 1000
+
+
+@pytest.mark.parametrize("shape", [one.name for one in SHAPES])
+def test_a_ledger_has_firings_of_each_shape(shape: str) -> None:
+    found = [one for one in expected(a_ledger(), RULES) if shape_of(one.rule) == shape]
     assert len(found) > 3
+    assert shape == ECHO or any(one.resolved for one in found)
 
 
 def test_a_run_without_a_fault_passes() -> None:
     events = a_ledger()
-    assert faults(events, a_run(events), kills=0) == []
+    assert faults(expected(events, RULES), a_run(events), 0) == []
 
 
 def lose_a_firing(found: Found) -> None:
@@ -139,31 +170,31 @@ def test_each_fault_is_seen(spoil: Callable[[Found], None], says: str) -> None:
     events = a_ledger()
     found = a_run(events)
     spoil(found)
-    assert says in "\n".join(faults(events, found, kills=0))
+    assert says in "\n".join(faults(expected(events, RULES), found, 0))
 
 
 def test_one_repeat_a_kill_is_allowed() -> None:
     events = a_ledger()
     found = a_run(events)
     tell_twice_without_a_kill(found)
-    assert faults(events, found, kills=1) == []
+    assert faults(expected(events, RULES), found, 1) == []
 
 
 def test_a_mission_is_parked_after_five_crashes() -> None:
     events = a_ledger()
     found = a_run(events)
     found.missions[0] = (*found.missions[0][:2], "failed", "failed", 5)
-    assert faults(events, found, kills=5) == []
+    assert faults(expected(events, RULES), found, 5) == []
 
 
 def a_ledger() -> list[Event]:
-    return [event for batch in islice(batches(7, "east"), 300) for event in batch]
+    return [event for batch in islice(batches(7, "east", RULES), 300) for event in batch]
 
 
 def a_run(events: list[Event]) -> Found:
     """Return what a dogwatch without a fault makes of `events`."""
-    episodes = {f"f-{number}": one for number, one in enumerate(expected(events))}
-    caused = [firing for firing, one in episodes.items() if one.rule in CAUSED]
+    episodes = {f"f-{number}": one for number, one in enumerate(expected(events, RULES))}
+    caused = [firing for firing, one in episodes.items() if shape_of(one.rule) in CAUSED]
     missions = [(f"m-{firing}", firing, "done", "partial", 0) for firing in caused]
     told = [one for firing, episode in episodes.items() for one in _deliveries(firing, episode)]
     return Found(episodes, missions, told)
@@ -171,11 +202,11 @@ def a_run(events: list[Event]) -> Found:
 
 def _deliveries(firing: str, episode: Episode) -> list[Told]:
     told = [_told("hook", "fire", firing, episode.opened)]
-    if episode.rule in PAGED:
+    if shape_of(episode.rule) in PAGED:
         told.append(_told("pager", "fire", firing, episode.opened))
     if episode.resolved is not None:
         told.append(_told("hook", "resolve", firing, episode.resolved))
-    if episode.rule in CAUSED:
+    if shape_of(episode.rule) in CAUSED:
         told.append(_told("hook", "result", firing, episode.opened))
     return told
 

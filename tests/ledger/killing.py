@@ -1,0 +1,114 @@
+"""Blows to the processes of a stage: killed at any moment, frozen, sent away and let back."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from tests.ledger.stage import SESSION_S
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tests.ledger.sending import Moments
+    from tests.ledger.stage import Member, Stage
+
+WORK_S = 0.6
+"""The longest that a process works on before a blow that waits for nothing."""
+PATIENCE_S = 4.0
+"""How long a blow waits for its moment."""
+START = "start"
+LATER = "later"
+PHASES = (START, START, "sending", "acknowledged", "delivering", "delivering", LATER)
+"""When a kill comes: within a start, at a moment that others tell of, or any time later."""
+
+
+@dataclass
+class Blows:
+    """What was done to a stage: kills by role and by phase, and the rest."""
+
+    by_role: Counter[str] = field(default_factory=Counter)
+    by_phase: Counter[str] = field(default_factory=Counter)
+    zombies: int = 0
+    departures: int = 0
+
+    @property
+    def kills(self) -> int:
+        """How often a process was killed."""
+        return self.by_role.total()
+
+    @property
+    def repeats(self) -> int:
+        """How many repeats each sink may see."""
+        return self.kills + self.zombies + self.departures
+
+
+class Killer:
+    """Strikes members of a stage at random; `start_s` is how long one takes to be ready."""
+
+    def __init__(self, stage: Stage, moments: Moments, random: Random, start_s: float) -> None:
+        self.blows = Blows()
+        self._stage = stage
+        self._moments = moments
+        self._random = random
+        self._start_s = start_s
+        self._started: dict[str, float] = {}
+        self._pause = threading.Event()
+
+    def kill(self) -> None:
+        """Kill one member at a moment of its own, and start it again."""
+        phase = self._random.choice(PHASES)
+        member = self._choose(phase)
+        if not member.running:
+            self._begin(member)
+        self._await(phase, member)
+        assert member.running, f"{member.name} ended by itself:\n{member.tail()}"
+        member.kill()
+        self.blows.by_role[member.roles[0] if member.roles else "all"] += 1
+        self.blows.by_phase[phase] += 1
+        self._begin(member)
+
+    def freeze(self, role: str) -> None:
+        """Let one member stand still until others have its work, then let it go on."""
+        member = self._random.choice(self._stage.of(role))
+        if not member.running:
+            self._begin(member)
+        self._moments.await_next("delivering", 1, PATIENCE_S)
+        member.freeze()
+        self._pause.wait(SESSION_S + 2.0)
+        self.blows.zombies += 1
+        member.thaw()
+
+    def send_away(self, role: str) -> None:
+        """Let one member leave in good order, and join again once the others work."""
+        member = self._random.choice(self._stage.of(role))
+        if member.running:
+            member.leave()
+        self._moments.await_next("delivering", 1, PATIENCE_S)
+        self.blows.departures += 1
+        self._begin(member)
+
+    def _choose(self, phase: str) -> Member:
+        """Return whom to strike: every role as often, and within a start who has just begun one."""
+        if phase == START and self._started:
+            newest = max(self._started, key=self._started.__getitem__)
+            return next(one for one in self._stage.members if one.name == newest)
+        roles = sorted({one.roles for one in self._stage.members})
+        roles_hit = self._random.choice(roles)
+        return self._random.choice([one for one in self._stage.members if one.roles == roles_hit])
+
+    def _begin(self, member: Member) -> None:
+        member.start()
+        self._started[member.name] = monotonic()
+
+    def _await(self, phase: str, member: Member) -> None:
+        if phase == START:
+            since = monotonic() - self._started.get(member.name, 0.0)
+            self._pause.wait(max(0.0, self._random.uniform(0, self._start_s) - since))
+        elif phase == LATER:
+            self._pause.wait(self._start_s + self._random.uniform(0, WORK_S))
+        else:
+            self._moments.await_next(phase, self._random.randint(1, 3), PATIENCE_S)
