@@ -8,6 +8,7 @@ from datetime import datetime
 import structlog
 
 from engine import meters
+from engine.failpoint import Point, around
 from engine.model.delivery import Change, Delivery
 from engine.model.errors import DogwatchError, Retryable, StoreError
 from engine.model.ids import delivery_key
@@ -78,7 +79,8 @@ class Courier:
         thread = await asyncio.to_thread(self._store.thread, self.name, delivery.incident)
         try:
             async with asyncio.timeout(ATTEMPT_S):
-                receipt = await self._sink.send(delivery, thread)
+                with around(Point.SINK_ATTEMPT):
+                    receipt = await self._sink.send(delivery, thread)
         except (Retryable, TimeoutError) as error:
             await self._later(delivery, error)
             return False

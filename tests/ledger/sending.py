@@ -129,7 +129,7 @@ class Sender:
             except httpx.TransportError:
                 self._elsewhere()
                 continue
-            if answer.status_code in {429, 503}:
+            if answer.status_code >= 500:
                 self._elsewhere()
                 continue
             assert answer.status_code == 202, answer.text

@@ -49,4 +49,5 @@ def episode(one: dict[str, Any], lines: dict[str, dict[str, Any]]) -> Episode:
         of = episode(lines[key["signal.data.firing"]], lines)
         return of._replace(rule=opened["rule"], resolved=None)
     until = instant(resolved["at"]) if resolved else None
-    return Episode(opened["rule"], key.pop("cluster"), *key.values(), instant(opened["at"]), until)
+    cluster, (name,) = key.pop("cluster"), key.values()
+    return Episode(opened["rule"], cluster, name, instant(opened["at"]), until)
