@@ -8,7 +8,6 @@ import structlog
 
 from engine import meters
 from engine.app.rule_files import check_texts, good, read_rule_files
-from engine.failpoint import Point, around
 from engine.model.errors import DogwatchError, Fenced, RuleError
 from engine.rules.rule import RuleSet
 from engine.store.store import Store
@@ -92,8 +91,7 @@ class RuleFiles:
             return self._faults
         try:
             rules = good(await asyncio.to_thread(check_texts, found, self._sinks))
-            with around(Point.RULES_SWAPPED):
-                await self._swapped(rules, found)
+            await self._swapped(rules, found)
         except Fenced:
             raise
         except DogwatchError as error:
