@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.bus.codec import Damaged, batches
+from engine.failpoint import Point, around
 from engine.model.errors import StoreError
 from engine.model.instant import MICROS, to_us
 from engine.model.ports import Clock
@@ -45,6 +46,7 @@ INSERT INTO log SELECT coalesce(max("offset") + 1, 0), ?, ?, ?, ? FROM log RETUR
 _READ = 'SELECT "offset", bytes, checksum FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT ?'
 _ENDS = 'SELECT min("offset"), max("offset") FROM log'
 _SIZES = 'SELECT "offset", length(bytes) FROM log ORDER BY "offset" DESC'
+_APPENDED = 'SELECT appended_at FROM log WHERE "offset" >= ? ORDER BY "offset" LIMIT 1'
 _YOUNG = 'SELECT "offset" FROM log WHERE appended_at >= ? ORDER BY "offset" LIMIT 1'
 _TRIM = """
 DELETE FROM log WHERE "offset" IN
@@ -100,7 +102,10 @@ class EmbeddedBus:
         Raises:
             ValueError: a signal has no JSON form.
         """
-        records = list(batches(signals))
+        return await self.append_records(list(batches(signals)))
+
+    async def append_records(self, records: Sequence[Record]) -> int:
+        """Append records as `batches` yields them, all or none; return as `append` does."""
         return await self._append(records) if records else await self.end()
 
     async def append_bytes(self, record: bytes, cluster: str = "") -> int:
@@ -115,7 +120,8 @@ class EmbeddedBus:
         """
         while not self._closed:
             grown = self._grown
-            found = await self._in(self._reader, partial(self._select, offset))
+            with around(Point.RECORD_FETCHED):
+                found = await self._in(self._reader, partial(self._select, offset))
             for at, record in found:
                 yield at, record
                 offset = at + 1
@@ -136,6 +142,10 @@ class EmbeddedBus:
         """Return the offset of the first record kept, or the end where there is none."""
         first, _ = await self._ends()
         return first
+
+    async def appended_us(self, offset: int) -> int | None:
+        """Return when the first record from `offset` on was appended, None where there is none."""
+        return await self._in(self._reader, partial(self._appended, offset))
 
     async def check(self) -> None:
         """Where there is a `problem`, see whether as much as was refused could be written now.
@@ -207,7 +217,9 @@ class EmbeddedBus:
         """Write `group` in one transaction; when it fails, one by one is tried after it."""
         last = last or len(group) == 1
         try:
-            offsets = await self._in(self._writer, lambda: self._write([p.records for p in group]))
+            with translated(self._path), around(Point.SIGNAL_PRODUCED):
+                write = partial(self._write, [pending.records for pending in group])
+                offsets = await self._in(self._writer, write)
         except StoreError as error:
             self.problem = str(error)
             self._refused_bytes = sum(len(r) for p in group for _, r in p.records)
@@ -285,6 +297,10 @@ class EmbeddedBus:
     def _first_and_last(self) -> tuple[int, int]:
         first, last = self._read_connection.execute(_ENDS).fetchone()
         return (0, -1) if last is None else (first, last)
+
+    def _appended(self, offset: int) -> int | None:
+        found = self._read_connection.execute(_APPENDED, (offset,)).fetchone()
+        return int(found[0]) if found else None
 
     def _outside(self, keep_s: float | None, keep_bytes: int | None) -> int:
         """Return the offset below which every record is outside of a limit; never the end."""

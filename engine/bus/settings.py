@@ -1,7 +1,6 @@
 """The block `bus.kafka` of the configuration: where the brokers are, how topics must be kept."""
 
 import re
-from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -71,7 +70,7 @@ class KafkaConfig(Config):
     retain_s: float = Field(default=7 * 86400.0, ge=60)
     create_topics: bool = True
     allow_unsafe: tuple[Unsafe, ...] = ()
-    session_timeout_s: float = Field(default=10.0, ge=6, le=300)
+    session_timeout_s: float = Field(default=10.0, ge=1, le=300)
     tls: TlsConfig | None = None
     sasl: SaslConfig | None = None
 
@@ -111,16 +110,3 @@ class KafkaConfig(Config):
                 f"or allow_unsafe: [{', '.join(refused)}]"
             )
         return self
-
-    def below(self, folder: Path) -> Self:
-        """Return the same with the paths of files relative to `folder`."""
-        changed: dict[str, Config] = {}
-        for name in ("tls", "sasl"):
-            block = getattr(self, name)
-            if block is not None:
-                given = block.model_dump(exclude_none=True)
-                files = {
-                    key: str(folder / path) for key, path in given.items() if key.endswith("_file")
-                }
-                changed[name] = block.model_copy(update=files)
-        return self.model_copy(update=changed)
