@@ -22,8 +22,9 @@ from pydantic import AfterValidator, Field, PositiveFloat, SecretStr, model_vali
 
 from engine.model.delivery import Delivery, Receipt
 from engine.model.errors import Rejected, Retryable
-from engine.report import subject, to_html, to_plain
+from engine.report import subject, to_plain
 from engine.report.clean import clean
+from engine.report.html import to_html
 from sinks.registry import Line, Thread, sink
 from sinks.secret import SinkOptions, one_of, reveal
 from sinks.trust import trust

@@ -1,8 +1,9 @@
 """The registry of channels: one function per type, made into a Sink with its options."""
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Generic, TextIO, TypeVar
 
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ from engine.model.ports import Clock, SystemClock
 from sinks.egress import Egress, EgressOptions
 from sinks.secret import SinkOptions
 
+TYPES = ("console", "email", "slack", "webhook")
+"""Every type, in order: `sinks.TYPE` registers it."""
 Thread = Mapping[str, str]
 OptionsT = TypeVar("OptionsT", bound=SinkOptions)
 
@@ -88,9 +91,28 @@ def sink(type_: str, *, config: type[OptionsT]) -> Callable[[Send[OptionsT]], Se
     return register
 
 
+class _Kinds(Mapping[str, Kind[Any]]):
+    """The kinds by type; the file of a kind is imported when it is asked for.
+
+    Mail alone takes as long to import as half of the others: who sends none need not wait.
+    """
+
+    def __getitem__(self, type_: str) -> Kind[Any]:
+        if type_ not in TYPES:
+            raise KeyError(type_)
+        import_module(f"sinks.{type_}")
+        return _KINDS[type_]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TYPES)
+
+    def __len__(self) -> int:
+        return len(TYPES)
+
+
 def kinds() -> Mapping[str, Kind[Any]]:
-    """Return every registered type in order of name."""
-    return dict(sorted(_KINDS.items()))
+    """Return every type in order of name."""
+    return _Kinds()
 
 
 def make(
@@ -114,7 +136,7 @@ def make(
         pydantic.ValidationError: an unknown type (with the nearest known one) or bad options,
             all faults at once; no option's value is repeated in the message.
     """
-    kind = _KINDS.get(type_)
+    kind = kinds().get(type_)
     if kind is None:
         raise _unknown(name, type_)
     checked = kind.config.model_validate(dict(options))
@@ -124,8 +146,7 @@ def make(
 
 
 def _unknown(name: str, type_: str) -> ValidationError:
-    known = ", ".join(kinds())
-    message = f"unknown type '{type_}'; known: {known}{nearest(type_, _KINDS)}"
+    message = f"unknown type '{type_}'; known: {', '.join(TYPES)}{nearest(type_, TYPES)}"
     error = PydanticCustomError("sink_type", "{text}", {"text": message})
     details = InitErrorDetails(type=error, loc=("type",), input=type_)
     return ValidationError.from_exception_data(f"sink {name}", [details])

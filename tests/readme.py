@@ -9,7 +9,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import sinks
 from engine.missions.registry import kinds
 from engine.rules.catalog import catalog
 from engine.rules.load import load
@@ -109,7 +108,6 @@ def _missions() -> str:
 
 
 def _sinks() -> str:
-    assert sinks.__all__
     rows = [
         f"| `{kind.name}` | {kind.summary} | "
         + ", ".join(field.alias or name for name, field in kind.config.model_fields.items())

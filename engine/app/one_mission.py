@@ -24,7 +24,7 @@ from engine.model.instant import from_us, parse_rfc3339
 from engine.model.ports import SystemClock
 from engine.model.report import Report
 from engine.model.snapshot import Snapshot
-from engine.report import to_html, to_markdown, to_text
+from engine.report import to_markdown, to_text
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PERSON = "person"
@@ -102,6 +102,9 @@ def rendered(report: Report, form: str, *, colour: bool = False) -> str:
         case "markdown":
             return to_markdown(report)
         case "html":
+            # Its templates take long to import, and every verb that looks at missions comes here.
+            from engine.report.html import to_html  # noqa: PLC0415
+
             return to_html(_told(report))
         case _:
             return to_text(report, colour=colour)

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from engine.missions.registry import MissionKind, kinds
+from engine.missions.registry import params
+from engine.model.config import Config
 from engine.model.errors import DogwatchError, RuleError
 from engine.model.mission_kinds import MISSION_KINDS
 from engine.rules.load import Loaded, load
 from engine.rules.parameters import KindShape
-from engine.rules.prometheus.convert import Import, convert
 from engine.rules.rule import RuleSet
 
 ENDINGS = (".yaml", ".yml")
@@ -45,11 +45,11 @@ def _known_kinds() -> Mapping[str, KindShape]:
         name: KindShape({param: {} for param in kind.params}, later=True)
         for name, kind in MISSION_KINDS.items()
     }
-    return later | {name: _shape(kind) for name, kind in kinds().items()}
+    return later | {name: _shape(model) for name, model in params().items()}
 
 
-def _shape(kind: MissionKind) -> KindShape:
-    schema = kind.params.model_json_schema()
+def _shape(model: type[Config]) -> KindShape:
+    schema = model.model_json_schema()
     return KindShape(schema.get("properties", {}), frozenset(schema.get("required", ())))
 
 
@@ -65,23 +65,6 @@ def load_paths(paths: Iterable[Path | str]) -> RuleSet:
         RuleError: at least one error; holds every fault.
     """
     return good(check_paths(paths))
-
-
-def imported_from_prometheus(path: Path, to: Path | None, *, nearly: bool) -> Import:
-    """Return the Prometheus rule file at `path` as rules, written to the file `to` if given.
-
-    Raises:
-        RuleError: it is no rule file, or holds what is no PromQL.
-        DogwatchError: it cannot be read, or `to` cannot be written.
-    """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DogwatchError(f"{path}: {error.strerror or error}") from error
-    found = convert(str(path), content, nearly=nearly)
-    if to is not None and found.text:
-        write_text(to, found.text)
-    return found
 
 
 def write_text(path: Path, text: str) -> None:

@@ -34,7 +34,7 @@ def prometheus(
     The rules go to standard output, the account to standard error. Exit 3 when some rules were
     not translated, 1 when the file cannot be read.
     """
-    from engine.app.rule_files import imported_from_prometheus
+    from engine.app.rule_import import imported_from_prometheus
     from engine.model.errors import DogwatchError
     from engine.report.clean import clean_lines
     from engine.rules.prometheus import account

@@ -12,8 +12,11 @@ from engine.model.mission_kinds import MissionType
 from engine.model.report import Report
 from engine.model.snapshot import ClusterSnapshot, Snapshot
 
-KINDS = ("engine.missions.kinds.incident_response.run",)
-"""Every module that registers a kind."""
+KINDS = {"incident-response": "engine.missions.kinds.incident_response"}
+"""Every kind with its package: `run` registers it, `params` holds the model PARAMS.
+
+Rules need to know the parameters only; what a kind runs on takes long to import.
+"""
 
 LogKey: TypeAlias = tuple[str, str, str, bool]
 """(namespace, pod, container, previous): one log tail."""
@@ -75,6 +78,11 @@ def mission(
 
 def kinds() -> Mapping[str, MissionKind]:
     """Return every mission kind by name, in order of name."""
-    for module in KINDS:
-        import_module(module)
+    for package in KINDS.values():
+        import_module(f"{package}.run")
     return MappingProxyType(dict(sorted(_registered.items())))
+
+
+def params() -> Mapping[str, type[Config]]:
+    """Return the model of the parameters of every mission kind, without what it runs on."""
+    return {name: import_module(f"{package}.params").PARAMS for name, package in KINDS.items()}

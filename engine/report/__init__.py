@@ -1,10 +1,12 @@
-"""Reports and deliveries for people: terminal, Markdown, mail and Slack. Pure."""
+"""Reports and deliveries for people: terminal, Markdown, mail and Slack. Pure.
+
+The HTML of mails is in `engine.report.html` only: its templates take long to import.
+"""
 
 from engine.model.delivery import Delivery
 from engine.model.report import Report
 from engine.report import markdown, text
 from engine.report.content import report_parts
-from engine.report.html import to_html
 from engine.report.inert import defanged
 from engine.report.notice import delivery_parts, headline, subject
 from engine.report.slack import fallback, to_blocks
@@ -15,7 +17,6 @@ __all__ = [
     "headline",
     "subject",
     "to_blocks",
-    "to_html",
     "to_markdown",
     "to_notice",
     "to_plain",

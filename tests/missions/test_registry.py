@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.missions.registry import kinds, mission
+from engine.missions.registry import kinds, mission, params
 from engine.model.config import Config
 from engine.model.mission_kinds import MISSION_KINDS
 from engine.model.report import Report
@@ -20,6 +20,10 @@ def test_every_kind_says_in_a_sentence_what_it_does() -> None:
     known = kinds()
     assert list(known) == sorted(known)
     assert all(kind.name == name and kind.summary.endswith(".") for name, kind in known.items())
+
+
+def test_the_parameters_are_those_of_the_kinds() -> None:
+    assert params() == {name: kind.params for name, kind in kinds().items()}
 
 
 def test_the_known_kinds_cannot_be_changed_from_outside() -> None:

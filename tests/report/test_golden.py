@@ -15,12 +15,12 @@ from engine.report import (
     headline,
     subject,
     to_blocks,
-    to_html,
     to_markdown,
     to_notice,
     to_plain,
     to_text,
 )
+from engine.report.html import to_html
 from tests.report.sample import a_delivery, a_report, a_shared_delivery
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -19,12 +19,12 @@ from engine.report import (
     headline,
     subject,
     to_blocks,
-    to_html,
     to_markdown,
     to_notice,
     to_plain,
     to_text,
 )
+from engine.report.html import to_html
 from engine.report.slack import MAX_BLOCKS, MAX_HEADER, MAX_TEXT, MAX_TOTAL
 from tests.report.sample import a_delivery, a_report, a_shared_delivery
 

@@ -7,7 +7,8 @@ import pytest
 
 from engine.model.delivery import Change
 from engine.model.report import Coverage, Outcome, Report, Term, Unknown
-from engine.report import headline, subject, to_blocks, to_html, to_markdown, to_plain, to_text
+from engine.report import headline, subject, to_blocks, to_markdown, to_plain, to_text
+from engine.report.html import to_html
 from tests.report.sample import (
     NOON,
     a_delivery,

@@ -1,21 +1,33 @@
 """Sinks are made by name, with every fault of their options at once."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+import sinks
 from engine.model.errors import DogwatchError
-from sinks.registry import kinds, make
+from sinks.registry import TYPES, kinds, make
 from tests.report.sample import a_delivery
 from tests.sinks.outside import CANARY, a_sink, hook_options, slack_options, webhook_options
 from tests.testbeds.receiver import Answer, Receiver
+
+DECORATOR = "\n@sink("
 
 
 def test_the_types_are_listed_with_what_they_do() -> None:
     assert list(kinds()) == ["console", "email", "slack", "webhook"]
     assert all(len(kind.summary) > 20 for kind in kinds().values())
+
+
+def test_every_file_with_a_channel_is_listed() -> None:
+    written = {
+        path.stem for path in Path(sinks.__path__[0]).glob("*.py") if DECORATOR in path.read_text()
+    }
+    assert written == set(TYPES)
+    assert [kind.name for kind in kinds().values()] == list(TYPES)
 
 
 def test_an_unknown_type_names_the_known_ones_and_the_nearest() -> None:

@@ -36,3 +36,6 @@ class IncidentParams(Config):
             and self.kind in {"", kind}
             and self.name in {"", name}
         )
+
+
+PARAMS = IncidentParams
