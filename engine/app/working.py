@@ -10,9 +10,10 @@ import structlog
 from engine import meters
 from engine.app.config import MissionsConfig
 from engine.app.shelf import SnapshotShelf
+from engine.failpoint import Point, around
 from engine.missions.notices import Route, tell_result
 from engine.missions.run import Means, Order, run
-from engine.model.errors import StoreError
+from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.model.report import Report
@@ -30,7 +31,7 @@ class Workers:
     """Runs queued missions, `settings.workers` at once, until cancelled.
 
     A run cut off by a crash goes on behind its last journaled step when the next process
-    calls `recover`.
+    calls `recover`. `process` is the id whose lease says that this one lives.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Workers:
         self._settings = settings
         self._clock = clock
         self._called = asyncio.Event()
+        self.process = "local"
         self.rule_of: Callable[[str, str], Rule | None] = lambda _name, _firing: None
         self.routes: Sequence[Route] = ()
         self.told: Callable[[], None] = lambda: None
@@ -59,7 +61,7 @@ class Workers:
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
             for number in range(self._settings.workers):
-                group.create_task(self._work(f"worker-{number}"))
+                group.create_task(self._work(f"{self.process}/worker-{number}"))
 
     async def _work(self, owner: str) -> None:
         row: MissionRow | None = None
@@ -72,6 +74,10 @@ class Workers:
                     await self._run(row)
                     row = None
                     continue
+            except Fenced as error:
+                LOG.warning("mission lost", mission=row.id if row else "", error=str(error))
+                row = None
+                continue
             except StoreError as error:
                 # What was claimed stays ours: it goes on behind its last journaled step.
                 LOG.warning("store refuses", of="missions", error=str(error))
@@ -80,7 +86,7 @@ class Workers:
                 if row is not None:
                     # Where the store refuses, it counts as a crash, and goes on all the same.
                     with suppress(StoreError):
-                        self._store.release(row.id)
+                        self._store.release(row.id, epoch=row.epoch)
                 raise
             await self._wait()
 
@@ -103,6 +109,7 @@ class Workers:
             clusters=tuple(row.clusters) or tuple(sorted(self._clusters)),
             rule=row.rule,
             firing=row.firing,
+            epoch=row.epoch,
         )
         means = Means(
             self._clusters,
@@ -112,7 +119,8 @@ class Workers:
             collect_s=self._settings.collect_s,
             run_s=self._settings.run_s,
         )
-        report = await run(order, means)
+        with around(Point.STEP_STARTED):
+            report = await run(order, means)
         await self._finish(row, report)
 
     async def _finish(self, row: MissionRow, report: Report) -> None:
@@ -122,9 +130,16 @@ class Workers:
         while True:
             try:
                 await asyncio.to_thread(
-                    self._store.finish, row.id, report, deliveries, self._clock.now()
+                    self._store.finish,
+                    row.id,
+                    report,
+                    deliveries,
+                    self._clock.now(),
+                    epoch=row.epoch,
                 )
                 break
+            except Fenced:
+                raise
             except StoreError as error:
                 LOG.warning("store refuses", of="report", mission=row.id, error=str(error))
                 await asyncio.sleep(RETRY_S)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from pydantic import ValidationError
@@ -27,8 +28,11 @@ class Journal(Protocol):
         """Return step -> result of `mission`."""
         ...
 
-    def record(self, mission: str, step: str, result: Any) -> None:
-        """Keep the result of a step; it is durable on return."""
+    def record(self, mission: str, step: str, result: Any, *, epoch: int) -> None:
+        """Keep the result of a step; it is durable on return.
+
+        Raises Fenced when somebody else runs the mission now, with a newer epoch.
+        """
         ...
 
 
@@ -46,7 +50,7 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True)
 class Order:
-    """What to run: the mission row's part that does not change."""
+    """What to run: the mission row's part that does not change while one worker runs it."""
 
     id: str
     kind: str
@@ -54,6 +58,7 @@ class Order:
     clusters: tuple[str, ...]
     rule: str = ""
     firing: str = ""
+    epoch: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ async def run(order: Order, means: Means) -> Report:
 
     Raises:
         StoreError: the journal refuses; the same order may be run again.
+        Fenced: somebody else runs this mission now.
     """
     started = means.clock.now()
     try:
@@ -149,7 +155,9 @@ async def _collected(
     snapshot = await collect(wanted, kind.needs, choose, means.clock, within_s=means.collect_s)
     now = means.clock.now()
     await asyncio.to_thread(means.shelf.keep, order.id, snapshot)
-    await asyncio.to_thread(means.journal.record, order.id, "collect", {"now": rfc3339(to_us(now))})
+    step = {"now": rfc3339(to_us(now))}
+    record = partial(means.journal.record, order.id, "collect", step, epoch=order.epoch)
+    await asyncio.to_thread(record)
     return snapshot, now
 
 

@@ -68,6 +68,7 @@ class MissionRow:
         crashes: workers that died over it.
         depth: how many missions and changes lead to it, itself included; 0: a person's run.
         owner: worker that runs it.
+        epoch: how often it changed hands; who writes to it has to know.
         created, started, finished: aware UTC.
     """
 
@@ -85,6 +86,7 @@ class MissionRow:
     crashes: int = 0
     depth: int = 0
     owner: str = ""
+    epoch: int = 0
     started: datetime | None = None
     finished: datetime | None = None
     report: Report | None = None

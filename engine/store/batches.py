@@ -16,6 +16,7 @@ from engine.model.delivery import Change, Delivery
 from engine.model.ids import delivery_key, digest
 from engine.model.instant import MICROS
 from engine.report.shared import Envelope, share
+from engine.store.dialect import hold
 from engine.store.outbox import DeliveryState
 from engine.store.schema import deliveries, firings
 
@@ -69,7 +70,11 @@ def ripe(sink: str, now_us: int) -> Select[Any]:
 def seal_due(connection: Connection, sink: str, now_us: int) -> None:
     """Make a message of each batch of `sink` whose time has come."""
     for batch in sorted(set(connection.execute(ripe(sink, now_us)).scalars())):
-        _seal(connection, batch)
+        hold(connection, batch)
+        # Another process may have been quicker.
+        still = ripe(sink, now_us).where(deliveries.c.batch == batch)
+        if connection.execute(still.limit(1)).first() is not None:
+            _seal(connection, batch)
 
 
 def _seal(connection: Connection, batch: str) -> None:

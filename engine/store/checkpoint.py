@@ -1,23 +1,26 @@
 """Checkpoints: how far the log was folded, and all that came of it, in one transaction."""
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import select
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.delivery import Delivery
-from engine.model.errors import Fenced, StoreError
 from engine.model.firing import Launch, Transition
-from engine.store.database import Database
+from engine.store.conditions import add_conditions
+from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
-from engine.store.dialect import insert_missing, upsert
+from engine.store.dialect import insert_missing
+from engine.store.evaluator_state import load_state, save_state
 from engine.store.firings import apply_transitions
 from engine.store.missions import add_launches
+from engine.store.partitions import Position, checked, claimed, move, owned, position
 from engine.store.quarantine import Quarantined, add_quarantined
-from engine.store.schema import evaluator_state, partitions, signals
+from engine.store.schema import partitions, signals
 
-__all__ = ["Checkpoint", "Checkpoints", "Commit", "Committed", "Quarantined"]
+__all__ = ["Checkpoint", "Checkpoints", "Commit", "Committed", "Position", "Quarantined"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,9 @@ class Commit:
         state: keys touched; None deletes the key.
         signals: id -> record of one signal, for the signals that are causes.
         labels: rule -> labels, kept with its firings.
+        conditions: id -> record of what the second stage has to know, in order.
+        appended_us: when the newest record folded came onto the bus, in microseconds since
+            1970; 0 where none was folded since the last commit.
     """
 
     next_offset: int
@@ -48,6 +54,8 @@ class Commit:
     quarantined: Sequence[Quarantined] = ()
     signals: Mapping[str, bytes] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    conditions: Mapping[str, bytes] = field(default_factory=dict)
+    appended_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,13 +70,11 @@ class Committed:
 class Checkpoints(Database):
     """The evaluator's part of the store."""
 
+    @retried
     def claim(self, partition: int) -> int:
         """Take `partition`; return the epoch that refuses every writer before this one."""
         with self.write() as connection:
-            at = _position(connection, partition)
-            row = (1, 0, "") if at is None else (at[0] + 1, at[1], at[2])
-            upsert(connection, partitions, [_row(partition, *row)])
-            return row[0]
+            return claimed(connection, partition)
 
     def load(self, partition: int) -> Checkpoint:
         """Return the last checkpoint of `partition`, an empty one where there is none.
@@ -77,95 +83,44 @@ class Checkpoints(Database):
             StoreError: what is stored is not what was written.
         """
         with self.read() as connection:
-            at = _position(connection, partition)
-            rows = connection.execute(
-                select(
-                    evaluator_state.c.key, evaluator_state.c.value, evaluator_state.c.checksum
-                ).where(evaluator_state.c.partition == partition)
-            ).all()
-        for key, value, checksum in rows:
-            if _sum(key, value) != checksum:
-                raise StoreError(f"{self._path}: state '{key}' is damaged; restore a backup")
-        state = {key: value for key, value, _ in rows}
-        return Checkpoint(at[1], state, at[2]) if at else Checkpoint(state=state)
+            at = position(connection, partition)
+            return Checkpoint(at.next_offset, load_state(connection, partition), at.rules)
 
+    def positions(self) -> dict[int, Position]:
+        """Return where each partition stands that was ever claimed."""
+        with self.read() as connection:
+            rows = connection.execute(select(partitions).order_by(partitions.c.partition)).all()
+            return {row.partition: checked(connection, row) for row in rows}
+
+    @retried
     def commit(self, partition: int, epoch: int, commit: Commit) -> Committed:
         """Write `commit` whole; rows that exist already are left as they are.
 
+        So the same commit may be tried again when its answer was lost, as long as the epoch
+        is in force: it finds its own rows.
+
         Raises:
             Fenced: a newer epoch was claimed; nothing was written.
-            StoreError: nothing was written; the same commit may be tried again.
+            StoreError: see Store; the same commit may be tried again.
         """
         now = self.now_us()
         with self.write() as connection:
-            _advance(connection, partition, epoch, commit)
-            _save_state(connection, partition, commit.state)
-            causes = [{"id": i, "record": r, "kept_at": now} for i, r in commit.signals.items()]
+            at = owned(connection, partition, epoch)
+            with failpoint.around(Point.CHECKPOINT_WRITTEN):
+                newest = commit.appended_us or at.appended_us
+                to = Position(commit.next_offset, newest, epoch, commit.rules)
+                move(connection, partition, to)
+                save_state(connection, partition, commit.state)
+            causes = [
+                {"id": i, "record": r, "kept_at": now} for i, r in sorted(commit.signals.items())
+            ]
             insert_missing(connection, signals, causes)
-            add_quarantined(connection, partition, commit.quarantined, now)
-            return Committed(
+            add_conditions(connection, partition, commit.conditions)
+            done = Committed(
                 tuple(apply_transitions(connection, commit.transitions, commit.labels)),
                 tuple(add_launches(connection, commit.launches, now)),
                 tuple(add_deliveries(connection, commit.deliveries, now)),
             )
-
-
-def _position(connection: Connection, partition: int) -> tuple[int, int, str] | None:
-    """Return (epoch, next offset, rules) of `partition`. Raises StoreError when damaged."""
-    found = connection.execute(
-        select(partitions).where(partitions.c.partition == partition).with_for_update()
-    ).one_or_none()
-    if found is None:
-        return None
-    at = (found.epoch, found.next_offset, found.rules)
-    if _sum(*at) != found.checksum:
-        place = connection.engine.url.database
-        raise StoreError(f"{place}: checkpoint {partition} is damaged; restore a backup")
-    return at
-
-
-def _row(partition: int, epoch: int, next_offset: int, rules: str) -> dict[str, int | str]:
-    return {
-        "partition": partition,
-        "epoch": epoch,
-        "next_offset": next_offset,
-        "rules": rules,
-        "checksum": _sum(epoch, next_offset, rules),
-    }
-
-
-def _advance(connection: Connection, partition: int, epoch: int, commit: Commit) -> None:
-    at = _position(connection, partition)
-    held = at[0] if at else 0
-    if held != epoch:
-        raise Fenced(f"partition {partition} has epoch {held}, this writer {epoch}: it lost it")
-    row = _row(partition, epoch, commit.next_offset, commit.rules)
-    connection.execute(update(partitions).where(partitions.c.partition == partition).values(row))
-
-
-def _save_state(connection: Connection, partition: int, state: Mapping[str, bytes | None]) -> None:
-    kept = [
-        {"partition": partition, "key": key, "value": value, "checksum": _sum(key, value)}
-        for key, value in state.items()
-        if value is not None
-    ]
-    upsert(connection, evaluator_state, kept)
-    gone = [key for key, value in state.items() if value is None]
-    for part in _parts(gone):
-        connection.execute(
-            delete(evaluator_state).where(
-                evaluator_state.c.partition == partition, evaluator_state.c.key.in_(part)
-            )
-        )
-
-
-def _parts(keys: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))
-
-
-def _sum(*parts: bytes | str | int) -> int:
-    checksum = 0
-    for part in parts:
-        content = part if isinstance(part, bytes) else str(part).encode()
-        checksum = zlib.crc32(b"%d:" % len(content) + content, checksum)
-    return checksum
+            # Last: its counts are rows that the commits of all partitions share.
+            add_quarantined(connection, partition, commit.quarantined, now)
+            return done

@@ -1,59 +1,104 @@
 """The engine behind the store: how it is opened, how a transaction runs, what its errors say."""
 
-import json
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import wraps
 from pathlib import Path
 from random import random
-from typing import Any, Self
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.errors import StoreError
-from engine.model.ids import canonical
 from engine.model.instant import to_us
 from engine.model.ports import Clock
-from engine.sqlite import PRAGMAS, explain, prepare
-from engine.store.dialect import begin
+from engine.sqlite import explain as explain_sqlite
+from engine.store import file, postgres
 from engine.store.migrate import migrate
 
-MARK = 0x44575354  # DWST
+TRIES: Final = 6
+"""How often a transaction begins that the database ends for another one's sake."""
+_PAUSE_S: Final = 0.02
+
+P = ParamSpec("P")
+R = TypeVar("R")
+D = TypeVar("D", bound="Database")
+
+
+class ConflictError(StoreError):
+    """The database ended this transaction so that another could go on; nothing was written."""
+
+
+def retried(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P], R]:
+    """Let `method`, which is one transaction, begin anew where another one was in its way."""
+
+    @wraps(method)
+    def tried(self: D, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        for attempt in range(TRIES - 1):
+            try:
+                return method(self, *args, **kwargs)
+            except ConflictError:
+                self.wait(_PAUSE_S * 2**attempt)
+        return method(self, *args, **kwargs)
+
+    return tried
 
 
 class Database:
-    """A SQLite file with the schema of this version; safe to use from many threads."""
+    """A database with the schema of this version; safe to use from many threads."""
 
     def __init__(
-        self, engine: Engine, path: Path, clock: Clock, chance: Callable[[], float]
+        self, engine: Engine, place: str, clock: Clock, chance: Callable[[], float]
     ) -> None:
         self._engine = engine
-        self._path = path
+        self._place = place
         self._clock = clock
         self._chance = chance
-        self._writing = threading.Lock()
+        self._pause = threading.Event()
+        self._in_doubt: set[str] = set()
+        self._served = engine.dialect.name == "postgresql"
+        self._writing: AbstractContextManager[object] = (
+            nullcontext() if self._served else threading.Lock()
+        )
+        self._reading = (
+            engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            if self._served
+            else engine
+        )
 
     @classmethod
-    def open(cls, path: str | Path, *, clock: Clock, chance: Callable[[], float] = random) -> Self:
-        """Open the store at `path`, a file or a `sqlite:///` URL; create or migrate it.
+    def open(
+        cls,
+        place: str | Path,
+        *,
+        clock: Clock,
+        chance: Callable[[], float] = random,
+        password: str | None = None,
+    ) -> Self:
+        """Open the store at `place`; create or migrate it.
 
-        `chance` gives the jitter of waiting times, in [0, 1).
+        Args:
+            place: a file, `sqlite:///PATH`, or `postgresql://USER@HOST:PORT/DATABASE`.
+            clock: the wall clock.
+            chance: gives the jitter of waiting times, in [0, 1).
+            password: of the user; it goes before one in `place`.
 
         Raises:
-            StoreError: it is damaged, of another kind, made by a newer version, or the disk
-                refuses; the message says which.
+            StoreError: it is damaged, of another kind, made by a newer version, can not be
+                reached, or refuses; the message says which, and holds no password.
         """
-        place = str(path).removeprefix("sqlite:///")
-        if "://" in place:
-            raise StoreError(f"store '{path}' is not known; allowed are a path or sqlite:///PATH")
-        file = Path(place)
-        prepare(file, MARK)
-        store = cls(_engine(file), file, clock, chance)
+        engine, name = _engine(str(place), password)
+        store = cls(engine, name, clock, chance)
         try:
             with store.write() as connection:
-                migrate(connection, file)
+                if store._served:
+                    postgres.suitable(connection, name)
+                migrate(connection, name)
         except BaseException:
             store.close()
             raise
@@ -70,43 +115,60 @@ class Database:
             self._writing,
             self._explained(),
             self._engine.connect().execution_options(writes=True) as connection,
-            connection.begin(),
+            connection.begin() as transaction,
         ):
             yield connection
+            with failpoint.around(Point.COMMIT):
+                transaction.commit()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read from one point in time."""
-        with self._explained(), self._engine.connect() as connection, connection.begin():
+        with self._explained(), self._reading.connect() as connection, connection.begin():
             yield connection
 
     def now_us(self) -> int:
-        """Return the wall clock in microseconds since 1970."""
+        """Return the wall clock of this machine in microseconds since 1970."""
         return to_us(self._clock.now())
+
+    def wait(self, seconds: float) -> None:
+        """Wait up to `seconds`, by chance, so that two that met do not meet again."""
+        self._pause.wait(seconds * (0.5 + self._chance() / 2))
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            raise explain(error.orig or error, self._path) from error
+            raise self._said(error.orig or error) from error
+        except OSError as error:
+            raise explain_sqlite(error, self._place) from error
+        except PoolTimeout as error:
+            busy = f"all {postgres.POOL + postgres.OVERFLOW} connections of this process are busy"
+            raise StoreError(f"{self._place}: {busy}") from error
         except (SQLAlchemyError, ValueError, TypeError) as error:
             first = str(error).partition("\n")[0]
-            raise StoreError(f"{self._path}: {first}") from error
+            raise StoreError(f"{self._place}: {first}") from error
+
+    def _said(self, error: BaseException) -> StoreError:
+        if not self._served:
+            return explain_sqlite(error, self._place)
+        said = postgres.explain(error, self._place)
+        return (
+            ConflictError(str(said)) if getattr(error, "sqlstate", "") in postgres.AGAIN else said
+        )
 
 
-def _engine(file: Path) -> Engine:
-    engine = create_engine(
-        URL.create("sqlite", database=str(file)),
-        json_serializer=lambda value: canonical(value).decode(),
-        json_deserializer=json.loads,
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _: Any) -> None:
-        connection.isolation_level = None
-        for pragma in PRAGMAS:
-            connection.execute(pragma)
-
-    event.listen(engine, "begin", begin)
-    return engine
+def _engine(place: str, password: str | None) -> tuple[Engine, str]:
+    """Return the engine for `place`, and the name of that place for messages."""
+    scheme, mark, _ = place.partition("://")
+    if mark and scheme in postgres.SCHEMES:
+        engine = postgres.engine_of(place, password)
+        return engine, postgres.shown(engine.url)
+    path = place.removeprefix("sqlite:///")
+    if "://" in path:
+        raise StoreError(
+            f"store of kind '{scheme}' is not known; allowed are a path, sqlite:///PATH or "
+            "postgresql://USER@HOST:PORT/DATABASE"
+        )
+    return file.engine_of(Path(path)), path

@@ -1,17 +1,19 @@
 """The outbox in the store: what waits for which sink, in order, and what became of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select, update
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.delivery import Delivery, Receipt
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
 from engine.store.batches import batch_of, due_at, ripe, seal_due
-from engine.store.database import Database
-from engine.store.dialect import insert_new
+from engine.store.database import Database, retried
+from engine.store.dialect import hold, insert_new
 from engine.store.outbox import (
     GIVE_UP_AFTER,
     Backlog,
@@ -59,6 +61,7 @@ class Outbox(Database):
             found = connection.execute(query.with_only_columns(_content)).scalars()
             return [Delivery.model_validate_json(letter) for letter in found]
 
+    @retried
     def _seal(self, sink: str, now_us: int) -> None:
         """Make the messages whose time has come; the store is written only where there are any."""
         with self.read() as connection:
@@ -67,18 +70,20 @@ class Outbox(Database):
         with self.write() as connection:
             seal_due(connection, sink, now_us)
 
-    def enqueue(self, new: Iterable[Delivery]) -> list[str]:
+    @retried
+    def enqueue(self, new: Sequence[Delivery]) -> list[str]:
         """Let the deliveries that are new wait; return their keys."""
         with self.write() as connection:
             return add_deliveries(connection, new, self.now_us())
 
+    @retried
     def sent(self, key: str, receipt: Receipt, now: datetime) -> None:
         """Mark that the receiver said yes.
 
         Raises:
             IllegalMove: the delivery does not wait.
         """
-        with self.write() as connection:
+        with failpoint.around(Point.SINK_MARKED), self.write() as connection:
             for row in _of_message(connection, key):
                 _set(
                     connection,
@@ -91,6 +96,7 @@ class Outbox(Database):
                     thread=receipt.thread,
                 )
 
+    @retried
     def retry(
         self,
         key: str,
@@ -98,7 +104,7 @@ class Outbox(Database):
         error: str,
         retry_after_s: float | None = None,
         *,
-        tell: Iterable[Delivery] = (),
+        tell: Sequence[Delivery] = (),
     ) -> bool:
         """Let a delivery wait for its next attempt, or give it up 72 hours after it began.
 
@@ -112,9 +118,7 @@ class Outbox(Database):
             if now - from_us(rows[0].since) >= GIVE_UP_AFTER:
                 hours = GIVE_UP_AFTER.total_seconds() / 3600
                 error = f"not taken within {hours:g} h; last: {error}"
-                for row in rows:
-                    state = move(DeliveryState(row.state), DeliveryEvent.EXPIRED)
-                    _end(connection, row, state, error, now)
+                _end(connection, rows, DeliveryEvent.EXPIRED, error, now)
                 add_deliveries(connection, tell, self.now_us())
                 return True
             wait = backoff_us(rows[0].attempts + 1, self._chance(), retry_after_s)
@@ -129,8 +133,9 @@ class Outbox(Database):
                 )
         return False
 
+    @retried
     def give_up(
-        self, key: str, reason: str, now: datetime, *, tell: Iterable[Delivery] = ()
+        self, key: str, reason: str, now: datetime, *, tell: Sequence[Delivery] = ()
     ) -> None:
         """Make a delivery that was rejected a dead letter; one that is stays as it is.
 
@@ -140,9 +145,7 @@ class Outbox(Database):
             rows = _of_message(connection, key)
             if rows[0].state == DeliveryState.GIVEN_UP:
                 return
-            for row in rows:
-                state = move(DeliveryState(row.state), DeliveryEvent.REJECTED)
-                _end(connection, row, state, reason, now)
+            _end(connection, rows, DeliveryEvent.REJECTED, reason, now)
             add_deliveries(connection, tell, self.now_us())
 
     def dead_letters(self, limit: int = 100) -> list[DeliveryRow]:
@@ -159,6 +162,7 @@ class Outbox(Database):
         with self.read() as connection:
             return [_delivery(row) for row in connection.execute(query)]
 
+    @retried
     def replay(self, key: str) -> None:
         """Let a dead letter wait again, with 72 new hours, and the same key if it goes alone."""
         now = self.now_us()
@@ -177,6 +181,7 @@ class Outbox(Database):
                 letter="",
             )
 
+    @retried
     def drop(self, key: str) -> None:
         """Put a dead letter away for good.
 
@@ -212,8 +217,11 @@ class Outbox(Database):
         return found[0] if found else None
 
 
-def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int) -> list[str]:
+def add_deliveries(connection: Connection, new: Sequence[Delivery], now_us: int) -> list[str]:
     """Let the deliveries that are new wait; return their keys."""
+    if not new:
+        return []
+    hold(connection, *filter(None, map(batch_of, new)))
     due: dict[str, int] = {"": now_us}
     rows: list[dict[str, Any]] = []
     for delivery in new:
@@ -241,7 +249,8 @@ def add_deliveries(connection: Connection, new: Iterable[Delivery], now_us: int)
             "letter": "",
         }
         rows.append(row)
-    return insert_new(connection, deliveries, rows, "key")
+    with failpoint.around(Point.OUTBOX_ROW):
+        return insert_new(connection, deliveries, rows, "key")
 
 
 def _waiting(sink: str) -> Select[Any]:
@@ -268,10 +277,18 @@ def _held(connection: Connection, key: str) -> Row[Any]:
 
 
 def _end(
-    connection: Connection, row: Row[Any], state: DeliveryState, error: str, now: datetime
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    event: DeliveryEvent,
+    error: str,
+    now: datetime,
 ) -> None:
-    values = {"state": state, "error": error, "ended_at": to_us(now)}
-    _set(connection, row.key, **values, attempts=row.attempts + 1)
+    """Make dead letters of the deliveries of one message."""
+    with failpoint.around(Point.DEAD_LETTERED):
+        for row in rows:
+            state = move(DeliveryState(row.state), event)
+            values = {"state": state, "error": error, "ended_at": to_us(now)}
+            _set(connection, row.key, **values, attempts=row.attempts + 1)
 
 
 def _set(connection: Connection, key: str, **values: Any) -> None:

@@ -1,10 +1,15 @@
-"""The one spot that knows how databases differ."""
+"""The one spot that knows how databases differ in what is asked of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zlib import crc32
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
+
+_LOCKS = 0x4457
+"""First half of the keys of our advisory locks in a database that others may share."""
+_NOW_US = func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000).cast(BigInteger)
 
 
 def begin(connection: Connection) -> None:
@@ -17,10 +22,31 @@ def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def served(connection: Connection) -> bool:
+    """Whether a server lets several processes write at once; SQLite has one writer at a time."""
+    return connection.dialect.name == "postgresql"
+
+
+def hold(connection: Connection, *names: str) -> None:
+    """Let no other transaction that holds one of `names` go on before this one ends."""
+    if served(connection):
+        for key in sorted({crc32(name.encode()) - (1 << 31) for name in names}):
+            lock = text("SELECT pg_advisory_xact_lock(:ours, :key)")
+            connection.execute(lock, {"ours": _LOCKS, "key": key})
+
+
+def now_us(connection: Connection, wall_us: int) -> ColumnElement[int]:
+    """Return the instant in microseconds since 1970 that all users of the database agree on.
+
+    On a server it is the server's clock; on SQLite, which one machine uses, it is `wall_us`.
+    """
+    return _NOW_US if served(connection) else literal(wall_us, BigInteger)
+
+
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows whose unique columns are new; leave the others as they are."""
     if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+        connection.execute(insert(connection, table).on_conflict_do_nothing(), rows)
 
 
 def insert_new(
@@ -29,7 +55,7 @@ def insert_new(
     """Insert the rows whose unique column `key` is new; return those keys, in order."""
     if not rows:
         return []
-    statement = _insert(connection, table).on_conflict_do_nothing().returning(table.c[key])
+    statement = insert(connection, table).on_conflict_do_nothing().returning(table.c[key])
     new = set(connection.execute(statement, rows).scalars())
     return [name for name in dict.fromkeys(row[key] for row in rows) if name in new]
 
@@ -38,15 +64,12 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     """Insert `rows`; where the primary key exists, replace the other columns."""
     if not rows:
         return
-    statement = _insert(connection, table)
+    statement = insert(connection, table)
     keys = [column.name for column in table.primary_key]
     others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return (
-        postgresql.insert(table)
-        if connection.dialect.name == "postgresql"
-        else sqlite.insert(table)
-    )
+def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an insert into `table` that knows `on_conflict_do_update`."""
+    return postgresql.insert(table) if served(connection) else sqlite.insert(table)

@@ -7,6 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, select, update
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.firing import State, Transition
 from engine.model.instant import from_us
 from engine.store.database import Database
@@ -70,13 +72,16 @@ def apply_transitions(
     own = [move for move in found if move.firing]
     first = {move.firing: move for move in reversed(own)}
     opened = [_row(move, labels.get(move.rule, {})) for move in reversed(first.values())]
-    new = insert_new(connection, firings, opened, "id")
-    for move in own:
-        _move(connection, move)
-    history = [_history(move) for move in own]
-    insert_missing(connection, transitions, history)
-    for firing in first:
-        _shorten(connection, firing)
+    if not own:
+        return []
+    with failpoint.around(Point.FIRING_STORED):
+        new = insert_new(connection, firings, opened, "id")
+        for move in own:
+            _move(connection, move)
+        history = [_history(move) for move in own]
+        insert_missing(connection, transitions, history)
+        for firing in first:
+            _shorten(connection, firing)
     return new
 
 

@@ -1,38 +1,32 @@
 """Missions in the store: queued once, claimed by one worker, journaled, finished whole."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select, update
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.delivery import Delivery
-from engine.model.errors import StoreError
+from engine.model.errors import Fenced, StoreError
 from engine.model.firing import Launch
 from engine.model.instant import from_us, to_us
-from engine.model.mission import MAX_CRASHES, MissionEvent, MissionRow, MissionState, move
+from engine.model.mission import MissionEvent, MissionRow, MissionState, move
 from engine.model.report import Outcome, Report
-from engine.store.database import Database
+from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new, upsert
 from engine.store.schema import journal, missions
 
 
-@dataclass(frozen=True)
-class Recovered:
-    """Missions whose worker died: `queued` go on, `spent` crashed too often to be run again."""
-
-    queued: tuple[str, ...] = ()
-    spent: tuple[MissionRow, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.queued or self.spent)
-
-
 class Missions(Database):
-    """The part of the store that holds missions."""
+    """The part of the store that holds missions.
 
+    Who claims a mission gets an epoch with it; with another one nothing can be written to it.
+    """
+
+    @retried
     def add_mission(self, row: MissionRow) -> bool:
         """Queue the mission of a person; return whether it is new."""
         with self.write() as connection:
@@ -41,51 +35,62 @@ class Missions(Database):
     def claim_mission(
         self, owner: str, now: datetime, mission: str | None = None
     ) -> MissionRow | None:
-        """Take the mission queued for longest, or `mission`; None where there is none."""
+        """Take the mission queued for longest, or `mission`; None where there is none.
+
+        `owner` is `PROCESS/NAME`, one that runs a single mission at a time: what it was given
+        by a call whose answer was lost is queued again by its next call.
+        """
         waiting = select(missions).where(missions.c.state == MissionState.QUEUED.value)
         if mission is not None:
             waiting = waiting.where(missions.c.id == mission)
-        oldest = waiting.order_by(missions.c.seq).limit(1).with_for_update(skip_locked=True)
+        if owner in self._in_doubt:
+            self._let_go(owner)
+            self._in_doubt.discard(owner)
         with self.read() as connection:  # an idle worker shall not take the write lock
             if connection.execute(waiting.limit(1)).first() is None:
                 return None
+        oldest = waiting.order_by(missions.c.seq).limit(1).with_for_update(skip_locked=True)
+        try:
+            return self._claim(oldest, owner, now)
+        except StoreError:
+            self._in_doubt.add(owner)
+            raise
+
+    @retried
+    def _claim(self, oldest: Select[Any], owner: str, now: datetime) -> MissionRow | None:
         with self.write() as connection:
             row = connection.execute(oldest).one_or_none()
             if row is None:
                 return None
             state = move(MissionState(row.state), MissionEvent.CLAIM)
-            _set(connection, row.id, state=state, owner=owner, started_at=to_us(now))
-            return _mission(connection.execute(_one(row.id)).one())
+            taken = {"state": state, "owner": owner, "started_at": to_us(now)}
+            _set(connection, row.id, **taken, epoch=row.epoch + 1)
+            return mission_row(connection.execute(_one(row.id)).one())
 
-    def release(self, mission: str) -> None:
+    @retried
+    def _let_go(self, owner: str) -> None:
+        held = (missions.c.owner == owner) & (missions.c.state == MissionState.RUNNING.value)
+        query = select(missions).where(held).order_by(missions.c.seq).with_for_update()
+        with self.write() as connection:
+            for row in connection.execute(query).all():
+                state = move(MissionState.RUNNING, MissionEvent.RELEASE)
+                _set(connection, row.id, state=state, owner="", epoch=row.epoch + 1)
+
+    @retried
+    def release(self, mission: str, *, epoch: int) -> None:
         """Queue again a mission that its worker lets go of in good order; no crash is counted.
 
         One that is not running any more stays as it is.
+
+        Raises:
+            Fenced: somebody else has it now.
         """
         with self.write() as connection:
             row = connection.execute(_one(mission)).one_or_none()
             if row is not None and row.state == MissionState.RUNNING:
+                _own(row, epoch)
                 state = move(MissionState.RUNNING, MissionEvent.RELEASE)
                 _set(connection, mission, state=state, owner="")
-
-    def recover(self) -> Recovered:
-        """Queue again what a dead process left running; the owner of the store calls it first.
-
-        One that crashed `MAX_CRASHES` times stays running: finish it with a failed report.
-        """
-        queued, spent = [], []
-        running = select(missions).where(missions.c.state == MissionState.RUNNING.value)
-        with self.write() as connection:
-            for row in connection.execute(running.order_by(missions.c.seq)).all():
-                crashes = row.crashes + 1
-                if crashes < MAX_CRASHES:
-                    state = move(MissionState.RUNNING, MissionEvent.CRASH)
-                    _set(connection, row.id, state=state, owner="", crashes=crashes)
-                    queued.append(row.id)
-                else:
-                    _set(connection, row.id, crashes=crashes)
-                    spent.append(replace(_mission(row), crashes=crashes))
-        return Recovered(tuple(queued), tuple(spent))
 
     def journal(self, mission: str) -> dict[str, Any]:
         """Return step -> result of the steps that `mission` has behind it."""
@@ -93,14 +98,28 @@ class Missions(Database):
         with self.read() as connection:
             return dict(connection.execute(query).all())
 
-    def record(self, mission: str, step: str, result: Any) -> None:
-        """Keep the result of a step; it is durable on return."""
+    @retried
+    def record(self, mission: str, step: str, result: Any, *, epoch: int) -> None:
+        """Keep the result of a step; it is durable on return.
+
+        Raises:
+            Fenced: somebody else has the mission now.
+            StoreError: there is no such mission.
+        """
         row = {"mission": mission, "step": step, "result": result, "at": self.now_us()}
-        with self.write() as connection:
+        with failpoint.around(Point.STEP_JOURNALED), self.write() as connection:
+            _own(_there(connection, mission), epoch)
             upsert(connection, journal, [row])
 
+    @retried
     def finish(
-        self, mission: str, report: Report, deliveries: Sequence[Delivery], now: datetime
+        self,
+        mission: str,
+        report: Report,
+        deliveries: Sequence[Delivery],
+        now: datetime,
+        *,
+        epoch: int,
     ) -> None:
         """End `mission` with its report and what to tell of it, in one transaction.
 
@@ -108,17 +127,17 @@ class Missions(Database):
         nothing.
 
         Raises:
+            Fenced: somebody else has it now.
             IllegalMove: it is not running.
-            StoreError: there is no such mission, or the store refused; nothing was written.
+            StoreError: there is no such mission, or the store refused.
         """
         failed = report.outcome is Outcome.FAILED
         text = report.model_dump_json()
         with self.write() as connection:
-            row = connection.execute(_one(mission)).one_or_none()
-            if row is None:
-                raise StoreError(f"there is no mission '{mission}'")
+            row = _there(connection, mission)
             if row.report == text:
                 return
+            _own(row, epoch)
             event = MissionEvent.FAIL if failed else MissionEvent.FINISH
             _set(
                 connection,
@@ -141,7 +160,7 @@ class Missions(Database):
         if kind:
             query = query.where(missions.c.kind == kind)
         with self.read() as connection:
-            return [_mission(row) for row in connection.execute(query)]
+            return [mission_row(row) for row in connection.execute(query)]
 
     def ended(self, since: datetime) -> list[str]:
         """Return the ids of the missions that ended from `since` on, in that order."""
@@ -152,9 +171,10 @@ class Missions(Database):
 
     def mission(self, mission: str) -> MissionRow | None:
         """Return one mission by its id."""
+        query = select(missions).where(missions.c.id == mission)
         with self.read() as connection:
-            row = connection.execute(_one(mission)).one_or_none()
-            return _mission(row) if row else None
+            row = connection.execute(query).one_or_none()
+            return mission_row(row) if row else None
 
 
 def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int) -> list[str]:
@@ -175,7 +195,23 @@ def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int
         )
         for launch in launches
     ]
-    return insert_new(connection, missions, rows, "id")
+    if not rows:
+        return []
+    with failpoint.around(Point.MISSION_ROW):
+        return insert_new(connection, missions, rows, "id")
+
+
+def _there(connection: Connection, mission: str) -> Row[Any]:
+    """Return the row of `mission`, which nobody else writes before the transaction ends."""
+    row = connection.execute(_one(mission)).one_or_none()
+    if row is None:
+        raise StoreError(f"there is no mission '{mission}'")
+    return row
+
+
+def _own(row: Row[Any], epoch: int) -> None:
+    if row.epoch != epoch:
+        raise Fenced(f"mission {row.id} has epoch {row.epoch}, this worker {epoch}: it lost it")
 
 
 def _one(mission: str) -> Select[Any]:
@@ -205,7 +241,8 @@ def _values(row: MissionRow) -> Mapping[str, Any]:
     }
 
 
-def _mission(row: Row[Any]) -> MissionRow:
+def mission_row(row: Row[Any]) -> MissionRow:
+    """Return a row of the table as what it stands for."""
     return MissionRow(
         id=row.id,
         kind=row.kind,
@@ -221,6 +258,7 @@ def _mission(row: Row[Any]) -> MissionRow:
         crashes=row.crashes,
         depth=row.depth,
         owner=row.owner,
+        epoch=row.epoch,
         started=None if row.started_at is None else from_us(row.started_at),
         finished=None if row.finished_at is None else from_us(row.finished_at),
         report=None if row.report is None else Report.model_validate_json(row.report),

@@ -1,17 +1,19 @@
 """Quarantine: bytes that were no signal, with the reason; the newest are kept, all counted."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 
 from sqlalchemy import Connection, delete, select
 
+from engine import failpoint
+from engine.failpoint import Point
 from engine.model.ids import digest
 from engine.model.instant import from_us, to_us
-from engine.store.database import Database
-from engine.store.dialect import insert_new, upsert
+from engine.store.database import Database, retried
+from engine.store.dialect import insert, insert_new
 from engine.store.schema import quarantine, quarantine_counts
 
 KEEP = 10_000
@@ -27,7 +29,7 @@ class Quarantined:
     """One element of the record at `offset` that was no signal.
 
     `reason` is a stable word, `detail` a sentence, `raw` its bytes, of which the store keeps
-    the first RAW; `at` is set by the store.
+    the first RAW; `headers` those of its record; `at` and `partition` are set by the store.
     """
 
     offset: int
@@ -35,11 +37,14 @@ class Quarantined:
     detail: str
     raw: bytes
     at: datetime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    partition: int = 0
 
 
 class Quarantine(Database):
     """The part of the store that holds what could not be read."""
 
+    @retried
     def quarantine(self, bad: Sequence[Quarantined], now: datetime) -> None:
         """Keep and count elements that never came onto the bus."""
         with self.write() as connection:
@@ -50,7 +55,15 @@ class Quarantine(Database):
         query = select(quarantine).order_by(quarantine.c.seq.desc()).limit(limit)
         with self.read() as connection:
             return [
-                Quarantined(row.offset, row.reason, row.detail, row.raw, from_us(row.at))
+                Quarantined(
+                    row.offset,
+                    row.reason,
+                    row.detail,
+                    row.raw,
+                    from_us(row.at),
+                    row.headers,
+                    row.partition,
+                )
                 for row in connection.execute(query)
             ]
 
@@ -78,17 +91,28 @@ def add_quarantined(
             "detail": one.detail,
             "raw": one.raw[:RAW],
             "at": now_us,
+            "headers": dict(one.headers),
         }
     if not rows:
         return
-    new = insert_new(connection, quarantine, list(rows.values()), "id")
-    counted = Counter(str(rows[place]["reason"]) for place in new)
-    held: dict[str, int] = dict(connection.execute(select(quarantine_counts)).all())
-    upsert(
-        connection,
-        quarantine_counts,
-        [{"reason": word, "count": held.get(word, 0) + n} for word, n in counted.items()],
+    with failpoint.around(Point.RECORD_QUARANTINED):
+        _shorten(connection)  # before: a commit that comes again finds all its rows
+        new = insert_new(connection, quarantine, list(rows.values()), "id")
+        _count(connection, Counter(str(rows[place]["reason"]) for place in new))
+
+
+def _count(connection: Connection, counted: Mapping[str, int]) -> None:
+    if not counted:
+        return
+    more = insert(connection, quarantine_counts)
+    total = quarantine_counts.c.count + more.excluded.count
+    connection.execute(
+        more.on_conflict_do_update(index_elements=["reason"], set_={"count": total}),
+        [{"reason": word, "count": number} for word, number in sorted(counted.items())],
     )
+
+
+def _shorten(connection: Connection) -> None:
     oldest = select(quarantine.c.seq).order_by(quarantine.c.seq.desc()).offset(KEEP).limit(1)
     last = connection.execute(oldest).scalar()
     if last is not None:

@@ -9,9 +9,10 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select
 from engine.model.firing import State
 from engine.model.instant import to_us
 from engine.model.mission import MissionState
-from engine.store.database import Database
+from engine.store.database import Database, retried
+from engine.store.leases import PROCESS
 from engine.store.outbox import DeliveryState
-from engine.store.schema import deliveries, firings, journal, missions, signals, transitions
+from engine.store.schema import deliveries, firings, journal, leases, missions, signals, transitions
 
 ROWS = 1000
 """Rows of each table deleted in one call."""
@@ -21,6 +22,7 @@ _ENDED = (MissionState.DONE.value, MissionState.FAILED.value)
 class Retention(Database):
     """The part of the store that forgets."""
 
+    @retried
     def prune(self, before: datetime) -> int:
         """Delete some of what ended before `before`; return how many rows, 0 when none is left.
 
@@ -65,6 +67,8 @@ def _old(before: int) -> Iterator[tuple[Any, Select[Any]]]:
         signals.c.id,
         select(signals.c.id).where(signals.c.kept_at < before, signals.c.id.not_in(causes)),
     )
+    gone = leases.c.name.startswith(PROCESS) & (leases.c.until < before)
+    yield leases.c.name, select(leases.c.name).where(gone)
 
 
 def _told(before: int) -> ColumnElement[bool]:
@@ -74,6 +78,8 @@ def _told(before: int) -> ColumnElement[bool]:
 
 
 def _delete(connection: Connection, column: Any, old: Select[Any]) -> int:
-    keys = list(connection.execute(old.limit(ROWS)).scalars())
+    """Delete rows that are `old`, and stay so: one that another process works on is let be."""
     table: Table = column.table
+    mine = old.limit(ROWS).with_for_update(skip_locked=True, of=table)
+    keys = list(connection.execute(mine).scalars())
     return connection.execute(delete(table).where(column.in_(keys))).rowcount if keys else 0

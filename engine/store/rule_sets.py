@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import delete, select
 
-from engine.store.database import Database
-from engine.store.dialect import insert_missing, upsert
+from engine.store.database import Database, retried
+from engine.store.dialect import hold, insert_missing, upsert
 from engine.store.schema import meta, rule_files
 
 _LAST_GOOD = "rules"
@@ -14,10 +14,12 @@ _LAST_GOOD = "rules"
 class RuleSets(Database):
     """The part of the store that holds rule files."""
 
+    @retried
     def keep_rules(self, digest: str, texts: Mapping[str, bytes]) -> None:
         """Keep `texts` (path -> content) as the last good rule set, named by `digest`."""
         rows = [{"digest": digest, "path": path, "text": text} for path, text in texts.items()]
         with self.write() as connection:
+            hold(connection, _LAST_GOOD)
             connection.execute(delete(rule_files))
             insert_missing(connection, rule_files, rows)
             upsert(connection, meta, [{"key": _LAST_GOOD, "value": digest}])

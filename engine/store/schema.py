@@ -9,11 +9,12 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
 
-REVISION = "0002"
+from engine.store.words import Name, Words
+
+REVISION = "0003"
 """The newest migration; a test holds it equal to the one Alembic finds."""
 
 metadata = MetaData()
@@ -25,15 +26,16 @@ partitions = Table(
     Column("partition", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),
     Column("next_offset", BigInteger, nullable=False),
-    Column("rules", Text, nullable=False),
+    Column("rules", Words, nullable=False),
     Column("checksum", BigInteger, nullable=False),
+    Column("appended_us", BigInteger, nullable=False, server_default="0"),
 )
 
 evaluator_state = Table(
     "evaluator_state",
     metadata,
     Column("partition", Integer, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", Words, primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("checksum", BigInteger, nullable=False),
 )
@@ -41,7 +43,7 @@ evaluator_state = Table(
 signals = Table(
     "signals",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Name, primary_key=True),
     Column("record", LargeBinary, nullable=False),
     Column("kept_at", BigInteger, nullable=False, index=True),
 )
@@ -49,19 +51,19 @@ signals = Table(
 firings = Table(
     "firings",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("rule", Text, nullable=False),
+    Column("id", Words, primary_key=True),
+    Column("rule", Words, nullable=False),
     Column("key", JSON, nullable=False),
-    Column("state", Text, nullable=False, index=True),
+    Column("state", Words, nullable=False, index=True),
     Column("opened_at", BigInteger, nullable=False, index=True),
     Column("changed_at", BigInteger, nullable=False),
     Column("resolved_at", BigInteger),
     Column("value", JSON, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("cause", Text, nullable=False, index=True),
+    Column("reason", Words, nullable=False),
+    Column("cause", Name, nullable=False, index=True),
     Column("members", JSON, nullable=False),
     Column("member_count", Integer, nullable=False),
-    Column("node", Text, nullable=False),
+    Column("node", Words, nullable=False),
     Column("labels", JSON, nullable=False),
 )
 
@@ -69,12 +71,12 @@ transitions = Table(
     "transitions",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    Column("firing", Text, nullable=False),
+    Column("firing", Words, nullable=False),
     Column("at", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("value", JSON, nullable=False),
-    Column("cause", Text, nullable=False),
+    Column("cause", Name, nullable=False),
     UniqueConstraint("firing", "at", "state", name="uq_transitions_move"),
 )
 
@@ -82,31 +84,32 @@ missions = Table(
     "missions",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
-    Column("kind", Text, nullable=False),
+    Column("id", Words, nullable=False, unique=True),
+    Column("kind", Words, nullable=False),
     Column("params", JSON, nullable=False),
-    Column("rule", Text, nullable=False),
-    Column("firing", Text, nullable=False, index=True),
+    Column("rule", Words, nullable=False),
+    Column("firing", Words, nullable=False, index=True),
     Column("key", JSON, nullable=False),
     Column("clusters", JSON, nullable=False),
-    Column("state", Text, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("outcome", Words, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("crashes", Integer, nullable=False),
     Column("depth", Integer, nullable=False, server_default="0"),
-    Column("owner", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("owner", Words, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
-    Column("report", Text),
+    Column("report", Words),
     Index("ix_missions_state", "state", "seq"),
 )
 
 journal = Table(
     "journal",
     metadata,
-    Column("mission", Text, primary_key=True),
-    Column("step", Text, primary_key=True),
+    Column("mission", Words, primary_key=True),
+    Column("step", Words, primary_key=True),
     Column("result", JSON, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
@@ -115,26 +118,26 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    Column("key", Text, nullable=False, unique=True),
-    Column("sink", Text, nullable=False),
-    Column("change", Text, nullable=False),
-    Column("incident", Text, nullable=False),
-    Column("mission", Text, nullable=False, index=True),
-    Column("body", Text, nullable=False),
-    Column("state", Text, nullable=False),
+    Column("key", Words, nullable=False, unique=True),
+    Column("sink", Words, nullable=False),
+    Column("change", Words, nullable=False),
+    Column("incident", Words, nullable=False),
+    Column("mission", Words, nullable=False, index=True),
+    Column("body", Words, nullable=False),
+    Column("state", Words, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("next_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
-    Column("error", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("error", Words, nullable=False),
+    Column("detail", Words, nullable=False),
     Column("thread", JSON, nullable=False),
     Column("dropped_at", BigInteger),
-    Column("batch", Text, nullable=False, server_default=""),
-    Column("message", Text, nullable=False, server_default=""),
-    Column("thread_of", Text, nullable=False, server_default=""),
-    Column("letter", Text, nullable=False, server_default=""),
+    Column("batch", Words, nullable=False, server_default=""),
+    Column("message", Words, nullable=False, server_default=""),
+    Column("thread_of", Words, nullable=False, server_default=""),
+    Column("letter", Words, nullable=False, server_default=""),
     Index("ix_deliveries_batch", "batch", "seq"),
     Index("ix_deliveries_message", "message"),
     Index("ix_deliveries_due", "state", "sink", "next_at"),
@@ -145,33 +148,60 @@ quarantine = Table(
     "quarantine",
     metadata,
     Column("seq", _Serial, primary_key=True),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", Words, nullable=False, unique=True),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("detail", Words, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
+    Column("headers", JSON, nullable=False, server_default="{}"),
 )
 
 quarantine_counts = Table(
     "quarantine_counts",
     metadata,
-    Column("reason", Text, primary_key=True),
+    Column("reason", Words, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )
 
 rule_files = Table(
     "rule_files",
     metadata,
-    Column("digest", Text, primary_key=True),
-    Column("path", Text, primary_key=True),
+    Column("digest", Words, primary_key=True),
+    Column("path", Words, primary_key=True),
     Column("text", LargeBinary, nullable=False),
 )
 
 meta = Table(
     "meta",
     metadata,
-    Column("key", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column("key", Words, primary_key=True),
+    Column("value", Words, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("holder", Words, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("cluster", Name, primary_key=True),
+    Column("partition", Integer, nullable=False),
+)
+
+conditions = Table(
+    "conditions",
+    metadata,
+    Column("seq", _Serial, primary_key=True),
+    Column("partition", Integer, nullable=False),
+    Column("id", Name, nullable=False, unique=True),
+    Column("record", LargeBinary, nullable=False),
+    Index("ix_conditions_partition", "partition", "seq"),
 )

@@ -1,10 +1,14 @@
 """The store: one database, its parts by subject."""
 
 from engine.store.checkpoint import Checkpoints
+from engine.store.conditions import Conditions
 from engine.store.deliveries import Outbox
 from engine.store.firings import Firings
+from engine.store.leases import Leases
 from engine.store.missions import Missions
+from engine.store.placements import Placements
 from engine.store.quarantine import Quarantine
+from engine.store.recovery import Recovery
 from engine.store.retention import Retention
 from engine.store.rule_sets import RuleSets
 from engine.store.trace import Trace
@@ -12,11 +16,25 @@ from engine.store.waiting import Waiting
 
 
 class Store(
-    Checkpoints, Firings, Missions, Outbox, Quarantine, RuleSets, Trace, Retention, Waiting
+    Checkpoints,
+    Conditions,
+    Firings,
+    Missions,
+    Outbox,
+    Leases,
+    Placements,
+    Quarantine,
+    Recovery,
+    RuleSets,
+    Trace,
+    Retention,
+    Waiting,
 ):
     """All that dogwatch remembers; `open` it, `close` it, use it from any thread.
 
     Raises (every method):
-        StoreError: the disk is full or refuses, or the file is damaged. Nothing was written
-            then, and the next call may succeed.
+        StoreError: the database can not be reached or refuses, the disk is full, or something
+            is damaged. Nothing was written then, or, where the connection was lost while the
+            answer was on its way, all of it: every method may be called again with the same
+            arguments, and the next call may succeed.
     """

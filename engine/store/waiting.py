@@ -2,9 +2,10 @@
 
 from sqlalchemy import func, select
 
+from engine.model.firing import State
 from engine.model.mission import MissionState
 from engine.store.database import Database
-from engine.store.schema import missions
+from engine.store.schema import firings, missions
 
 
 class Waiting(Database):
@@ -15,3 +16,9 @@ class Waiting(Database):
         waiting = missions.c.state == MissionState.QUEUED.value
         with self.read() as connection:
             return connection.execute(select(func.count()).where(waiting)).scalar_one()
+
+    def open_firings(self) -> int:
+        """Return how many firings are open, those held back included."""
+        still = firings.c.state.in_([State.FIRING.value, State.SUPPRESSED.value])
+        with self.read() as connection:
+            return connection.execute(select(func.count()).where(still)).scalar_one()

@@ -37,7 +37,7 @@ class Notebook:
     def journal(self, mission: str) -> dict[str, Any]:
         return self.steps.get(mission, {})
 
-    def record(self, mission: str, step: str, result: Any) -> None:
+    def record(self, mission: str, step: str, result: Any, *, epoch: int) -> None:
         self.steps.setdefault(mission, {})[step] = result
 
     def keep(self, mission: str, snapshot: Snapshot) -> None:

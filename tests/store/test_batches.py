@@ -154,11 +154,11 @@ def test_a_message_stays_what_it_was_however_often_it_is_tried(store: Store, clo
     assert shown(send(store, clock.at))[0] == ("c", "new")
 
 
-def test_a_message_is_the_same_after_a_restart(store: Store, tmp_path: Any, clock: Hand) -> None:
+def test_a_message_is_the_same_after_a_restart(store: Store, place: str, clock: Hand) -> None:
     tell(store, told("a"), told("b"))
     before = store.due("web", NOON + MINUTE)
     store.close()
-    again = Store.open(tmp_path / "store.db", clock=clock)
+    again = Store.open(place, clock=clock)
     assert again.due("web", NOON + MINUTE) == before
     again.close()
 

@@ -1,9 +1,9 @@
 """Checkpoints: one commit is whole or absent, and a replay adds nothing."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.model.errors import Fenced, StoreError
@@ -21,7 +21,7 @@ def test_a_partition_without_a_checkpoint_starts_at_zero(store: Store) -> None:
     assert store.load(0) == Checkpoint(0, {}, "")
 
 
-def test_a_commit_is_what_the_next_load_gives(store: Store, tmp_path: Path) -> None:
+def test_a_commit_is_what_the_next_load_gives(store: Store, place: str) -> None:
     epoch = store.claim(3)
     store.commit(3, epoch, Commit(7, {"a": b"1", "b": b"", "c": b"\x00"}, "first"))
     store.commit(3, epoch, Commit(9, {"a": b"2", "c": None, "never": None}, "second"))
@@ -29,7 +29,7 @@ def test_a_commit_is_what_the_next_load_gives(store: Store, tmp_path: Path) -> N
     assert store.load(3) == expected
     assert store.load(0) == Checkpoint()
     store.close()
-    again = Store.open(tmp_path / "store.db", clock=Hand())
+    again = Store.open(place, clock=Hand())
     assert again.load(3) == expected
     again.close()
 
@@ -53,15 +53,13 @@ def test_new_ids_come_in_the_order_given(store: Store) -> None:
     assert done == Committed(("f-9", "f-1", "f-5"), ("m-9", "m-1"), ("d-9", "d-1"))
 
 
-def test_an_older_epoch_is_fenced_and_writes_nothing(store: Store, tmp_path: Path) -> None:
+def test_an_older_epoch_is_fenced_and_writes_nothing(store: Store, other: Store) -> None:
     old = store.claim(0)
-    other = Store.open(tmp_path / "store.db", clock=Hand())
     new = other.claim(0)
     with pytest.raises(Fenced, match=f"has epoch {new}, this writer {old}"):
         store.commit(0, old, a_commit(1))
     assert (store.load(0), store.missions(), store.firings()) == (Checkpoint(), [], [])
     assert other.commit(0, new, a_commit(1)).new_firings == ("f-1",)
-    other.close()
 
 
 def test_a_partition_that_was_never_claimed_refuses_writes(store: Store) -> None:
@@ -144,16 +142,17 @@ commits = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(commits, st.data())
 def test_any_crash_and_replay_of_a_suffix_gives_the_same_store(
-    tmp_path_factory: pytest.TempPathFactory,
+    new_place: Callable[[], str],
     states: list[dict[str, bytes | None]],
     data: st.DataObject,
 ) -> None:
-    path = tmp_path_factory.mktemp("store") / "store.db"
     log = [a_commit(n, state=state) for n, state in enumerate(states)]
-    store = Store.open(path, clock=Hand())
+    store = Store.open(new_place(), clock=Hand())
     for at, commit in enumerate(log):
         epoch = store.claim(0)
         for again in log[data.draw(st.integers(0, at)) : at]:

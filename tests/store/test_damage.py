@@ -143,7 +143,7 @@ def test_a_damaged_log_gives_an_earlier_whole_state_or_is_refused(
     [
         "UPDATE partitions SET next_offset = next_offset + 1",
         "UPDATE partitions SET epoch = epoch + 1",
-        "UPDATE evaluator_state SET value = x'00'",
+        "UPDATE evaluator_state SET checksum = checksum + 1",
     ],
 )
 def test_a_checkpoint_that_was_not_written_by_us_is_refused(store: Store, statement: str) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, text
 from engine.model.delivery import Receipt
 from engine.model.errors import StoreError
 from engine.store import schema
-from engine.store.database import MARK
+from engine.store.file import MARK
 from engine.store.migrate import FOLDER
 from engine.store.store import Store
 from tests.store.rows import NOON, Hand, a_commit, a_delivery
@@ -96,8 +96,10 @@ def test_a_store_that_lost_a_table_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_url_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="allowed are a path or sqlite:///PATH"):
-        Store.open("postgresql://x/y", clock=Hand())
+    with pytest.raises(
+        StoreError, match=r"store of kind 'mysql' .* allowed are a path, sqlite:///"
+    ):
+        Store.open("mysql://user:secret@x/y", clock=Hand())
     store = Store.open(f"sqlite:///{tmp_path}/url.db", clock=Hand())
     store.close()
     assert (tmp_path / "url.db").exists()

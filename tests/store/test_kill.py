@@ -28,7 +28,7 @@ while True:
     row = store.claim_mission("w", NOON)
     if row is not None and number % 2:
         told = a_delivery(row.id, mission=row.id, incident=row.firing)
-        store.finish(row.id, a_report(row.id), [told], NOON)
+        store.finish(row.id, a_report(row.id), [told], NOON, epoch=row.epoch)
         print("finished", row.id, flush=True)
     number += 1
 """

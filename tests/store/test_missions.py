@@ -60,9 +60,10 @@ def test_many_workers_never_share_a_mission(store: Store) -> None:
 
 
 def test_steps_are_journaled_and_a_repeated_one_replaces_its_result(store: Store) -> None:
-    store.record("m-1", "collect", {"now": "2026-01-31T12:00:00Z"})
-    store.record("m-1", "advise", None)
-    store.record("m-1", "collect", {"now": "later"})
+    store.add_mission(a_run())
+    store.record("m-1", "collect", {"now": "2026-01-31T12:00:00Z"}, epoch=0)
+    store.record("m-1", "advise", None, epoch=0)
+    store.record("m-1", "collect", {"now": "later"}, epoch=0)
     assert store.journal("m-1") == {"collect": {"now": "later"}, "advise": None}
     assert store.journal("m-2") == {}
 
@@ -70,7 +71,7 @@ def test_steps_are_journaled_and_a_repeated_one_replaces_its_result(store: Store
 def test_finishing_writes_report_and_deliveries_together(store: Store) -> None:
     store.add_mission(a_run())
     store.claim_mission("w", NOON)
-    store.finish("m-1", a_report(), [a_delivery(mission="m-1")], NOON + SECOND)
+    store.finish("m-1", a_report(), [a_delivery(mission="m-1")], NOON + SECOND, epoch=1)
     assert store.due("web", NOON) == []
     row = store.mission("m-1")
     assert row is not None
@@ -82,7 +83,7 @@ def test_finishing_writes_report_and_deliveries_together(store: Store) -> None:
 def test_a_failed_report_fails_the_mission_with_its_reason(store: Store) -> None:
     store.add_mission(a_run())
     store.claim_mission("w", NOON)
-    store.finish("m-1", a_report(outcome=Outcome.FAILED), [], NOON)
+    store.finish("m-1", a_report(outcome=Outcome.FAILED), [], NOON, epoch=1)
     row = store.mission("m-1")
     assert row is not None
     assert (row.state, row.outcome, row.reason) == (
@@ -96,25 +97,25 @@ def test_finishing_twice_changes_nothing_but_another_report_is_refused(store: St
     store.add_mission(a_run())
     store.claim_mission("w", NOON)
     for _ in range(2):
-        store.finish("m-1", a_report(), [a_delivery()], NOON)
+        store.finish("m-1", a_report(), [a_delivery()], NOON, epoch=1)
     with pytest.raises(IllegalMove, match="mission is done"):
-        store.finish("m-1", a_report(outcome=Outcome.FINDINGS), [a_delivery("d-2")], NOON)
+        store.finish("m-1", a_report(outcome=Outcome.FINDINGS), [a_delivery("d-2")], NOON, epoch=1)
     assert store.pending("web").waiting == 1
 
 
 def test_a_mission_that_does_not_run_can_not_finish(store: Store) -> None:
     store.add_mission(a_run())
     with pytest.raises(IllegalMove, match="mission is queued"):
-        store.finish("m-1", a_report(), [], NOON)
+        store.finish("m-1", a_report(), [], NOON, epoch=0)
     with pytest.raises(StoreError, match="no mission 'm-2'"):
-        store.finish("m-2", a_report(), [], NOON)
+        store.finish("m-2", a_report(), [], NOON, epoch=0)
 
 
 def test_what_a_dead_process_left_running_is_queued_again(store: Store) -> None:
     store.add_mission(a_run("m-1"))
     store.add_mission(a_run("m-2"))
     store.claim_mission("w", NOON)
-    store.record("m-1", "collect", 1)
+    store.record("m-1", "collect", 1, epoch=1)
     recovered = store.recover()
     assert (recovered.queued, recovered.spent) == (("m-1",), ())
     assert not store.recover()
@@ -137,8 +138,8 @@ def test_a_mission_that_kills_its_worker_five_times_is_not_queued_again(store: S
 def test_a_mission_that_is_let_go_counts_no_crash(store: Store) -> None:
     store.add_mission(a_run("m-1"))
     assert store.claim_mission("w", NOON) is not None
-    store.release("m-1")
-    store.release("m-1")
+    store.release("m-1", epoch=1)
+    store.release("m-1", epoch=1)
     row = store.mission("m-1")
     assert row is not None
     assert (row.state, row.crashes, row.owner) == (MissionState.QUEUED, 0, "")
@@ -157,7 +158,7 @@ def test_a_replayed_launch_leaves_the_mission_as_it_became(store: Store) -> None
     epoch = store.claim(0)
     store.commit(0, epoch, a_commit(1))
     store.claim_mission("w", NOON)
-    store.finish("m-1", a_report(), [], NOON)
+    store.finish("m-1", a_report(), [], NOON, epoch=1)
     store.commit(0, epoch, a_commit(1))
     row = store.mission("m-1")
     assert row is not None

@@ -31,10 +31,10 @@ def lived(store: Store) -> Store:
     store.commit(0, epoch, a_commit(1))
     store.commit(0, epoch, a_commit(2))
     store.claim_mission("w", NOON)
-    store.record("m-1", "collect", {"now": "x"})
+    store.record("m-1", "collect", {"now": "x"}, epoch=1)
     report = a_report().model_copy(update={"findings": [FINDING]})
     told = a_delivery("d-r", mission="m-1", change=Change.RESULT)
-    store.finish("m-1", report, [told], NOON)
+    store.finish("m-1", report, [told], NOON, epoch=1)
     return store
 
 
@@ -88,7 +88,7 @@ def test_a_signal_that_resolved_a_firing_shows_its_path_too(store: Store) -> Non
 def test_a_persons_mission_has_a_path_of_its_own(store: Store) -> None:
     store.add_mission(a_run())
     store.claim_mission("w", NOON)
-    store.finish("m-1", a_report(), [a_delivery(mission="m-1", incident="m-1")], NOON)
+    store.finish("m-1", a_report(), [a_delivery(mission="m-1", incident="m-1")], NOON, epoch=1)
     for wanted in ("m-1", "d-1"):
         assert [r.noun for r in store.trace(wanted)] == ["mission", "report", "delivery"]
 
