@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -13,28 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 from standardwebhooks import Webhook
 
-from tests.ledger.checker import Episode, Found, Told, faults
-from tests.ledger.killing import Blows, Killer
+from tests.ledger.checker import Found, Told, faults
+from tests.ledger.killing import Killer
+from tests.ledger.outcome import done_to, drain, episodes, figures_of, missions
 from tests.ledger.sending import Moments, Sender
-from tests.ledger.shapes import ECHO, T0, rules, shape_of
-from tests.ledger.stage import SECRET, listed, positions
-from tests.testbeds.process import eventually
+from tests.ledger.shapes import rules
+from tests.ledger.stage import SECRET
 from tests.testbeds.receiver import Answer, Receiver, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.ledger.sending import Ledger
-    from tests.ledger.stage import Stage
+    from tests.ledger.stage import Settings, Stage
 
-DRAIN_S = 120.0
 LEAD = 0.05
 """How much of the ledger is sent ahead of the kills, as a share of it."""
-_FIRINGS = "SELECT id, rule, key, opened_at, resolved_at FROM firings"
-_MISSIONS = "SELECT id, firing, state, outcome, crashes FROM missions ORDER BY id"
-_MISSIONS_WAIT = "SELECT count(*) FROM missions WHERE state IN ('queued', 'running')"
-_DELIVERIES_WAIT = "SELECT count(*) FROM deliveries WHERE state = 'waiting'"
-_T0_US = round(T0.timestamp()) * 1_000_000
+DEAF = "deaf"
+"""A sink whose receiver says no, for ever."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +51,25 @@ class Result:
 class Ordeal:
     """A stage with a ledger and a receiver of its own; `close` it in the end.
 
-    `told` are the deliveries as they came, each with its signature proven.
+    `told` are the deliveries as they came, each with its signature proven. `turn(share)` says to a
+    sender that a share of the ledger may go, or, by False, that it ends there; it may wait.
     """
 
-    def __init__(self, stage: Stage, ledger: Ledger) -> None:
+    def __init__(
+        self, stage: Stage, ledger: Ledger, extra: Callable[[str], Settings] | None = None
+    ) -> None:
+        """`extra(URL of the receiver)` are further settings of the stage."""
         self.stage = stage
         self.ledger = ledger
         self.told: list[Told] = []
+        self.refused: set[str] = set()
         self.moments = Moments()
+        self.turn: Callable[[float], bool] = lambda _share: True
         self._receiver = Receiver(self._hear)
-        self._random = Random(ledger.seed)
-        self._kills = 0
-        self._struck = 0
-        self._turns = threading.Condition()
-        self._over = False
         self._webhook = Webhook(SECRET)
-        stage.play(rules(ledger.rules), self._receiver.url)
+        self._senders = self._ready_to_send()
+        further = extra(self._receiver.url) if extra else {}
+        stage.play(rules(ledger.rules), self._receiver.url, further)
 
     def run(self, kills: int, deeds: Sequence[Deed] = ()) -> Result:
         """Send the ledger while processes are killed, let all work end, and judge it.
@@ -82,156 +79,117 @@ class Ordeal:
             AssertionError: signals were refused, or the work did not end.
         """
         began = monotonic()
-        self._kills = kills
         self.stage.start()
-        started = monotonic()
-        killer = Killer(self.stage, self.moments, self._random, started - began)
-        senders = self._senders()
-        with ThreadPoolExecutor(len(senders)) as pool:
-            sending = [pool.submit(sender.run) for sender in senders]
+        start_s = monotonic() - began
+        killer = Killer(self.stage, self.moments, Random(self.ledger.seed), start_s)
+        pace = Pace(kills)
+        self.turn = pace.turn
+        found = self.play(lambda: _strike(killer, pace, kills, deeds), pace.end)
+        figures = {
+            "start_s": round(start_s, 2),
+            "took_s": round(monotonic() - began, 1),
+            **done_to(killer.blows),
+        }
+        return self.judge(found, killer.blows.repeats, figures)
+
+    def play(self, work: Callable[[], None], over: Callable[[], None]) -> Found:
+        """Send the ledger while `work` goes on, then let all that came of it end.
+
+        `over` is called when `work` is: no turn may wait any longer.
+        """
+        with ThreadPoolExecutor(len(self._senders)) as pool:
+            sending = [pool.submit(sender.run) for sender in self._senders]
             try:
-                self._strike(killer, kills, deeds)
+                work()
                 self.stage.start()
             except BaseException:
-                for sender in senders:
+                for sender in self._senders:
                     sender.hopeless.set()
                 raise
             finally:
-                self._let_all_be_sent()
+                over()
             for one in sending:
                 one.result()
-        sent = monotonic()
-        self._drain()
-        found = Found(self._episodes(), self._missions(), self.told)
-        wanted = self.ledger.expected()
-        wrong = faults(wanted, found, killer.blows.repeats)
-        figures = {
-            **_figures(found, killer.blows),
-            "signals": sum(sender.signals for sender in senders),
-            "attempts": sum(sender.attempts for sender in senders),
+        drain(self.stage)
+        return Found(episodes(self.stage.reading), missions(self.stage), self.told)
+
+    def judge(self, found: Found, repeats: int, figures: Mapping[str, Any]) -> Result:
+        """Compare what was found with what must be; a sink may see so many repeats."""
+        wanted = self.ledger.expected({one.cluster: one.batches for one in self._senders})
+        sent = {
+            "signals": sum(one.signals for one in self._senders),
+            "attempts": sum(one.attempts for one in self._senders),
             "expected_firings": len(wanted),
-            "start_s": round(started - began, 2),
-            "sending_s": round(sent - started, 1),
-            "draining_s": round(monotonic() - sent, 1),
         }
-        return Result(found, wrong, figures)
+        return Result(
+            found, faults(wanted, found, repeats), {**sent, **figures, **figures_of(found)}
+        )
 
     def close(self) -> None:
         """End the stage and the receiver."""
         self.stage.close()
         self._receiver.close()
 
-    def _senders(self) -> list[Sender]:
-        made = []
+    def _ready_to_send(self) -> list[Sender]:
+        senders = []
+        urls = self.stage.intakes
         for place, cluster in enumerate(self.ledger.names()):
-            urls = self.stage.intakes
             first = place % len(urls)
             own = [*urls[first:], *urls[:first]]
-            made.append(Sender(self.ledger, cluster, own, self._await_turn, self.moments))
-        return made
+            turn = self._turn
+            senders.append(Sender(self.ledger, cluster, own, turn, self.moments))
+        return senders
 
-    def _strike(self, killer: Killer, kills: int, deeds: Sequence[Deed]) -> None:
-        waiting = sorted(deeds, key=lambda one: one.at)
-        for number in range(kills):
-            while waiting and waiting[0].at * kills <= number:
-                waiting.pop(0).do(killer)
-            killer.kill()
-            with self._turns:
-                self._struck += 1
-                self._turns.notify_all()
-        for deed in waiting:
-            deed.do(killer)
-
-    def _await_turn(self, share: float) -> None:
-        """Let a sender wait until the kills have come so far: they last as long as the ledger."""
-        with self._turns:
-            self._turns.wait_for(lambda: self._over or self._struck >= (share - LEAD) * self._kills)
-
-    def _let_all_be_sent(self) -> None:
-        with self._turns:
-            self._over = True
-            self._turns.notify_all()
-
-    def _drain(self) -> None:
-        """Wait until all that is on the logs now was folded, and what came of it has ended."""
-        wait = self._wait
-        ends = self.stage.reading.ends()
-        first = {log: end for log, end in ends.items() if log >= 0}
-        wait(lambda: _behind(positions(self.stage.reading), first), "records to be folded")
-        # What was found is told to the second stage, which may find more.
-        wait(self._unpublished, "conditions to be published")
-        ends = self.stage.reading.ends()
-        wait(lambda: _behind(positions(self.stage.reading), ends), "conditions to be folded")
-        wait(lambda: self._count(_MISSIONS_WAIT), "missions to end")
-        wait(lambda: self._count(_DELIVERIES_WAIT), "deliveries to be made")
-
-    def _wait(self, left: Callable[[], int], what: str) -> None:
-        members = self.stage.members
-        ended = eventually(
-            lambda: left() == 0 or None,
-            DRAIN_S,
-            lambda: not all(one.running for one in members),
-            every_s=0.2,
-        )
-        if not ended:
-            tails = "\n".join(f"{one.name}:\n{one.tail(15)}" for one in members)
-            raise AssertionError(f"{left()} {what} still wait; {tails}")
-
-    def _unpublished(self) -> int:
-        return 0
-
-    def _count(self, query: str) -> int:
-        ((number,),) = self.stage.reading.select(query)
-        return int(number)
-
-    def _episodes(self) -> dict[str, Episode]:
-        made, echoes = {}, {}
-        for firing, rule, key, opened, resolved in self.stage.reading.select(_FIRINGS):
-            group = json.loads(key) if isinstance(key, str) else dict(key)
-            if shape_of(rule) == ECHO:
-                echoes[firing] = (rule, group["signal.data.firing"])
-                continue
-            cluster = group.pop("cluster", "")
-            (name,) = group.values()
-            at = (opened - _T0_US, None if resolved is None else resolved - _T0_US)
-            made[firing] = Episode(rule, cluster, name, *at)
-        unknown = Episode("", "", "unknown firing", 0, None)
-        for firing, (rule, member) in echoes.items():
-            of = made.get(member, unknown)
-            made[firing] = Episode(rule, of.cluster, of.name, of.opened, None)
-        return made
-
-    def _missions(self) -> list[tuple[str, str, str, str, int]]:
-        """Return the missions as the store has them, which must be those that the CLI lists."""
-        stored = [(*row[:4], int(row[4])) for row in self.stage.reading.select(_MISSIONS)]
-        assert listed(self.stage) == sorted(row[0] for row in stored)
-        return stored
+    def _turn(self, share: float) -> bool:
+        return self.turn(share)
 
     def _hear(self, request: Request) -> Answer:
         """Take a delivery in, if its signature is right; a wrong one is never taken."""
         self.moments.happen("delivering")
         body = self._webhook.verify(request.body, dict(request.headers))
-        self.told.append(Told(request.path.strip("/"), request.headers["webhook-id"], body))
+        sink, key = request.path.strip("/"), request.headers["webhook-id"]
+        if sink == DEAF:
+            self.refused.add(key)
+            return Answer(status=400)
+        self.told.append(Told(sink, key, body))
         return Answer()
 
 
-def _behind(folded: dict[int, int], ends: dict[int, int]) -> int:
-    """Return how many records were not folded yet."""
-    return sum(max(0, end - folded.get(log, 0)) for log, end in ends.items())
+class Pace:
+    """Lets the ledger last as long as the kills: a part of it may go when as many are over."""
+
+    def __init__(self, kills: int) -> None:
+        self._kills = kills
+        self._struck = 0
+        self._over = False
+        self._turns = threading.Condition()
+
+    def struck(self) -> None:
+        """Say that a kill is over."""
+        with self._turns:
+            self._struck += 1
+            self._turns.notify_all()
+
+    def turn(self, share: float) -> bool:
+        """Wait until that share of the ledger may be sent."""
+        with self._turns:
+            return self._turns.wait_for(
+                lambda: self._over or self._struck >= (share - LEAD) * self._kills
+            )
+
+    def end(self) -> None:
+        """Let the rest go."""
+        with self._turns:
+            self._over = True
+            self._turns.notify_all()
 
 
-def _figures(found: Found, blows: Blows) -> dict[str, Any]:
-    keys = Counter((one.sink, one.key) for one in found.told)
-    repeats = Counter(sink for (sink, _), number in keys.items() for _ in range(number - 1))
-    return {
-        "kills": blows.kills,
-        "kills_by_role": dict(blows.by_role),
-        "kills_by_phase": dict(blows.by_phase),
-        "zombies": blows.zombies,
-        "departures": blows.departures,
-        "firings": len(found.episodes),
-        "missions": len(found.missions),
-        "mission_crashes": sum(row[4] for row in found.missions),
-        "deliveries": len(found.told),
-        "repeats": dict(repeats),
-    }
+def _strike(killer: Killer, pace: Pace, kills: int, deeds: Sequence[Deed]) -> None:
+    waiting = sorted(deeds, key=lambda one: one.at)
+    for number in range(kills):
+        while waiting and waiting[0].at * kills <= number:
+            waiting.pop(0).do(killer)
+        killer.kill()
+        pace.struck()
+    for deed in waiting:
+        deed.do(killer)

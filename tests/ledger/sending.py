@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import httpx
@@ -16,7 +16,7 @@ from tests.ledger.generator import clusters, last_beats, ledger
 from tests.ledger.stage import TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.ledger.shapes import Event
 
@@ -42,19 +42,28 @@ class Ledger:
         """Return the names of the clusters."""
         return clusters(self.clusters)
 
-    def batches(self, cluster: str) -> Iterator[list[Event]]:
-        """Yield the batches of a cluster, the heartbeats that end it last."""
-        batch: list[Event] = []
-        for batch in ledger(self.seed, cluster, self.rules, -(-self.signals // self.clusters)):
-            yield batch
-        yield last_beats(cluster, batch[-1])
+    @property
+    def share(self) -> int:
+        """How many signals a cluster has at least."""
+        return -(-self.signals // self.clusters)
 
-    def expected(self) -> list[Episode]:
-        """Return the firings that the whole ledger must give."""
+    def batches(self, cluster: str) -> Iterator[list[Event]]:
+        """Yield the batches of a cluster, without the heartbeats that end it."""
+        return ledger(self.seed, cluster, self.rules, self.share)
+
+    def whole(self, cluster: str, most: int | None = None) -> list[Event]:
+        """Return the signals of a cluster, `most` batches of them, and the end behind them."""
+        events = [event for batch in islice(self.batches(cluster), most) for event in batch]
+        return [*events, *last_beats(cluster, events[-1])]
+
+    def expected(self, sent: Mapping[str, int] | None = None) -> list[Episode]:
+        """Return the firings that the ledger must give, as far as it was sent.
+
+        `sent` are batches by cluster, without the heartbeats that end them; None: all.
+        """
         found = []
         for cluster in self.names():
-            events = [event for batch in self.batches(cluster) for event in batch]
-            found += expected(events, self.rules)
+            found += expected(self.whole(cluster, sent[cluster] if sent else None), self.rules)
         return found
 
 
@@ -86,8 +95,8 @@ class Moments:
 class Sender:
     """Sends the ledger of one cluster; stops at once when `hopeless` is set.
 
-    `turn(share)` returns when that share of the ledger may be sent. `moments` hears of "sending",
-    before each attempt, and "acknowledged".
+    `turn(share)` returns when that share of the ledger may be sent, False to end it there.
+    `moments` hears of "sending", before each attempt, and "acknowledged".
     """
 
     def __init__(
@@ -95,14 +104,15 @@ class Sender:
         ledger: Ledger,
         cluster: str,
         intakes: Sequence[str],
-        turn: Callable[[float], None],
+        turn: Callable[[float], bool],
         moments: Moments,
     ) -> None:
+        self.cluster = cluster
+        self.batches = 0
         self.signals = 0
         self.attempts = 0
         self.hopeless = threading.Event()
         self._ledger = ledger
-        self._cluster = cluster
         self._intakes = cycle(intakes)
         self._url = next(self._intakes)
         self._turn = turn
@@ -110,14 +120,22 @@ class Sender:
 
     def run(self) -> None:
         """Send it all. Raises AssertionError when signals are refused."""
-        wanted = self._ledger.signals / self._ledger.clusters
         with httpx.Client(headers=HEADERS, timeout=ANSWER_S, trust_env=False) as client:
-            for batch in self._ledger.batches(self._cluster):
-                self._turn(self.signals / wanted)
+            last: Event = {}
+            for batch in self._ledger.batches(self.cluster):
+                # The first one goes in any case: an end has to be the end of something.
+                if batch[0]["id"] != f"{self.cluster}-0" and not self._turn(self._share()):
+                    break
                 self._deliver(client, batch)
                 if self.hopeless.is_set():
                     return
                 self.signals += len(batch)
+                self.batches += 1
+                last = batch[-1]
+            self._deliver(client, last_beats(self.cluster, last))
+
+    def _share(self) -> float:
+        return self.signals / self._ledger.share
 
     def _deliver(self, client: httpx.Client, batch: list[Event]) -> None:
         content = json.dumps(batch)

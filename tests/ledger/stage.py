@@ -7,7 +7,6 @@ roles that it has, over Kafka and PostgreSQL.
 from __future__ import annotations
 
 import base64
-import json
 import signal
 import sqlite3
 from contextlib import ExitStack, closing
@@ -34,7 +33,6 @@ SESSION_S = 3
 """After how long a silent worker is given up."""
 CONDITIONS = -2
 """The number of the topic of conditions among the positions in the store."""
-_POSITIONS = "SELECT partition, next_offset FROM partitions"
 
 Settings = dict[str, Any]
 Part = tuple[str, tuple[str, ...]]
@@ -230,11 +228,6 @@ class Servers:
             return connection.execute(query.encode()).fetchall()
 
 
-def positions(reading: Reading) -> dict[int, int]:
-    """Return how far each log was folded."""
-    return dict(reading.select(_POSITIONS))
-
-
 def embedded(nursery: Nursery, folder: Path) -> Stage:
     """Return a stage of one process with everything in files below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -282,9 +275,3 @@ def told_to(receiver: str, names: Iterable[str] = ("hook", "pager")) -> Settings
             {"sinks": ["pager"], "match": {"severity": ["critical"]}, "on": ["fire"]},
         ],
     }
-
-
-def listed(stage: Stage) -> list[str]:
-    """Return the ids of the missions that the command line lists."""
-    text = stage.command("mission", "list", "--limit", "100000", "--output", "json")
-    return sorted(row["id"] for row in json.loads(text))

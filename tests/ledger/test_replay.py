@@ -21,9 +21,9 @@ RULES = 70
 def test_a_replay_gives_exactly_the_expected_firings(tmp_path: Path) -> None:
     ledger = Ledger(seed=11, rules=RULES, clusters=3, signals=6_000)
     (tmp_path / "rules.yaml").write_text(rules(RULES))
-    batches = [batch for cluster in ledger.names() for batch in ledger.batches(cluster)]
-    batches.sort(key=lambda batch: str(batch[0]["time"]))
-    (tmp_path / "signals.jsonl").write_text("\n".join(map(json.dumps, batches)))
+    signals = [one for cluster in ledger.names() for one in ledger.whole(cluster)]
+    signals.sort(key=lambda one: str(one["time"]))
+    (tmp_path / "signals.jsonl").write_text("\n".join(map(json.dumps, signals)))
     found = played(tmp_path)
     assert sorted(found, key=str) == sorted(ledger.expected(), key=str)
 

@@ -1,0 +1,118 @@
+"""What a stage made of a ledger: waited for until all work has ended, and read from its store."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from tests.ledger.checker import Episode, Found
+from tests.ledger.shapes import ECHO, T0, shape_of
+from tests.testbeds.process import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.ledger.killing import Blows
+    from tests.ledger.stage import Reading, Stage
+
+DRAIN_S = 120.0
+_POSITIONS = "SELECT partition, next_offset FROM partitions"
+_FIRINGS = "SELECT id, rule, key, opened_at, resolved_at FROM firings"
+_MISSIONS = "SELECT id, firing, state, outcome, crashes FROM missions ORDER BY id"
+_CONDITIONS_WAIT = "SELECT count(*) FROM conditions"
+_MISSIONS_WAIT = "SELECT count(*) FROM missions WHERE state IN ('queued', 'running')"
+_DELIVERIES_WAIT = "SELECT count(*) FROM deliveries WHERE state = 'waiting'"
+_T0_US = round(T0.timestamp()) * 1_000_000
+_NOBODY = Episode("", "", "a firing that is not in the store", 0, None)
+
+
+def positions(reading: Reading) -> dict[int, int]:
+    """Return how far each log was folded."""
+    return dict(reading.select(_POSITIONS))
+
+
+def drain(stage: Stage) -> None:
+    """Wait until all that is on the logs now was folded, and what came of it has ended.
+
+    Raises:
+        AssertionError: that does not come, or a process ended; the text has their last lines.
+    """
+    reading = stage.reading
+    first = {log: end for log, end in reading.ends().items() if log >= 0}
+    _wait(stage, lambda: _behind(positions(reading), first), "records to be folded")
+    # What was found is told to the second stage, which may find more.
+    _wait(stage, lambda: _count(reading, _CONDITIONS_WAIT), "conditions to be published")
+    ends = reading.ends()
+    _wait(stage, lambda: _behind(positions(reading), ends), "conditions to be folded")
+    _wait(stage, lambda: _count(reading, _MISSIONS_WAIT), "missions to end")
+    _wait(stage, lambda: _count(reading, _DELIVERIES_WAIT), "deliveries to be made")
+
+
+def episodes(reading: Reading) -> dict[str, Episode]:
+    """Return the firings in the store by id."""
+    made, echoes = {}, {}
+    for firing, rule, key, opened, resolved in reading.select(_FIRINGS):
+        group = json.loads(key) if isinstance(key, str) else dict(key)
+        if shape_of(rule) == ECHO:
+            echoes[firing] = (rule, group["signal.data.firing"])
+            continue
+        cluster = group.pop("cluster", "")
+        (name,) = group.values()
+        at = (opened - _T0_US, None if resolved is None else resolved - _T0_US)
+        made[firing] = Episode(rule, cluster, name, *at)
+    about = {one: made.get(member, _NOBODY) for one, (_, member) in echoes.items()}
+    for firing, (rule, _) in echoes.items():
+        made[firing] = about[firing]._replace(rule=rule, resolved=None)
+    return made
+
+
+def missions(stage: Stage) -> list[tuple[str, str, str, str, int]]:
+    """Return the missions as the store has them, which must be those that the CLI lists."""
+    stored = [(*row[:4], int(row[4])) for row in stage.reading.select(_MISSIONS)]
+    printed = stage.command("mission", "list", "--limit", "100000", "--output", "json")
+    assert sorted(row["id"] for row in json.loads(printed)) == sorted(row[0] for row in stored)
+    return stored
+
+
+def done_to(blows: Blows) -> dict[str, Any]:
+    """Return the figures of what was done to a stage."""
+    return {
+        "kills": blows.kills,
+        "kills_by_role": dict(blows.by_role),
+        "kills_by_phase": dict(blows.by_phase),
+        "zombies": blows.zombies,
+        "departures": blows.departures,
+    }
+
+
+def figures_of(found: Found) -> dict[str, Any]:
+    """Return the figures of what came of a ledger."""
+    keys = Counter((one.sink, one.key) for one in found.told)
+    repeats = Counter(sink for (sink, _), number in keys.items() for _ in range(number - 1))
+    return {
+        "firings": len(found.episodes),
+        "missions": len(found.missions),
+        "mission_crashes": sum(row[4] for row in found.missions),
+        "deliveries": len(found.told),
+        "repeats": dict(repeats),
+    }
+
+
+def _wait(stage: Stage, left: Callable[[], int], what: str) -> None:
+    def some_ended() -> bool:
+        return not all(one.running for one in stage.members)
+
+    if eventually(lambda: left() == 0 or None, DRAIN_S, some_ended, every_s=0.2) is None:
+        tails = "\n".join(f"{one.name}:\n{one.tail(15)}" for one in stage.members)
+        raise AssertionError(f"{left()} {what} still wait; {tails}")
+
+
+def _behind(folded: dict[int, int], ends: dict[int, int]) -> int:
+    """Return how many records were not folded yet."""
+    return sum(max(0, end - folded.get(log, 0)) for log, end in ends.items())
+
+
+def _count(reading: Reading, query: str) -> int:
+    ((number,),) = reading.select(query)
+    return int(number)
