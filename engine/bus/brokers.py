@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka import errors
-from aiokafka.client import AIOKafkaClient
-from aiokafka.protocol.admin import DescribeConfigsRequest
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest
+from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
 
@@ -108,6 +110,21 @@ class Brokers:
             for code, _, _, name, entries in answer.resources
             if not code
         }
+
+    async def evict(self, group: str, client: str) -> int:
+        """Let the members of `group` that call themselves `client` leave it; return how many.
+
+        That is how a process takes over at once from one of the same name that was killed.
+        """
+        found = await self._ask(FindCoordinatorRequest(group, CoordinationType.GROUP))
+        if found.error_code:
+            return 0
+        node = found.coordinator_id
+        answer = await self._ask(DescribeGroupsRequest([group]), node)
+        gone = [member[0] for one in answer.groups for member in one[5] if member[1] == client]
+        for member in gone:
+            await self._ask(LeaveGroupRequest(group, member), node)
+        return len(gone)
 
     async def aclose(self) -> None:
         """Close the connection; a later call opens another one."""
