@@ -156,6 +156,7 @@ quarantine = Table(
     Column("raw", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("headers", JSON, nullable=False, server_default="{}"),
+    Column("size", BigInteger, nullable=False, server_default="0"),
 )
 
 quarantine_counts = Table(

@@ -33,11 +33,14 @@ def _tables() -> None:
 
 
 def upgrade() -> None:
-    """Let every mission so far be of epoch 0, and every element so far be without headers."""
+    """Let every mission so far be of epoch 0, and every element so far be without headers and size."""
     _tables()
     for table, name in (("missions", "epoch"), ("partitions", "appended_us")):
         new = sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
         op.add_column(table, new)
     op.add_column(
         "quarantine", sa.Column("headers", sa.JSON(), nullable=False, server_default="{}")
+    )
+    op.add_column(
+        "quarantine", sa.Column("size", sa.BigInteger(), nullable=False, server_default="0")
     )
