@@ -33,6 +33,9 @@ def _seconds(name: str, text: str, *labels: str) -> Histogram:
 
 SIGNALS = _counter("signals", "Signals folded.", "type")
 LATE = _gauge("signals_late", "Signals later than the lateness allows, since the start.")
+SHED = _counter("signals_shed", "Signals given up before the bus, as too many came.", "reason")
+INTAKE_BYTES = _gauge("intake_bytes", "Memory of the signals that wait for the bus.")
+INTAKE_REFUSED = _counter("intake_refused", "Requests answered 503, as too many signals waited.")
 DUPLICATE = _gauge("signals_duplicate", "Signals seen before, since the start.")
 RULE_FAULTS = _gauge("rule_faults", "What kept a rule from judging a signal.", "rule", "what")
 QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
@@ -65,6 +68,9 @@ RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
 HEARTBEAT = _gauge("heartbeat_timestamp_seconds", "When the event loop turned last.")
+CONSUMER_LAG = _gauge(
+    "consumer_lag_seconds", "Since when the oldest signal that is not folded is on the bus."
+)
 BUS_LAG = _gauge("consumer_lag_records", "Records on the bus not folded yet.")
 BUILD = _gauge("build_info", "1, labelled with the version.", "version")
 

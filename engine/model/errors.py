@@ -32,6 +32,14 @@ class StoreError(DogwatchError):
     """The store refused a read or a write."""
 
 
+class Overloaded(DogwatchError):
+    """Signals were not taken, as too many wait; `retry_s`: when to send them again."""
+
+    def __init__(self, message: str, *, retry_s: int) -> None:
+        self.retry_s = retry_s
+        super().__init__(message)
+
+
 class Fenced(StoreError):
     """Somebody with a newer epoch owns this partition: drop the state, never retry."""
 

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -10,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from engine.model.errors import DogwatchError, StoreError
+from engine.model.errors import DogwatchError, Overloaded, StoreError
 from engine.web.cloudevents import BadData, BadRequest, to_batch
 
 BODY_LIMIT = 4 << 20
@@ -51,19 +52,23 @@ class Ports:
         live: whether the loop turned lately.
         checks: the checks of readiness, each named.
         metrics: the exposition text and its content type.
-        accept: takes CloudEvents, an array or one; returns once the good ones are durable.
+        accept: takes CloudEvents, an array or one; returns once the good ones are durable; None
+            where this process takes no signals.
         refuse: takes a reason, a sentence, and the first bytes of what was not read.
         reload: reads the rule files again; returns the faults, none when they are in force.
         token: the bearer token, read at each request; None refuses all.
+        hold: given the bytes of a request that is going to be read, counts them as waiting
+            within a context; raises Overloaded where too much waits already.
     """
 
     live: Callable[[], bool]
     checks: Callable[[], list[Health]]
     metrics: Callable[[], Awaitable[tuple[bytes, str]]]
-    accept: Callable[[bytes], Awaitable[Accepted]]
+    accept: Callable[[bytes], Awaitable[Accepted]] | None
     refuse: Callable[[str, str, bytes], Awaitable[None]]
     reload: Callable[[], Awaitable[list[str]]]
     token: Callable[[], str | None]
+    hold: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 def build(ports: Ports) -> Starlette:
@@ -101,12 +106,7 @@ def _control(ports: Ports) -> list[Route]:
     async def signals(request: Request) -> Response:
         if refusal := _refuse(request, ports.token()):
             return refusal
-        try:
-            return await _taken(ports, request)
-        except BadRequest as error:
-            return _error(error.status, str(error))
-        except StoreError as error:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "1"})
+        return await _answer(ports, request)
 
     async def reload(request: Request) -> Response:
         if refusal := _refuse(request, ports.token()):
@@ -123,20 +123,47 @@ def _control(ports: Ports) -> list[Route]:
     ]
 
 
+async def _answer(ports: Ports, request: Request) -> Response:
+    """Take the signals of `request`; return the answer, be it that they were not taken."""
+    try:
+        return await _taken(ports, request)
+    except BadRequest as error:
+        return _error(error.status, str(error))
+    except Overloaded as error:
+        # The sender keeps all of it: never 429, as it is not the sender who is wrong.
+        return _unavailable(str(error), error.retry_s)
+    except StoreError as error:
+        return _unavailable(str(error), 1)
+
+
 async def _taken(ports: Ports, request: Request) -> Response:
     """Hand the body of `request` on; return the answer that says what became of it."""
-    head, size = await _body(request)
-    if size > BODY_LIMIT:
-        why = f"body of {size} bytes or more; allowed are {BODY_LIMIT}"
-        await ports.refuse("too-large", why, head)
-        return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
-    try:
-        taken = await ports.accept(to_batch(request.headers, head))
-    except BadData as error:
-        await ports.refuse("bad-json", str(error), head)
-        taken = Accepted(0, (f"bad-json: {error}",))
+    if ports.accept is None:
+        return _error(HTTPStatus.NOT_FOUND, "this process takes no signals: run `--role web`")
+    with ExitStack() as held:
+        try:
+            held.enter_context(ports.hold(_length(request)))
+        except Overloaded:
+            await _body(request, keep=0)
+            raise
+        head, size = await _body(request, keep=BODY_LIMIT)
+        if size > BODY_LIMIT:
+            why = f"body of {size} bytes or more; allowed are {BODY_LIMIT}"
+            await ports.refuse("too-large", why, head)
+            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, why)
+        try:
+            taken = await ports.accept(to_batch(request.headers, head))
+        except BadData as error:
+            await ports.refuse("bad-json", str(error), head)
+            taken = Accepted(0, (f"bad-json: {error}",))
     answer = {"accepted": taken.accepted, "rejected": list(taken.rejected)}
     return JSONResponse(answer, 422 if taken.rejected and not taken.accepted else 202)
+
+
+def _length(request: Request) -> int:
+    """Return how many bytes may be kept of the body of `request`."""
+    told = request.headers.get("content-length", "")
+    return min(int(told), BODY_LIMIT) if told.isdecimal() else BODY_LIMIT
 
 
 def _plain(*, ok: bool, text: str, other: str) -> Response:
@@ -145,6 +172,10 @@ def _plain(*, ok: bool, text: str, other: str) -> Response:
 
 def _error(status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse({"error": text}, status, headers=headers)
+
+
+def _unavailable(text: str, retry_s: int) -> Response:
+    return _error(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": str(retry_s)})
 
 
 def _refuse(request: Request, token: str | None) -> Response | None:
@@ -158,14 +189,14 @@ def _refuse(request: Request, token: str | None) -> Response | None:
     return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong", asked)
 
 
-async def _body(request: Request) -> tuple[bytes, int]:
-    """Return the body, its first BODY_LIMIT bytes at most, and how many bytes came."""
+async def _body(request: Request, keep: int) -> tuple[bytes, int]:
+    """Return the body, its first `keep` bytes at most, and how many bytes came."""
     body = bytearray()
     size = 0
     try:
         async for part in request.stream():
             size += len(part)
-            body += part[: BODY_LIMIT - len(body)]
+            body += part[: keep - len(body)]
             if size > READ_LIMIT:
                 break
     except ClientDisconnect as error:

@@ -1,12 +1,13 @@
 """The pages: health for everybody, control only with the token."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
 
-from engine.model.errors import StoreError
+from engine.model.errors import Overloaded, StoreError
 from engine.web.app import BODY_LIMIT, Accepted, Health, Ports, build
 
 BATCH = {"content-type": "application/cloudevents-batch+json"}
@@ -23,14 +24,16 @@ class Inside:
     taken: list[bytes] = field(default_factory=list)
     refused: list[tuple[str, str, bytes]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    answer: Accepted | StoreError = field(default_factory=lambda: Accepted(1))
+    answer: Accepted | StoreError | Overloaded = field(default_factory=lambda: Accepted(1))
+    room: int = 1 << 30
+    held: list[int] = field(default_factory=list)
 
     async def metrics(self) -> tuple[bytes, str]:
         return b"dogwatch_up 1\n", "text/plain"
 
     async def accept(self, batch: bytes) -> Accepted:
         self.taken.append(batch)
-        if isinstance(self.answer, StoreError):
+        if not isinstance(self.answer, Accepted):
             raise self.answer
         return self.answer
 
@@ -40,6 +43,14 @@ class Inside:
     async def reload(self) -> list[str]:
         return self.faults
 
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        if size > self.room:
+            raise Overloaded("too much waits", retry_s=3)
+        self.held.append(size)
+        yield
+        self.held.append(-size)
+
 
 @pytest.fixture
 def inside() -> Inside:
@@ -47,8 +58,8 @@ def inside() -> Inside:
 
 
 @pytest.fixture
-async def client(inside: Inside) -> AsyncIterator[httpx.AsyncClient]:
-    ports = Ports(
+def ports(inside: Inside) -> Ports:
+    return Ports(
         live=lambda: inside.alive,
         checks=lambda: [
             Health(name, why, fatal=name in {"store", "bus"})
@@ -59,7 +70,12 @@ async def client(inside: Inside) -> AsyncIterator[httpx.AsyncClient]:
         refuse=inside.refuse,
         reload=inside.reload,
         token=lambda: inside.token,
+        hold=inside.hold,
     )
+
+
+@pytest.fixture
+async def client(ports: Ports) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(build(ports))
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         yield client
@@ -157,6 +173,44 @@ async def test_a_full_disk_asks_the_sender_to_come_again(
     inside.answer = StoreError("the disk is full")
     answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_where_too_much_waits_the_sender_keeps_all_and_hears_when_to_come_again(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    inside.answer = Overloaded("too much waits", retry_s=7)
+    answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+    assert answer.json() == {"error": "too much waits"}
+
+
+async def test_a_body_counts_as_waiting_while_it_is_there(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert inside.held == [4, -4]
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"[{}"
+        yield b"]"
+
+    await client.post("/v1/signals", content=pieces(), headers={**BATCH, **AUTH})
+    assert inside.held[2:] == [BODY_LIMIT, -BODY_LIMIT]
+
+
+async def test_a_body_without_room_is_not_kept(client: httpx.AsyncClient, inside: Inside) -> None:
+    inside.room = 1000
+    answer = await client.post("/v1/signals", content=b" " * 1001, headers={**BATCH, **AUTH})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert inside.taken == inside.held == []
+
+
+async def test_a_process_that_takes_no_signals_says_which_one_does(ports: Ports) -> None:
+    transport = httpx.ASGITransport(build(replace(ports, accept=None)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        answer = await client.post("/v1/signals", content=b"[{}]", headers={**BATCH, **AUTH})
+    assert answer.status_code == 404
+    assert "--role web" in answer.json()["error"]
 
 
 async def test_a_body_over_the_limit_is_refused_and_its_head_handed_on(

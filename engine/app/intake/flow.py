@@ -1,0 +1,90 @@
+"""How much of one lane is in the log and not folded yet, and how fast folding goes. Pure.
+
+The age of what is folded is a late sign: where ten times too much comes, a log that is three
+seconds behind already holds half a minute of work. So the amount is limited, not the age: the
+log may hold WINDOW_S of work, and the rest waits where it can still be shed.
+"""
+
+from collections import deque
+from typing import Final
+
+from engine.model.instant import MICROS
+
+WINDOW_S: Final = 3.0
+MEASURE_US: Final = 1_000_000
+PAUSE_US: Final = 10_000_000
+"""Folding that stood still for longer was not slow, it was not there: the rate stays."""
+SLOWEST: Final = 1000.0
+"""Signals a second to count with while nothing is known."""
+SHARE: Final = 0.5
+"""Of the rate: what may still be appended to a log that is too long, which so gets shorter."""
+_JOINED_US: Final = 20_000
+_NEWS: Final = 0.3
+
+
+class Flow:
+    """The flow of one lane. Times are microseconds of the wall clock, amounts are signals.
+
+    `floor`: how much may always be in flight; more than folding takes to give a sign of itself.
+    """
+
+    def __init__(self, floor: int) -> None:
+        self._floor = floor
+        self._appended: deque[list[int]] = deque()
+        self._last = 0
+        self.in_flight = 0
+        self.rate = 0.0
+        self._since = 0
+        self._done = 0
+        self._busy = False
+        self._known = False
+
+    def appended(self, at: int, count: int) -> None:
+        """Take note that `count` signals came into the log at `at`, or somewhat later."""
+        self._last = max(self._last, at)
+        self.in_flight += count
+        if self._appended and at - self._appended[-1][0] < _JOINED_US:
+            self._appended[-1][1] += count
+        else:
+            self._appended.append([at, count])
+
+    def folded(self, until: int, now: int) -> None:
+        """Take note that all that was appended before `until` is folded."""
+        done = 0
+        while self._appended and self._appended[0][0] < until:
+            done += self._appended.popleft()[1]
+        self.in_flight -= done
+        self._measure(done, now)
+
+    @property
+    def window(self) -> int:
+        """How many signals may be in flight."""
+        return max(self._floor, int(self.rate * WINDOW_S))
+
+    def allowance(self, now: int) -> int:
+        """Return how many signals may be appended now."""
+        room = self.window - self.in_flight
+        if room > 0:
+            return room
+        passed = min(MICROS, max(0, now - self._last)) / MICROS
+        return int(passed * SHARE * (self.rate or SLOWEST))
+
+    def seconds(self, count: int) -> float:
+        """Return how long folding takes for `count` signals; 0 before it was seen at its limit."""
+        return count / self.rate if self._known else 0.0
+
+    def _measure(self, done: int, now: int) -> None:
+        """Measure the rate where there was enough to do; else it is at least what was done."""
+        self._done += done
+        passed = now - self._since
+        if not self._done or passed < MEASURE_US:
+            return
+        if passed < PAUSE_US:
+            rate = self._done * MICROS / passed
+            busy = self._busy and self.in_flight * 2 >= self._floor
+            if busy and self._known:
+                rate = (1 - _NEWS) * self.rate + _NEWS * rate
+            self.rate = rate if busy else max(self.rate, rate)
+            self._known = self._known or busy
+        self._since, self._done = now, 0
+        self._busy = self.in_flight * 2 >= self._floor
