@@ -149,7 +149,8 @@ def add_quarantined(
     if not rows:
         return
     with failpoint.around(Point.RECORD_QUARANTINED):
-        _shorten(connection)  # before: a commit that comes again finds all its rows
+        # Before: a commit that comes again finds all its rows.
+        _shorten(connection, max(len(one.raw) for one in bad))
         new = insert_new(connection, quarantine, list(rows.values()), "id")
         _count(connection, Counter(str(rows[place]["reason"]) for place in new))
 
@@ -179,15 +180,23 @@ def _count(connection: Connection, counted: Mapping[str, int]) -> None:
     )
 
 
-def _shorten(connection: Connection) -> None:
-    """Let go of the oldest elements, where there are too many of them or of their bytes."""
+def _shorten(connection: Connection, adding: int) -> None:
+    """Let go of the oldest elements where there are too many, or too many of their bytes.
+
+    The bytes are added up only where elements of a size come (`adding`, the largest of them)
+    of which fewer than KEEP may be too much: else each commit in a flood would do it.
+    """
+    number = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    if number <= KEEP and adding * KEEP <= KEEP_BYTES // 2:
+        return
     newest = quarantine.c.seq.desc()
     each = select(
         quarantine.c.seq,
         func.row_number().over(order_by=newest).label("number"),
         func.sum(func.length(quarantine.c.raw)).over(order_by=newest).label("bytes"),
     ).subquery()
-    over = or_(each.c.number > KEEP, each.c.bytes > KEEP_BYTES)
+    spare = KEEP // 10 if number > KEEP else 0  # so that not each further one comes here again
+    over = or_(each.c.number > KEEP - spare, each.c.bytes > KEEP_BYTES)
     last = connection.execute(select(func.max(each.c.seq)).where(over)).scalar()
     if last is not None:
         connection.execute(delete(quarantine).where(quarantine.c.seq <= last))

@@ -33,7 +33,7 @@ def _tables() -> None:
 
 
 def upgrade() -> None:
-    """Let every mission so far be of epoch 0, and every element so far be without headers and size."""
+    """Let every mission so far be of epoch 0, every element so far without headers and size."""
     _tables()
     for table, name in (("missions", "epoch"), ("partitions", "appended_us")):
         new = sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
