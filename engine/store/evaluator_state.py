@@ -1,9 +1,9 @@
 """The evaluator's keys in the store, each with a checksum."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from engine.model.errors import StoreError
 from engine.model.ids import digest
@@ -21,13 +21,11 @@ def save_state(connection: Connection, partition: int, state: Mapping[str, bytes
     """Keep the keys touched; delete those that are None."""
     kept = [_row(partition, key, value) for key, value in state.items() if value is not None]
     upsert(connection, evaluator_state, kept)
-    gone = [_name(key) for key, value in state.items() if value is None]
-    for part in _parts(gone):
-        connection.execute(
-            delete(evaluator_state).where(
-                evaluator_state.c.partition == partition, evaluator_state.c.key.in_(part)
-            )
-        )
+    gone = [{"gone": _name(key)} for key, value in state.items() if value is None]
+    if gone:
+        own = evaluator_state.c.partition == partition
+        one = delete(evaluator_state).where(own, evaluator_state.c.key == bindparam("gone"))
+        connection.execute(one, gone)
 
 
 def load_state(connection: Connection, partition: int) -> dict[str, bytes]:
@@ -73,7 +71,3 @@ def _read(name: str, value: bytes) -> tuple[str, bytes]:
         return name, value
     end = _SIZE + int.from_bytes(value[:_SIZE], "big")
     return value[_SIZE:end].decode(), value[end:]
-
-
-def _parts(keys: Sequence[str], size: int = 500) -> Iterable[Sequence[str]]:
-    return (keys[start : start + size] for start in range(0, len(keys), size))

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from engine import failpoint
 from engine.failpoint import Point
@@ -17,7 +18,22 @@ from engine.store.schema import firings, transitions
 
 HISTORY = 50
 """Transitions kept of each firing, the newest."""
+PART = 500
+"""Firings asked for in one query."""
 Labels = Mapping[str, Mapping[str, str]]
+
+_END = (
+    update(firings)
+    # Nothing follows an end: a replay comes again, or a mission of what is over is held back.
+    .where(firings.c.id == bindparam("firing"), firings.c.state != State.RESOLVED.value)
+    .where(firings.c.changed_at <= bindparam("at"))
+    .values(state=bindparam("to"), reason=bindparam("why"), changed_at=bindparam("at"))
+    .values(resolved_at=bindparam("at"))
+)
+# What was true when it fired is what a person wants to read after its end.
+_MOVE = _END.values(
+    value=bindparam("was"), members=bindparam("of"), member_count=bindparam("count")
+).values(resolved_at=None)
 
 
 @dataclass(frozen=True)
@@ -76,12 +92,11 @@ def apply_transitions(
         return []
     with failpoint.around(Point.FIRING_STORED):
         new = insert_new(connection, firings, opened, "id")
-        for move in own:
-            _move(connection, move)
+        for resolved, moves in groupby(own, key=lambda move: move.state is State.RESOLVED):
+            connection.execute(_END if resolved else _MOVE, [_moved(move) for move in moves])
         history = [_history(move) for move in own]
         insert_missing(connection, transitions, history)
-        for firing in first:
-            _shorten(connection, firing)
+        _shorten(connection, list(first))
     return new
 
 
@@ -104,23 +119,13 @@ def _row(move: Transition, labels: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _move(connection: Connection, move: Transition) -> None:
-    resolved = move.state is State.RESOLVED
-    values: dict[str, Any] = {
-        "state": move.state.value,
-        "changed_at": move.at,
-        "resolved_at": move.at if resolved else None,
-        "reason": move.reason,
-    }
-    if not resolved:  # what was true when it fired is what a person wants to read later
-        values |= {
-            "value": dict(move.value),
-            "members": list(move.members),
-            "member_count": move.member_count,
-        }
-    # Nothing follows an end: a replay comes again, or a mission of what is over is held back.
-    newer = and_(firings.c.changed_at <= move.at, firings.c.state != State.RESOLVED.value)
-    connection.execute(update(firings).where(firings.c.id == move.firing, newer).values(values))
+def _moved(move: Transition) -> dict[str, Any]:
+    """Return the parameters of _MOVE or _END."""
+    moved = {"firing": move.firing, "at": move.at, "to": move.state.value, "why": move.reason}
+    if move.state is State.RESOLVED:
+        return moved
+    members = {"of": list(move.members), "count": move.member_count}
+    return {**moved, **members, "was": dict(move.value)}
 
 
 def _history(move: Transition) -> dict[str, Any]:
@@ -134,12 +139,20 @@ def _history(move: Transition) -> dict[str, Any]:
     }
 
 
-def _shorten(connection: Connection, firing: str) -> None:
-    own = transitions.c.firing == firing
-    newest = select(transitions.c.seq).where(own).order_by(transitions.c.seq.desc())
-    last = connection.execute(newest.offset(HISTORY).limit(1)).scalar()
-    if last is not None:
-        connection.execute(delete(transitions).where(own, transitions.c.seq <= last))
+def _shorten(connection: Connection, touched: Sequence[str]) -> None:
+    """Forget the oldest transitions of those that have more than HISTORY."""
+    own = transitions.c.firing
+    for start in range(0, len(touched), PART):
+        some = own.in_(touched[start : start + PART])
+        long = select(own).where(some).group_by(own).having(func.count() > HISTORY)
+        for firing in connection.execute(long).scalars().all():
+            newest = select(transitions.c.seq).where(own == firing)
+            last = newest.order_by(transitions.c.seq.desc()).offset(HISTORY).limit(1)
+            connection.execute(
+                delete(transitions).where(
+                    own == firing, transitions.c.seq <= last.scalar_subquery()
+                )
+            )
 
 
 def _firing(row: Row[Any]) -> FiringRow:

@@ -68,13 +68,17 @@ _WORDS: Final = (
     (r"system is (starting up|shutting down|not yet accepting)|in recovery mode", "57P03"),
     (r"could not translate host name|[Nn]ame or service not known|failed to resolve", "name"),
     (r"Name resolution|No address associated", "name"),
-    (r"refused|timeout expired|timed out|unreachable|No route|No such file", "08001"),
+    (r"invalid (URI|connection option|integer value)", "option"),
+    (r"\bSSL\b|certificate", "tls"),
+    (r"connection (failed|is bad)|connection timeout", "08001"),
 )
 _UNREACHED: Final = {
     "28P01": "user or password are wrong; check the user in store.url and store.password_file",
     "28000": "the server does not let this user in; check its role and pg_hba.conf",
     "3D000": "there is no such database; create it (createdb), its encoding UTF8",
     "name": "the host name is not known; check store.url",
+    "option": "store.url has a parameter that is not known, or not so",
+    "tls": "no connection by TLS; check sslmode and its files in store.url, and the server's",
     "08001": "the server can not be reached; check that it runs, its host and port",
 }
 
@@ -142,7 +146,7 @@ def explain(error: BaseException, place: str) -> StoreError:
     code = getattr(error, "sqlstate", None)
     text = _first_line(error)
     if code is None:
-        code = next((code for words, code in _WORDS if re.search(words, text)), None)
+        code = next((code for words, code in _WORDS if re.search(words, str(error))), None)
     sentence = _SENTENCES.get(code or "") or _UNREACHED.get(code or "")
     if sentence is None and code is None:
         sentence = "the connection was lost; the next call makes a new one"
@@ -153,4 +157,4 @@ def _first_line(error: BaseException) -> str:
     """Return what the server or libpq said, in one line, the last try of several."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("- ", "Multiple connection"))]
-    return (told or lines or [type(error).__name__])[0]
+    return (told or lines or [type(error).__name__])[0].removeprefix("connection failed: ")

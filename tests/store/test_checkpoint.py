@@ -1,6 +1,7 @@
 """Checkpoints: one commit is whole or absent, and a replay adds nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -152,17 +153,22 @@ def test_any_crash_and_replay_of_a_suffix_gives_the_same_store(
     data: st.DataObject,
 ) -> None:
     log = [a_commit(n, state=state) for n, state in enumerate(states)]
-    store = Store.open(new_place(), clock=Hand())
+    with closing(Store.open(new_place(), clock=Hand())) as store:
+        replay(store, log, data)
+        expected: dict[str, bytes] = {}
+        for state in states:
+            expected |= {key: value for key, value in state.items() if value is not None}
+            expected = {k: v for k, v in expected.items() if state.get(k, b"") is not None}
+        assert store.load(0).state == expected
+        held = [row.id for row in store.missions()]
+        assert held == [f"m-{n}" for n in reversed(range(len(log)))]
+        assert store.pending("web").waiting == len(log)
+
+
+def replay(store: Store, log: Sequence[Commit], data: st.DataObject) -> None:
+    """Commit `log`, each time after a part of what was committed before."""
     for at, commit in enumerate(log):
         epoch = store.claim(0)
         for again in log[data.draw(st.integers(0, at)) : at]:
             store.commit(0, epoch, again)
         store.commit(0, epoch, commit)
-    expected: dict[str, bytes] = {}
-    for state in states:
-        expected |= {key: value for key, value in state.items() if value is not None}
-        expected = {k: v for k, v in expected.items() if state.get(k, b"") is not None}
-    assert store.load(0).state == expected
-    assert [row.id for row in store.missions()] == [f"m-{n}" for n in reversed(range(len(log)))]
-    assert store.pending("web").waiting == len(log)
-    store.close()
