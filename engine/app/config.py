@@ -7,15 +7,18 @@ from pydantic import (
     Field,
     PositiveFloat,
     PositiveInt,
+    SecretStr,
     field_validator,
     model_validator,
 )
 
+from engine.bus.settings import KafkaConfig
 from engine.model.config import Config
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 _PORTS = range(1 << 16)
+POSTGRESQL = "postgresql://"
 
 
 def _listed(value: Any) -> Any:
@@ -92,6 +95,44 @@ class StreamConfig(Config):
     retain_bytes: PositiveInt = 1 << 30
 
 
+class StoreConfig(Config):
+    """Where firings, missions and reports are kept: a SQLite file below `data_dir`, or PostgreSQL.
+
+    `url`, or the first line of `url_file`: postgresql://USER@HOST:PORT/DATABASE. The password
+    may stand in `password_file` instead.
+    """
+
+    url: SecretStr | None = None
+    url_file: str | None = None
+    password_file: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("url excludes url_file")
+        if self.password_file is not None and not self.shared:
+            raise ValueError("password_file needs url or url_file beside it")
+        return self
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(POSTGRESQL):
+            raise ValueError(f"allowed is {POSTGRESQL}USER@HOST:PORT/DATABASE")
+        return url
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes may use it."""
+        return self.url is not None or self.url_file is not None
+
+
+class BusConfig(Config):
+    """Where signals wait to be folded: a SQLite file below `data_dir`, or Kafka."""
+
+    kafka: KafkaConfig | None = None
+
+
 class MissionsConfig(Config):
     """How missions run: `workers` at once, `collect_s` for one cluster, `run_s` for thinking.
 
@@ -114,6 +155,8 @@ class AppConfig(Config):
     sinks: dict[Name, SinkConfig] = Field(default_factory=dict)
     routes: tuple[RouteConfig, ...] = ()
     http: HttpConfig = HttpConfig()
+    store: StoreConfig = StoreConfig()
+    bus: BusConfig = BusConfig()
     stream: StreamConfig = StreamConfig()
     missions: MissionsConfig = MissionsConfig()
     log_format: Literal["json", "text"] = "json"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.app.config import AppConfig, ClusterConfig, SinkConfig
+from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
 from engine.rules.yaml import Node
@@ -93,8 +94,8 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     sinks = _mapping(settings.get("sinks"))
     for name, sink in sinks.items():
         yield from _sink_faults(name, _mapping(sink), folder)
-    token = _mapping(settings.get("http")).get("token_file")
-    yield from _file_faults(("http",), {"token_file": token}, folder)
+    for name in ("http", "store", "bus"):
+        yield from _file_faults((name,), _mapping(settings.get(name)), folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         named = _mapping(route).get("sinks")
@@ -133,13 +134,15 @@ def _file_faults(
 
 
 def _files(settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield (place, path) of each setting that names a file to read."""
+    """Yield (place, path) of each setting that names a file to read, in blocks too."""
     for name, value in settings.items():
         if name.endswith("_file") and isinstance(value, str):
             yield (name,), value
         elif name.endswith("_files"):
             texts = _mapping(value).items()
             yield from (((name, key), text) for key, text in texts if isinstance(text, str))
+        elif isinstance(value, dict):
+            yield from (((name, *where), file) for where, file in _files(value))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -251,15 +254,22 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
             given["file"] = rooted(given["file"])
         return SinkConfig.model_validate({"type": one.type, **given})
 
-    http = config.http
-    if http.token_file is not None:
-        http = http.model_copy(update={"token_file": rooted(http.token_file)})
+    def block(one: Config) -> Any:
+        given: dict[str, Any] = {
+            name: block(value) if isinstance(value, Config) else rooted(value)
+            for name, value in one
+            if isinstance(value, Config) or (name.endswith("_file") and value is not None)
+        }
+        return one.model_copy(update=given)
+
     return config.model_copy(
         update={
             "clusters": tuple(cluster(one) for one in config.clusters),
             "data_dir": rooted(config.data_dir),
             "rules": tuple(rooted(path) for path in config.rules),
             "sinks": {name: sink(one) for name, one in config.sinks.items()},
-            "http": http,
+            "http": block(config.http),
+            "store": block(config.store),
+            "bus": block(config.bus),
         }
     )

@@ -139,8 +139,9 @@ class _Demo:
         await running.bus.append(before)
         await _until(ended, "the mission to end")
         await running.bus.append(signals[len(before) :])
-        end = await running.bus.end()
-        await _until(lambda: running.fold.committed_offset >= end, "the log to be folded")
+        fold = running.folds()[0]
+        sent = await running.waiting() + fold.next_offset
+        await _until(lambda: fold.committed_offset >= sent, "the log to be folded")
         await _until(lambda: running.store.pending(WEBHOOK).waiting == 0, "the deliveries")
         return ended()[-1]
 

@@ -1,6 +1,9 @@
-"""Everything that one process runs, wired together."""
+"""Everything that one process runs, wired together by its roles."""
 
 import asyncio
+import os
+import secrets
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -8,20 +11,23 @@ from typing import Self
 
 import structlog
 
-from engine import meters
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
-from engine.app.folding import PARTITION, Fold
+from engine.app.folding import Fold, Means
+from engine.app.in_force import InForce, routes_of
+from engine.app.leasing import Alone, Hold, Leases
 from engine.app.lock import hold
-from engine.app.second_stage import Chronicler
+from engine.app.logs_folded import EmbeddedLog, Logs
+from engine.app.opening import exclusive, open_bus, open_store
+from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import tell_result
 from engine.missions.run import failed
 from engine.model.delivery import Delivery
-from engine.model.errors import StoreError
+from engine.model.errors import ConfigError, StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import RuleSet
@@ -30,10 +36,13 @@ from engine.store.store import Store
 from sinks.registry import make
 
 LOG = structlog.get_logger()
+REAP_S = 5.0
+"""How often to look for missions whose process died."""
+LOCAL = "local"
 
 
 class Engine:
-    """Bus, store, evaluator, workers and couriers over one data folder.
+    """Bus, store, and what the roles ask for: evaluators, mission workers, couriers.
 
     `rules` gives the rule set to start with. Use as an async context manager; `run` then
     goes on until it is cancelled, or raises Fenced when another process took over.
@@ -45,73 +54,106 @@ class Engine:
         rules: Callable[[Store], RuleSet],
         clusters: Mapping[str, Cluster],
         clock: Clock,
+        roles: frozenset[Role] = ALL,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.roles = roles
         self._rules_for = rules
         self._clusters = clusters
         self._folder = Path(settings.data_dir)
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        settings, clock = self.settings, self.clock
         try:
-            self._open.enter_context(hold(self._folder))
-            self.store = await asyncio.to_thread(
-                Store.open, self._folder / "dogwatch.db", clock=clock
-            )
-            self._open.callback(self.store.close)
-            rules = await asyncio.to_thread(self._rules_for, self.store)
-            self.bus = EmbeddedBus(self._folder / "signals.db", clock=clock)
-            self._open.push_async_callback(self.bus.aclose)
-            self.couriers = {name: self._courier(name) for name in settings.sinks}
-            recovered = await asyncio.to_thread(self.store.recover)
-            if recovered:
-                spent = [row.id for row in recovered.spent]
-                LOG.warning("recovered", queued=recovered.queued, spent=spent)
-            await self._check_log()
-            self.fold = Fold(self.store, self.bus, rules, settings, clock)
-            self._open.push_async_callback(self.fold.close)
-            for row in recovered.spent:
-                await asyncio.to_thread(self._give_up, row)
-            shelf = SnapshotShelf(self._folder / "snapshots", settings.missions.keep_snapshots)
-            self.workers = Workers(self.store, self._clusters, shelf, settings.missions, clock)
-            self.workers.rule_of, self.workers.routes = self.fold.rule_of, self.fold.routes
-            self.workers.told = self._mission_ended
-            self.chronicler = Chronicler(self.store, self.bus, clock, self.fold.second_us)
-            self.fold.committed = self._committed
+            await self._begin()
         except BaseException:
             await self._open.aclose()
             raise
-        meters.in_force(len(rules.rules), rules.digest)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
+    async def _begin(self) -> None:
+        settings, clock = self.settings, self.clock
+        alone = exclusive(settings)
+        if alone:
+            self._open.enter_context(hold(self._folder))
+        self.store = await asyncio.to_thread(open_store, settings, clock)
+        self._open.callback(self.store.close)
+        self.process = LOCAL if alone else _process_name()
+        self.leases: Hold = Alone() if alone else Leases(self.store, self.process)
+        knows = self.roles & {Role.WORKER, Role.RUNNER}
+        rules = await asyncio.to_thread(self._rules_for, self.store) if knows else RuleSet()
+        self.force = InForce(rules, routes_of(settings), self.store)
+        self.bus = await self._open.enter_async_context(open_bus(settings, self.store, clock))
+        self.couriers: dict[str, Courier] = {}
+        self.workers: Workers | None = None
+        spent = await self._recover() if alone else ()
+        self.logs = self._logs() if Role.WORKER in self.roles else None
+        if self.logs is not None:
+            await self.logs.begin()
+            self._open.push_async_callback(self.logs.close)
+        await self._give_up(spent)
+        if Role.RUNNER in self.roles:
+            self._make_runner()
+
     async def run(self) -> None:
-        """Fold, work and deliver until cancelled."""
+        """Do what the roles ask for until cancelled."""
+        leases = self.leases
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.fold.run())
-            group.create_task(self.workers.run())
-            group.create_task(self.chronicler.run())
-            for courier in self.couriers.values():
-                group.create_task(courier.run())
+            if self.logs is not None:
+                group.create_task(self.logs.run())
+            if self.workers is not None:
+                group.create_task(leases.hold(f"process/{self.process}", self.workers.run))
+                if not exclusive(self.settings):
+                    group.create_task(leases.hold("reaper", self._reap))
+            for name, courier in self.couriers.items():
+                group.create_task(leases.hold(f"sink/{name}", courier.run))
 
-    async def _check_log(self) -> None:
-        """Refuse a log that ends before the checkpoint: new signals would be taken for old ones.
+    async def swap(self, rules: RuleSet) -> None:
+        """Put `rules` in force, from here of each log on."""
+        self.force.swap(rules)
+        if self.logs is not None:
+            await self.logs.swap()
 
-        Raises:
-            StoreError: says both ends and what can be done.
-        """
-        end = await self.bus.end()
-        folded = (await asyncio.to_thread(self.store.load, PARTITION)).next_offset
-        if end < folded:
-            raise StoreError(
-                f"{self._folder}: signals.db ends at record {end}, dogwatch.db has folded "
-                f"{folded}: the log was cut off or replaced; restore both files together, or "
-                "move both away to start anew"
-            )
+    def folds(self) -> list[Fold]:
+        """Return the folds of this process."""
+        return self.logs.folds() if self.logs is not None else []
+
+    async def waiting(self) -> int:
+        """Return how many records wait to be folded here. Raises StoreError."""
+        return await self.logs.waiting() if self.logs is not None else 0
+
+    def problems(self) -> dict[str, str]:
+        """Return name -> why it does not work, empty while it does, of all that must."""
+        folds = "; ".join(sorted({fold.problem for fold in self.folds() if fold.problem}))
+        found = {"store": folds or self.leases.problem, "bus": self.bus.problem}
+        if self.logs is not None:
+            found |= self.logs.problems()
+        return found
+
+    def _logs(self) -> Logs:
+        means = Means(self.store, self.force, self.settings.stream, self.clock, self._committed)
+        kafka = self.settings.bus.kafka
+        if isinstance(self.bus, EmbeddedBus):
+            return EmbeddedLog(means, self.bus, self._folder)
+        if kafka is None:
+            raise ConfigError("bus.kafka is missing")
+        from engine.app.kafka_logs import KafkaLogs  # noqa: PLC0415 - only who has Kafka pays
+
+        return KafkaLogs(means, self.bus, kafka, self.process)
+
+    def _make_runner(self) -> None:
+        missions, clock = self.settings.missions, self.clock
+        for name in self.settings.sinks:
+            self.couriers[name] = self._courier(name)
+        shelf = SnapshotShelf(self._folder / "snapshots", missions.keep_snapshots)
+        workers = Workers(self.store, self._clusters, shelf, missions, clock)
+        workers.process, workers.rule_of = self.process, self.force.rule_of
+        workers.routes, workers.told = self.force.routes, self._mission_ended
+        self.workers = workers
 
     def _courier(self, name: str) -> Courier:
         config = self.settings.sinks[name]
@@ -121,22 +163,42 @@ class Engine:
         courier.notice, courier.gave_up = self._notice, self._call_couriers
         return courier
 
-    def _give_up(self, row: MissionRow) -> None:
-        """End a mission that crashed too often, and tell those who wait for its result."""
-        report = failed(row, f"its worker died {row.crashes} times over it", self.clock.now())
-        told = tell_result(
-            self.fold.rule_of(row.rule, row.firing), report, row.firing, row.key, self.fold.routes
-        )
-        self.store.finish(row.id, report, list(told), self.clock.now())
+    async def _reap(self) -> None:
+        """See to the missions of processes that died, for ever."""
+        while True:
+            try:
+                await self._give_up(await self._recover())
+            except StoreError as error:
+                LOG.warning("store refuses", of="reaper", error=str(error))
+            await asyncio.sleep(REAP_S)
+
+    async def _recover(self) -> Sequence[MissionRow]:
+        """Queue again what dead processes left running; return what crashed too often."""
+        recover = self.store.recover
+        found = await asyncio.to_thread(recover, shared=not exclusive(self.settings))
+        if found:
+            spent = [row.id for row in found.spent]
+            LOG.warning("recovered", queued=found.queued, spent=spent)
+        return found.spent
+
+    async def _give_up(self, spent: Sequence[MissionRow]) -> None:
+        """End missions that crashed too often, and tell those who wait for their results."""
+        for row in spent:
+            now = self.clock.now()
+            report = failed(row, f"its worker died {row.crashes} times over it", now)
+            rule = await asyncio.to_thread(self.force.rule_of, row.rule, row.firing)
+            told = list(tell_result(rule, report, row.firing, row.key, self.force.routes))
+            await asyncio.to_thread(self.store.finish, row.id, report, told, now, epoch=row.epoch)
 
     def _committed(self, done: Committed) -> None:
-        if done.new_missions:
+        if done.new_missions and self.workers is not None:
             self.workers.call()
         if done.new_deliveries:
             self._call_couriers()
 
     def _mission_ended(self) -> None:
-        self.chronicler.call()
+        if self.logs is not None:
+            self.logs.mission_ended()
         self._call_couriers()
 
     def _call_couriers(self) -> None:
@@ -147,3 +209,11 @@ class Engine:
         """Return what tells another sink, where there is one, that `lost` never arrived."""
         others = [name for name in self.couriers if name != lost.sink]
         return tell_of_dead_letter(lost, why, others, self.clock.now())
+
+
+def _process_name() -> str:
+    """Return a name that no other process has: of the host, with the pid and a few random letters.
+
+    Containers of a set may share host name and pid over their restarts.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -3,17 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.app.configured import load_config
-from engine.app.folding import PARTITION
+from engine.app.opening import stored
 from engine.app.replaying import instant, records
 from engine.app.rule_files import load_paths
-from engine.model.errors import DogwatchError, StoreError
+from engine.model.errors import DogwatchError
 from engine.model.firing import State, Transition
 from engine.model.instant import to_us
-from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.store.firings import FiringRow
-from engine.store.store import Store
 from engine.stream.evaluator import Evaluator
 from engine.stream.explain import Explanation, Witness, explain, reader_of
 
@@ -65,18 +62,13 @@ def explained_live(
     """
     if at is not None:
         raise DogwatchError("--at looks back on a replay only; give --signals with the recording")
-    settings = load_config(config)
-    loaded = load_paths(rules or [Path(one) for one in settings.rules])
-    path = Path(settings.data_dir) / "dogwatch.db"
-    if not path.exists():
-        raise StoreError(f"{path}: nothing stored yet; start `dogwatch run` first")
-    store = Store.open(path, clock=SystemClock())
-    try:
-        start = store.load(PARTITION)
+    with stored(config) as (store, settings):
+        loaded = load_paths(rules or [Path(one) for one in settings.rules])
+        state: dict[str, bytes] = {}
+        for partition in store.positions():  # their clusters differ, so do their keys
+            state |= store.load(partition).state
         held = store.firings(rule=rule, limit=_FIRINGS)
-    finally:
-        store.close()
-    evaluator = Evaluator(loaded, start.state)
+    evaluator = Evaluator(loaded, state)
     witness = Witness(reader_of(evaluator, rule, _names(loaded)))
     witness.moves += sorted((one for row in held for one in _moves(row)), key=lambda one: one.at)
     return explain(evaluator, rule, key_of(key), witness)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from engine.model.delivery import Delivery
 from engine.model.firing import Launch, Transition
+from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
 
 
@@ -15,13 +16,39 @@ class Pending:
     next_offset: int
     records: int = 0
     signals: int = 0
+    appended_us: int = 0
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    conditions: dict[str, bytes] = field(default_factory=dict)
     causes: dict[str, bytes] = field(default_factory=dict)
     labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def urgent(self) -> bool:
         """Whether somebody waits for this commit."""
-        return bool(self.transitions or self.launches or self.deliveries or self.quarantined)
+        return bool(
+            self.transitions
+            or self.launches
+            or self.deliveries
+            or self.quarantined
+            or self.conditions
+        )
+
+    def commit(self, state: Mapping[str, bytes | None], rules: str) -> Commit | None:
+        """Return the commit of this with the evaluator's `state`, None where there is nothing."""
+        if not state and not self.signals and not self.urgent():
+            return None
+        return Commit(
+            next_offset=self.next_offset,
+            state=state,
+            rules=rules,
+            transitions=self.transitions,
+            launches=self.launches,
+            deliveries=self.deliveries,
+            quarantined=self.quarantined,
+            signals=self.causes,
+            labels=self.labels,
+            conditions=self.conditions,
+            appended_us=self.appended_us,
+        )

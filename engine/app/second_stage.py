@@ -5,12 +5,13 @@ is told after it. A mission told twice has one id, so that it counts once.
 """
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
 
-from engine.bus.embedded import EmbeddedBus
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
 from engine.model.mission import MissionRow
@@ -24,17 +25,18 @@ CLOCK_S: Final = 5.0
 MARGIN: Final = timedelta(seconds=60)
 """How much later than its own instant the end of a mission may come into the store."""
 _ABOUT: Final = ("cluster", "namespace", "workload")
+Append = Callable[[Sequence[Signal]], Awaitable[object]]
 
 
 class Chronicler:
-    """Puts signals of the second stage on the bus, until cancelled.
+    """Hands signals of the second stage to `append`, which makes them durable, until cancelled.
 
     `since_us`: stream time of the second stage; missions that ended long before it were told.
     """
 
-    def __init__(self, store: Store, bus: EmbeddedBus, clock: Clock, since_us: int | None) -> None:
+    def __init__(self, store: Store, append: Append, clock: Clock, since_us: int | None) -> None:
         self._store = store
-        self._bus = bus
+        self._append = append
         self._clock = clock
         self._since = clock.now() if since_us is None else from_us(since_us)
         self._told: set[str] = set()
@@ -72,10 +74,24 @@ class Chronicler:
         recent = await asyncio.to_thread(self._store.ended, self._since - MARGIN)
         new = [name for name in recent if name not in self._told]
         rows = [await asyncio.to_thread(self._store.mission, name) for name in new]
-        clock = Signal(id=f"clock@{to_us(now)}", source="dogwatch/clock", type="clock", time=now)
-        await self._bus.append([*(mission_signal(row) for row in rows if row is not None), clock])
+        ends = [mission_signal(row) for row in rows if row is not None]
+        await self._append([*ends, clock_signal(now)])
         self._told = set(recent)
         self._since = max(self._since, now)
+
+
+async def keep_time(append: Append, clock: Clock) -> None:
+    """Tell a log of the first stage that time passes, every CLOCK_S, for ever."""
+    while True:
+        # A bus that refuses says so itself, and the next beat says all that this one would.
+        with suppress(StoreError):
+            await append([clock_signal(clock.now())])
+        await asyncio.sleep(CLOCK_S)
+
+
+def clock_signal(now: datetime) -> Signal:
+    """Return the signal that says what time it is."""
+    return Signal(id=f"clock@{to_us(now)}", source="dogwatch/clock", type="clock", time=now)
 
 
 def mission_signal(row: MissionRow) -> Signal:

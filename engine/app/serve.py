@@ -1,15 +1,12 @@
-"""`dogwatch run`: the whole engine as one process, until a signal ends it."""
+"""`dogwatch run`: the engine as one process, until a signal ends it."""
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,88 +19,108 @@ from engine.app.collector import settle_memory
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
-from engine.app.ingesting import Watching, accept, refuse
+from engine.app.ingesting import Watching
+from engine.app.probes import Probes
 from engine.app.reaching import reach
 from engine.app.reloading import RuleFiles, Texts
+from engine.app.roles import Role, roles_of
+from engine.app.upkeep import forget
 from engine.app.web_server import Server
-from engine.bus.codec import Bad
+from engine.cluster.reader import Reader
 from engine.model.errors import ConfigError, StoreError
 from engine.model.ports import SystemClock
-from engine.report.clean import clean
 from engine.rules.rule import RuleSet
-from engine.stream.account import Degraded
-from engine.web.app import Accepted, Health, Ports, build
+from engine.web.app import build
 
 LOG = structlog.get_logger()
-ALIVE_S = 10.0
 SWITCH_S = 0.0005
 """How long a thinking mission keeps the interpreter from the loop that delivers."""
-TICK_S = 1.0
-ERROR_SHOWN = 200
-"""Characters of an error that the page of readiness shows."""
-FORGET_S = 60.0
+AGAIN_S = 2.0
+"""Between attempts to open a store that others serve."""
 
 
-def serve(path: str) -> None:
-    """Run until SIGTERM or SIGINT. Raises ConfigError, RuleError, StoreError at the start."""
+def serve(path: str, roles: Collection[Role] = ()) -> None:
+    """Run until SIGTERM or SIGINT, in `roles`, or in all.
+
+    Raises:
+        ConfigError, RuleError: at the start.
+        StoreError: at the start, for a store that is a file; a server may come later.
+    """
     settings = load_config(path)
+    own = roles_of(roles, settings)
     logs.configure(settings.log_format)
     sys.setswitchinterval(SWITCH_S)
     with _listening(settings.http.listen) as listener:
-        asyncio.run(_Process(settings, listener).run())
+        asyncio.run(_Process(settings, own, listener).run())
 
 
 class _Process:
     """The parts of `dogwatch run` and how they are started and ended."""
 
-    def __init__(self, settings: AppConfig, listener: socket.socket) -> None:
+    def __init__(
+        self, settings: AppConfig, roles: frozenset[Role], listener: socket.socket
+    ) -> None:
         self._settings = settings
+        self._roles = roles
         self._listener = listener
         self._clock = SystemClock()
-        self._turned = time.monotonic()
-        self._watchings: list[Watching] = []
         self._stop = asyncio.Event()
+        self._rule_files = RuleFiles(
+            [Path(path) for path in settings.rules], set(settings.sinks), self._swap
+        )
+        self._probes = Probes(settings, self._rule_files.reload, self._clock)
 
     async def run(self) -> None:
-        """Run all parts until a signal asks to stop, then end them in good order."""
-        settings = self._settings
+        """Serve the pages, run all parts until a signal asks to stop, end them in good order."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
         meters.BUILD.labels(version("dogwatch")).set(1)
-        async with AsyncExitStack() as stack:
-            readers = {
-                one.name: await stack.enter_async_context(reach(one)) for one in settings.clusters
-            }
-            self._rule_files = RuleFiles(
-                [Path(path) for path in settings.rules], set(settings.sinks), self._swap
-            )
-            loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
-            engine = Engine(settings, self._rule_files.first, readers, self._clock)
-            self._engine = await stack.enter_async_context(engine)
-            settle_memory()
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-            self._watchings = [
-                Watching(one, readers[one.name], engine.bus, self._clock)
-                for one in settings.clusters
-            ]
-            await self._until_stopped()
-        LOG.info("stopped")
-
-    async def _until_stopped(self) -> None:
         web = self._web()
         async with asyncio.TaskGroup() as group:
-            parts = [
-                self._engine.run(),
-                self._rule_files.run(),
-                self._turn(),
-                self._forget(),
-                *(watching.run() for watching in self._watchings),
-            ]
-            tasks = [group.create_task(part) for part in parts]
             serving = group.create_task(web.serve(sockets=[self._listener]))
+            turning = group.create_task(self._probes.turn())
+            try:
+                async with AsyncExitStack() as stack:
+                    await self._work(stack, web, serving)
+            finally:
+                web.should_exit = True
+                turning.cancel()
+        LOG.info("stopped")
+
+    async def _work(
+        self, stack: AsyncExitStack, web: uvicorn.Server, serving: asyncio.Task[None]
+    ) -> None:
+        """Do the work of all roles until a signal asks to stop."""
+        readers = {
+            one.name: await stack.enter_async_context(reach(one)) for one in self._settings.clusters
+        }
+        engine = await self._opened(stack, readers)
+        if engine is None:
+            return
+        self._engine = engine
+        settle_memory()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(engine.run())]
+            if self._roles & {Role.WORKER, Role.RUNNER}:
+                tasks.append(group.create_task(self._rule_files.run()))
+            if Role.RUNNER in self._roles:
+                forgetting = engine.leases.hold("retention", lambda: forget(engine))
+                tasks.append(group.create_task(forgetting))
+            watchings = self._watchings(engine, readers)
+            for one in watchings:
+                watching = engine.leases.hold(f"cluster/{one.config.name}", one.run)
+                tasks.append(group.create_task(watching))
+            self._probes.ready(engine, watchings)
             host, port = self._listener.getsockname()[:2]
-            LOG.info("running", listen=f"http://{host}:{port}", clusters=len(self._watchings))
+            LOG.info(
+                "running",
+                listen=f"http://{host}:{port}",
+                clusters=len(watchings),
+                roles=sorted(self._roles),
+            )
             await self._stop.wait()
             LOG.info("stopping")
             web.should_exit = True
@@ -111,18 +128,34 @@ class _Process:
             for task in tasks:
                 task.cancel()
 
-    def _web(self) -> uvicorn.Server:
-        app = build(
-            Ports(
-                live=lambda: time.monotonic() - self._turned < ALIVE_S,
-                checks=self._checks,
-                metrics=self._metrics,
-                accept=self._accept,
-                refuse=self._refuse,
-                reload=self._rule_files.reload,
-                token=self._token,
+    async def _opened(self, stack: AsyncExitStack, readers: dict[str, Reader]) -> Engine | None:
+        """Return the engine once its store can be opened, None when asked to stop before."""
+        while not self._stop.is_set():
+            engine = Engine(
+                self._settings, self._rule_files.first, readers, self._clock, self._roles
             )
-        )
+            try:
+                return await stack.enter_async_context(engine)
+            except StoreError as error:
+                if not self._settings.store.shared:
+                    raise
+                if self._probes.waits_for != str(error):
+                    LOG.warning("waiting for the store", error=str(error))
+                self._probes.waits_for = str(error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), AGAIN_S)
+        return None
+
+    def _watchings(self, engine: Engine, readers: dict[str, Reader]) -> list[Watching]:
+        if Role.WATCHER not in self._roles:
+            return []
+        return [
+            Watching(one, readers[one.name], engine.bus, self._clock)
+            for one in self._settings.clusters
+        ]
+
+    def _web(self) -> uvicorn.Server:
+        app = build(self._probes.ports(takes_signals=Role.WEB in self._roles))
         return Server(
             uvicorn.Config(
                 app,
@@ -133,84 +166,13 @@ class _Process:
             )
         )
 
-    async def _metrics(self) -> tuple[bytes, str]:
-        for watching in self._watchings:
-            watching.measure()
-        try:
-            meters.MISSIONS_QUEUED.set(await asyncio.to_thread(self._engine.store.queued))
-        except StoreError:
-            meters.MISSIONS_QUEUED.set(math.nan)
-        meters.stream(self._engine.fold.counters())
-        meters.degraded(one.rule for one in self._engine.fold.degraded())
-        return meters.exposition(), meters.TEXT_TYPE
-
-    async def _accept(self, batch: bytes) -> Accepted:
-        return await accept(batch, self._engine.bus, self._engine.store, self._clock)
-
-    async def _refuse(self, reason: str, detail: str, raw: bytes) -> None:
-        await refuse([Bad(reason, detail, raw)], self._engine.store, self._clock)
-
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)
         settle_memory()
-        await self._engine.fold.swap(rules)
-
-    def _checks(self) -> list[Health]:
-        return [
-            Health("store", self._engine.fold.problem),
-            Health("bus", self._engine.bus.problem),
-            *(
-                Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
-                for one in self._watchings
-            ),
-            *map(_degraded, self._engine.fold.degraded()),
-        ]
-
-    def _token(self) -> str | None:
-        path = self._settings.http.token_file
-        if path is None:
-            return None
-        try:
-            return Path(path).read_text().strip() or None
-        except OSError:
-            return None
+        await self._engine.swap(rules)
 
     def _hang_up(self) -> None:
         self._reloading = asyncio.ensure_future(self._rule_files.reload())
-
-    async def _turn(self) -> None:
-        while True:
-            due = time.monotonic() + TICK_S
-            await asyncio.sleep(TICK_S)
-            self._turned = time.monotonic()
-            meters.HEARTBEAT.set(self._clock.now().timestamp())
-            meters.LAG.set(self._turned - due)
-            with contextlib.suppress(StoreError):  # the bus itself says why, see `_checks`
-                await self._engine.bus.check()
-                end = await self._engine.bus.end()
-                meters.BUS_LAG.set(max(0, end - self._engine.fold.next_offset))
-
-    async def _forget(self) -> None:
-        """Let go of old records of the bus and old rows of the store, some each minute."""
-        stream, missions = self._settings.stream, self._settings.missions
-        while True:
-            await asyncio.sleep(FORGET_S)
-            try:
-                await self._engine.bus.trim(
-                    self._engine.fold.committed_offset,
-                    keep_s=stream.retain_s,
-                    keep_bytes=stream.retain_bytes,
-                )
-                old = self._clock.now() - timedelta(seconds=missions.retain_s)
-                await asyncio.to_thread(self._engine.store.prune, old)
-            except StoreError as error:
-                LOG.warning("store refuses", of="retention", error=str(error))
-
-
-def _degraded(found: Degraded) -> Health:
-    place = f" in {found.cluster}" if found.cluster else ""
-    problem = clean(f"degraded{place}: {found.error}", ERROR_SHOWN)
-    return Health(f"rule {found.rule}", problem, fatal=False)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The verbs without a noun: demo, run, replay, show."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,11 +21,34 @@ def demo(
     show_demo(keep, terminal=on_terminal())
 
 
-def run(config: ConfigFile = "dogwatch.yaml") -> None:
-    """Watch the clusters, evaluate the rules, run missions and deliver reports, for ever."""
+class Part(StrEnum):
+    """What `--role` takes: engine.app.roles.Role, which is slow to import."""
+
+    WATCHER = "watcher"
+    WORKER = "worker"
+    RUNNER = "runner"
+    WEB = "web"
+
+
+def run(
+    config: ConfigFile = "dogwatch.yaml",
+    role: Annotated[
+        list[Part] | None,
+        typer.Option(
+            help="Do only this part, and leave the others to other processes; may be given "
+            "more than once. Needs bus.kafka and a PostgreSQL as store.",
+        ),
+    ] = None,
+) -> None:
+    """Watch the clusters, evaluate the rules, run missions and deliver reports, for ever.
+
+    Roles: watcher (clusters onto the bus), worker (the bus into firings), runner (missions and
+    sinks), web (signals by HTTP). Without --role this process does everything.
+    """
+    from engine.app.roles import Role
     from engine.app.serve import serve
 
-    serve(config)
+    serve(config, [Role(one) for one in role or ()])
 
 
 def replay(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.app.configured import load_config
+from engine.app.roles import ALL, Role, roles_of
 from engine.model.errors import ConfigError
 
 GOOD = """\
@@ -147,3 +148,61 @@ def test_what_may_be_a_secret_is_not_repeated_in_a_fault(write: Write) -> None:
     told = faults(write("sinks: {hook: {type: webhook, url: 12345678, secret: 87654321}}"))
     assert len(told) == 2
     assert not any("12345678" in line or "87654321" in line for line in told)
+
+
+KAFKA = """\
+store: {url: "postgresql://dogwatch@db/dogwatch", password_file: db.secret}
+bus:
+  kafka:
+    brokers: [kafka-1:9092]
+    tls: {ca_file: ca.pem}
+"""
+
+
+def test_files_of_the_store_and_the_bus_are_relative_to_the_file_too(
+    write: Write, tmp_path: Path
+) -> None:
+    (tmp_path / "db.secret").write_text("hush")
+    (tmp_path / "ca.pem").write_text("")
+    settings = load_config(write(GOOD + KAFKA), {})
+    assert settings.store.password_file == str(tmp_path / "db.secret")
+    assert settings.bus.kafka is not None
+    assert settings.bus.kafka.tls is not None
+    assert settings.bus.kafka.tls.ca_file == str(tmp_path / "ca.pem")
+
+
+def test_files_of_the_store_and_the_bus_that_are_not_there_are_told(write: Write) -> None:
+    assert faults(write(GOOD + KAFKA)) == [
+        "9:51 store.password_file: there is no file 'db.secret'",
+        "13:11 bus.kafka.tls.ca_file: there is no file 'ca.pem'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("store: {url: mysql://x/y}", "store.url: allowed is postgresql://USER@HOST:PORT/DATABASE"),
+        ("store: {url: postgresql://a/b, url_file: hook.secret}", "url excludes url_file"),
+        ("store: {password_file: hook.secret}", "password_file needs url or url_file beside it"),
+        ("bus: {kafka: {brokers: [kafka]}}", "is no HOST:PORT"),
+        ("bus: {kafka: {brokers: [k:1], partitionz: 3}}", "did you mean 'partitions'?"),
+    ],
+)
+def test_each_fault_of_store_and_bus_says_what_is_allowed(
+    write: Write, text: str, says: str
+) -> None:
+    (told,) = faults(write(f"{GOOD}{text}\n"))
+    assert says in told
+    assert "mysql" not in told
+
+
+def test_roles_need_a_store_and_a_bus_that_others_reach(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"a PostgreSQL and bus\.kafka; without --role this"):
+        roles_of([Role.WEB], load_config(write(GOOD), {}))
+    (tmp_path / "db.secret").write_text("hush")
+    (tmp_path / "ca.pem").write_text("")
+    assert roles_of([Role.WEB], load_config(write(GOOD + KAFKA), {})) == {Role.WEB}
+
+
+def test_without_a_role_a_process_does_everything(write: Write) -> None:
+    assert roles_of([], load_config(write(GOOD), {})) == ALL

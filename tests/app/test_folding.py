@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.app.config import AppConfig
-from engine.app.folding import GROUP_RECORDS, Fold
+from engine.app.folding import GROUP_RECORDS, Fold, Means, Part
+from engine.app.in_force import InForce, routes_of
+from engine.app.reading import fold_log
 from engine.bus.embedded import EmbeddedBus
 from engine.model.delivery import Delivery, Receipt
 from engine.model.instant import from_us
@@ -19,6 +21,7 @@ from engine.model.ports import SystemClock
 from engine.model.signal import Signal
 from engine.rules.rule import Notice
 from engine.store.store import Store
+from engine.stream.stage import Stage as StageOf
 from tests.stream.building import T0, a_rule, a_set
 
 if TYPE_CHECKING:
@@ -38,13 +41,16 @@ SETTINGS = AppConfig.model_validate({"routes": [{"sinks": "out", "match": {"team
 class Stage:
     """A bus and a store, and a fold that tells of its commits."""
 
-    def __init__(self, folder: Path, rules: RuleSet | None = None) -> None:
+    def __init__(
+        self, folder: Path, rules: RuleSet | None = None, part: Part | None = None
+    ) -> None:
         clock = SystemClock()
         self.store = Store.open(folder / "store.db", clock=clock)
         self.bus = EmbeddedBus(folder / "bus.db", clock=clock)
-        self.fold = Fold(self.store, self.bus, rules or RULES, SETTINGS, clock)
         self.commits: list[Committed] = []
-        self.fold.committed = self._note
+        self.force = InForce(rules or RULES, routes_of(SETTINGS), self.store)
+        means = Means(self.store, self.force, SETTINGS.stream, clock, self._note)
+        self.fold = Fold(means, part or Part())
         self._grown = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
 
@@ -58,7 +64,7 @@ class Stage:
     async def fold_on(self, until: int) -> None:
         """Fold until the record before `until` is committed."""
         if self._running is None:
-            self._running = asyncio.create_task(self.fold.run())
+            self._running = asyncio.create_task(fold_log(self.fold, self.bus))
         async with asyncio.timeout(10):
             while self.fold.committed_offset < until:
                 self._grown.clear()
@@ -114,9 +120,10 @@ async def test_who_was_told_of_a_firing_hears_its_end_when_the_rule_is_removed(
 ) -> None:
     await stage.alert(1)
     await stage.fold_on(1)
-    await stage.fold.swap(a_set())
+    stage.force.swap(a_set())
+    await stage.fold.swap()
     firing = stage.store.firings()[0]
-    rule = stage.fold.rule_of("alert", firing.id)
+    rule = stage.force.rule_of("alert", firing.id)
     assert rule is not None
     assert rule.labels == {"team": "shop"}
     assert [one.change for one in _told(stage)] == ["fire", "resolve"]
@@ -133,7 +140,7 @@ async def test_a_rule_removed_while_nothing_ran_is_told_of_by_the_labels_of_its_
     await second.alert(2)
     await second.fold_on(2)
     firing = second.store.firings()[0]
-    rule = second.fold.rule_of("alert", firing.id)
+    rule = second.force.rule_of("alert", firing.id)
     assert rule is not None
     assert rule.labels == {"team": "shop"}
     changes = [row.change for row in _told(second)]
@@ -204,3 +211,65 @@ async def test_firings_of_a_group_reach_the_sink_as_one_message(tmp_path: Path) 
     await stage.close()
     assert message.title == "alert: c"
     assert [one.group for one in message.episodes] == [{"name": f"n-{n}"} for n in range(3)]
+
+
+async def test_a_signal_of_a_cluster_that_is_placed_elsewhere_is_put_aside(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, part=Part(belongs=lambda cluster: cluster != "c"))
+    await stage.alert(1)
+    await stage.fold_on(1)
+    found = stage.store.quarantined()
+    assert stage.store.firings() == []
+    assert [(one.reason, one.offset) for one in found] == [("misplaced", 0)]
+    assert b'"n-1"' in found[0].raw
+    await stage.close()
+
+
+async def test_a_record_folded_already_is_not_folded_again(stage: Stage) -> None:
+    await stage.alert(1)
+    await stage.fold_on(1)
+    await stage.alert(2)
+    _, record = [found async for found in _first(stage.bus, 2)][1]
+    await stage.fold.take(0, record)
+    assert len(stage.store.firings()) == 1
+
+
+async def test_conditions_stand_in_the_store_with_their_firing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, part=Part(3, StageOf.FIRST))
+    await stage.alert(1)
+    await stage.fold_on(1)
+    firing = stage.store.firings()[0]
+    kept = [name for _, name, _ in stage.store.unpublished(3, 10)]
+    assert kept[-1] == firing.id
+    assert kept[0].startswith("c/joined")
+    await stage.close()
+
+
+async def test_a_fold_that_ends_while_the_store_refuses_waits_for_nothing(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    await stage.alert(1)
+    stage.store.close()
+    (tmp_path / "store.db").rename(tmp_path / "away.db")
+    (tmp_path / "store.db").mkdir()
+    running = asyncio.create_task(fold_log(stage.fold, stage.bus))
+    async with asyncio.timeout(20):
+        while not stage.fold.problem:  # noqa: ASYNC110 - a fold tells nobody that it stands still
+            await asyncio.sleep(0.01)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await stage.fold.close()
+    await stage.bus.aclose()
+
+
+async def test_the_lag_is_known_by_when_the_newest_record_came(stage: Stage) -> None:
+    await stage.alert(1)
+    ((_, record),) = [found async for found in _first(stage.bus, 1)]
+    await stage.fold.take(0, record, appended_us=T0)
+    assert stage.store.positions()[0].appended_us == T0
+
+
+async def _first(bus: EmbeddedBus, count: int) -> AsyncIterator[tuple[int, bytes]]:
+    async for found in bus.read(0):
+        yield found
+        if found[0] + 1 == count:
+            return

@@ -45,7 +45,8 @@ class Stage:
     def end(self, name: str, outcome: Outcome = Outcome.OK) -> None:
         """Let a mission run and end now."""
         self.store.add_mission(MissionRow(name, "incident-response", {}, self.clock.at, depth=1))
-        self.store.claim_mission("w", self.clock.at)
+        row = self.store.claim_mission("w", self.clock.at)
+        assert row is not None
         report = Report(
             kind="incident-response",
             started=self.clock.at,
@@ -54,10 +55,10 @@ class Stage:
             summary="done",
             coverage=Coverage(answered=1, possible=1),
         )
-        self.store.finish(name, report, [], self.clock.at)
+        self.store.finish(name, report, [], self.clock.at, epoch=row.epoch)
 
     def chronicler(self, since_us: int | None = None) -> Chronicler:
-        return Chronicler(self.store, self.bus, self.clock, since_us)
+        return Chronicler(self.store, self.bus.append, self.clock, since_us)
 
     async def told(self, count: int) -> list[Signal]:
         """Return the first signals on the bus, once there are `count`."""

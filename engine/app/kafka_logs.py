@@ -1,0 +1,73 @@
+"""The logs that a worker folds on Kafka: partitions, as the consumer group shares them out."""
+
+import asyncio
+
+import structlog
+
+from engine.app.folding import Fold, Means
+from engine.app.owning import Partitions
+from engine.bus.faust_worker import KafkaWorker
+from engine.bus.kafka import KafkaBus
+from engine.bus.settings import KafkaConfig
+from engine.model.errors import ConfigError, StoreError
+
+LOG = structlog.get_logger()
+DECLARE_S = 5.0
+
+
+class KafkaLogs:
+    """Partitions of the topics, as the consumer group shares them out."""
+
+    def __init__(self, means: Means, bus: KafkaBus, settings: KafkaConfig, member: str) -> None:
+        self._bus = bus
+        self._partitions = Partitions(means, bus)
+        self._worker = KafkaWorker(settings, self._partitions, member=member)
+        self._partitions.more = self._worker.holds
+        self._undeclared = "the topics were not looked at yet"
+
+    async def begin(self) -> None:
+        """Do nothing: brokers may come later."""
+
+    async def run(self) -> None:
+        """See to the topics, however long it takes, then fold what the group gives."""
+        while self._undeclared:
+            try:
+                await self._bus.declare()
+            except (StoreError, ConfigError) as error:
+                if str(error) != self._undeclared:
+                    LOG.warning("topics not ready", error=str(error))
+                self._undeclared = str(error)
+                await asyncio.sleep(DECLARE_S)
+            else:
+                self._undeclared = ""
+        await self._worker.run()
+
+    async def close(self) -> None:
+        """Write what is pending of all logs, where the worker did not have time to."""
+        await self._partitions.revoked(list(self._partitions.folds()))
+
+    async def swap(self) -> None:
+        """Go on by the rules in force."""
+        await self._partitions.swap()
+
+    def folds(self) -> list[Fold]:
+        """Return the folds of the logs that are ours now."""
+        return list(self._partitions.folds().values())
+
+    async def waiting(self) -> int:
+        """Return how many records of our logs wait to be folded. Raises StoreError."""
+        folds = self._partitions.folds()
+        ends = await self._bus.ends() if folds else {}
+        return sum(
+            max(0, ends.get(log, fold.next_offset) - fold.next_offset)
+            for log, fold in folds.items()
+        )
+
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong with the topics, the group, and single logs."""
+        lost = "; ".join(f"{log}: {why}" for log, why in sorted(self._partitions.lost.items()))
+        return {"topics": self._undeclared, "group": self._worker.problem or lost}
+
+    def mission_ended(self) -> None:
+        """Let the second stage know at once, where it is folded here."""
+        self._partitions.mission_ended()

@@ -1,0 +1,126 @@
+"""Leases: what one process at a time does, of several that could."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Protocol
+
+import structlog
+
+from engine.failpoint import Point, around
+from engine.model.errors import StoreError
+from engine.store.store import Store
+
+LOG = structlog.get_logger()
+TERM_S = 15.0
+"""How long a lease lasts; a dead holder is replaced within this and RENEW_S."""
+RENEW_S = 5.0
+MARGIN_S = 3.0
+"""How long before its end a lease counts as lost that could not be renewed."""
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Hold(Protocol):
+    """How this process shares work with others."""
+
+    problem: str
+
+    async def hold(self, name: str, work: Work) -> None:
+        """Do `work` whenever this process is the one to do `name`, for ever."""
+
+    def holds(self, name: str) -> bool:
+        """Whether this process does `name` now."""
+
+
+class Alone:
+    """One process, that does everything."""
+
+    problem = ""
+
+    async def hold(self, name: str, work: Work) -> None:  # noqa: ARG002 - nobody else asks for it
+        """Do `work`."""
+        await work()
+
+    def holds(self, name: str) -> bool:  # noqa: ARG002 - all of it
+        """Return True."""
+        return True
+
+
+class Leases:
+    """Shares work by leases in the store, under the name `holder`.
+
+    `problem` says why the store could not be asked, empty while it can.
+    """
+
+    def __init__(self, store: Store, holder: str) -> None:
+        self._store = store
+        self._holder = holder
+        self._held: set[str] = set()
+        self.problem = ""
+
+    def holds(self, name: str) -> bool:
+        """Whether this process holds the lease `name`."""
+        return name in self._held
+
+    async def hold(self, name: str, work: Work) -> None:
+        """Run `work` while this process holds the lease `name`, and wait for it otherwise.
+
+        When the lease is lost, or could not be renewed in time, `work` is cancelled.
+        """
+        task: asyncio.Task[None] | None = None
+        until = 0.0
+        try:
+            while True:
+                until = await self._asked(name, until)
+                if until > monotonic():
+                    task = task or self._begin(name, work)
+                elif task is not None:
+                    await self._lose(name, task)
+                    task = None
+                await _wait(task)
+        finally:
+            self._held.discard(name)
+            if task is not None:
+                await _end(task)
+                with suppress(StoreError):  # then it ends by itself
+                    await asyncio.to_thread(self._store.give_back, name, self._holder)
+
+    async def _asked(self, name: str, until: float) -> float:
+        """Ask for the lease; return until when it is ours (monotonic), 0 where it is not."""
+        asked = monotonic()
+        try:
+            epoch = await asyncio.to_thread(self._store.acquire, name, self._holder, TERM_S)
+        except StoreError as error:
+            if not self.problem:
+                LOG.warning("store refuses", of="leases", error=str(error))
+            self.problem = str(error)
+            return until
+        self.problem = ""
+        return 0.0 if epoch is None else asked + TERM_S - MARGIN_S
+
+    def _begin(self, name: str, work: Work) -> asyncio.Task[None]:
+        LOG.info("lease taken", lease=name)
+        self._held.add(name)
+        return asyncio.create_task(work())
+
+    async def _lose(self, name: str, task: asyncio.Task[None]) -> None:
+        LOG.warning("lease lost", lease=name)
+        with around(Point.LEASE_LOST):
+            self._held.discard(name)
+            await _end(task)
+
+
+async def _wait(task: asyncio.Task[None] | None) -> None:
+    """Wait until the lease must be renewed. What ends the work is raised."""
+    if task is None:
+        await asyncio.sleep(RENEW_S)
+        return
+    await asyncio.wait({task}, timeout=RENEW_S)
+    if task.done():
+        task.result()
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})

@@ -1,0 +1,141 @@
+"""What the pages show of a process: whether it lives, whether it is ready, its metrics."""
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from engine import meters
+from engine.app.config import AppConfig
+from engine.app.engine import Engine
+from engine.app.ingesting import Watching, accept, refuse
+from engine.bus.codec import Bad
+from engine.model.errors import StoreError
+from engine.model.ports import Clock
+from engine.report.clean import clean
+from engine.stream.account import Degraded
+from engine.web.app import Accepted, Health, Ports
+
+ALIVE_S = 10.0
+TICK_S = 1.0
+ERROR_SHOWN = 200
+"""Characters of an error that the page of readiness shows."""
+
+
+class Probes:
+    """Answers for a process from its start on; `ready` hands it the engine once that is open.
+
+    `waits_for` says why there is none yet.
+    """
+
+    def __init__(
+        self, settings: AppConfig, reload: Callable[[], Awaitable[list[str]]], clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._reload = reload
+        self._clock = clock
+        self._engine: Engine | None = None
+        self._watchings: Sequence[Watching] = ()
+        self._turned = time.monotonic()
+        self.waits_for = "starting"
+
+    def ready(self, engine: Engine, watchings: Sequence[Watching]) -> None:
+        """Answer for `engine` and `watchings` from now on."""
+        self._engine = engine
+        self._watchings = watchings
+
+    def ports(self, *, takes_signals: bool) -> Ports:
+        """Return what the pages ask."""
+        return Ports(
+            live=lambda: time.monotonic() - self._turned < ALIVE_S,
+            checks=self._checks,
+            metrics=self._metrics,
+            accept=self._accept if takes_signals else None,
+            refuse=self._refuse,
+            reload=self._reloaded,
+            token=self._token,
+        )
+
+    async def turn(self) -> None:
+        """Take note every second that the loop turns, for ever."""
+        while True:
+            due = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self._turned = time.monotonic()
+            meters.HEARTBEAT.set(self._clock.now().timestamp())
+            meters.LAG.set(self._turned - due)
+            if self._engine is not None:
+                with contextlib.suppress(StoreError):  # the bus itself says why, see `_checks`
+                    await self._engine.bus.check()
+                    meters.BUS_LAG.set(await self._engine.waiting())
+
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise StoreError(self.waits_for)
+        return self._engine
+
+    def _checks(self) -> list[Health]:
+        engine = self._engine
+        if engine is None:
+            return [Health("store", self.waits_for)]
+        watched = [one for one in self._watchings if engine.leases.holds(_lease(one))]
+        return [
+            *(Health(name, problem) for name, problem in engine.problems().items()),
+            *(
+                Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
+                for one in watched
+            ),
+            *(_degraded(one) for fold in engine.folds() for one in fold.degraded()),
+        ]
+
+    async def _metrics(self) -> tuple[bytes, str]:
+        engine = self._engine
+        if engine is not None:
+            for watching in self._watchings:
+                if engine.leases.holds(_lease(watching)):
+                    watching.measure()
+            try:
+                meters.MISSIONS_QUEUED.set(await asyncio.to_thread(engine.store.queued))
+                meters.FIRINGS_ACTIVE.set(await asyncio.to_thread(engine.store.open_firings))
+            except StoreError:
+                meters.MISSIONS_QUEUED.set(math.nan)
+                meters.FIRINGS_ACTIVE.set(math.nan)
+            counted: Counter[str] = Counter()
+            for fold in engine.folds():
+                counted.update(fold.counters())
+            meters.stream(counted)
+            meters.degraded(one.rule for fold in engine.folds() for one in fold.degraded())
+        return meters.exposition(), meters.TEXT_TYPE
+
+    async def _accept(self, batch: bytes) -> Accepted:
+        engine = self._running()
+        return await accept(batch, engine.bus, engine.store, self._clock)
+
+    async def _refuse(self, reason: str, detail: str, raw: bytes) -> None:
+        await refuse([Bad(reason, detail, raw)], self._running().store, self._clock)
+
+    async def _reloaded(self) -> list[str]:
+        self._running()
+        return await self._reload()
+
+    def _token(self) -> str | None:
+        path = self._settings.http.token_file
+        if path is None:
+            return None
+        try:
+            return Path(path).read_text().strip() or None
+        except OSError:
+            return None
+
+
+def _lease(watching: Watching) -> str:
+    return f"cluster/{watching.config.name}"
+
+
+def _degraded(found: Degraded) -> Health:
+    place = f" in {found.cluster}" if found.cluster else ""
+    problem = clean(f"degraded{place}: {found.error}", ERROR_SHOWN)
+    return Health(f"rule {found.rule}", problem, fatal=False)
