@@ -11,6 +11,7 @@ from tests.testbeds.process import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+    from random import Random
 
     from tests.ledger.stage import Member, Stage
 
@@ -30,9 +31,17 @@ EMBEDDED = tuple(
 """Points that an embedded dogwatch comes by."""
 
 
-def plans(point: Point, actions: Sequence[str]) -> list[Plan]:
-    """Return a plan for each side of a point and each action, a kill last."""
-    return [Plan(point, side, action) for action in actions for side in SIDES]
+RARE = frozenset({Point.MIGRATION_STEP, Point.RULES_SWAPPED, Point.RECORD_QUARANTINED})
+"""Points that are not come by often."""
+LATEST = 5
+"""At which hit of another point a plan acts at the latest: those after a start are dull."""
+
+
+def plans(point: Point, actions: Sequence[str], random: Random) -> list[Plan]:
+    """Return a plan for each side of a point and each action, in the order of `actions`."""
+    latest = 1 if point in RARE else LATEST
+    sides = [(action, side) for action in actions for side in SIDES]
+    return [Plan(point, side, action, random.randint(1, latest)) for action, side in sides]
 
 
 class Lives:
@@ -62,7 +71,7 @@ class Lives:
             )
             member.await_end(0.0 if member.running else END_S)
             assert len(_left(wanted, log)) < before, (
-                f"'{left[0]}' was not reached in {ACTED_S:g} s; {member.tail()}"
+                f"'{left[0]}' was not reached in {ACTED_S:g} s; {member.tail(8)}"
             )
         member.kill()
         self.acted += wanted

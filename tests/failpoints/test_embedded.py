@@ -57,9 +57,10 @@ def test_every_failpoint_is_in_a_group() -> None:
 def test_no_failpoint_loses_or_doubles_anything(
     group: tuple[Point, ...], nursery: Nursery, tmp_path: Path
 ) -> None:
-    planned = [plan for point in group for plan in plans(point, ACTIONS)]
     ledger = Ledger(Random().randrange(1 << 32), signals=SIGNALS)
     print(f"seed {ledger.seed}")
+    random = Random(ledger.seed)
+    planned = [plan for point in group for plan in plans(point, ACTIONS, random)]
     with ExitStack() as held:
         ordeal = Ordeal(embedded(nursery, tmp_path / "stage"), ledger, with_a_deaf_sink)
         held.callback(ordeal.close)

@@ -263,7 +263,7 @@ SHAPES = (
       on: [{type: condition}]
       when: signal.data.rule == "chain-LOT" && signal.data.state == "firing"
       by: [cluster, signal.data.firing]
-      over: 30d
+      over: 3650d
       measure: {n: {fn: count}}
       having: m.n >= 1
       mission: {kind: incident-response, params: {symptom: chained}}
