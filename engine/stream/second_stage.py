@@ -16,6 +16,8 @@ SECOND: Final = ""
 """The name of the fold of the second stage, where others have that of a cluster."""
 SILENT: Final = "watcher-silent"
 """In place of a rule in the conditions of watchers that are silent."""
+GAP: Final = "log-gap"
+"""In place of a rule in the conditions of logs that lost records."""
 TOLD: Final = frozenset({State.FIRING, State.RESOLVED})
 """Moves that become conditions."""
 _NAMES: Final = frozenset(ENVELOPE) - {"labels", "value"}
@@ -78,6 +80,38 @@ def silence(cluster: str, source: str, at: int, *, silent: bool) -> Signal:
         "depth": 0,
     }
     return _signal("condition", f"{SILENT}/{cluster}/{source}/{state}@{at}", cluster, at, data)
+
+
+def gap(cluster: str, at: int, wanted: int, found: int) -> tuple[Signal, Signal]:
+    """Return the signals that records of the log of `cluster` are gone: it began, and it ended.
+
+    Folding went on at the record `found` in place of `wanted`, at `at` by the clock.
+    """
+    why = (
+        f"records {wanted} to {found - 1} are gone"
+        if found > wanted
+        else f"the log was replaced: it begins again at record {found}, {wanted} was next"
+    )
+    opening, end = (
+        _signal(
+            "condition",
+            f"{GAP}/{cluster}/{wanted}-{found}@{at}/{state}",
+            cluster,
+            at,
+            {
+                **_about(GAP, cluster, None),
+                "state": state.value,
+                "firing": f"{GAP} {cluster} {wanted}-{found}@{at}",
+                "key": {"cluster": cluster},
+                "reason": why,
+                "value": {},
+                "members": [],
+                "depth": 0,
+            },
+        )
+        for state in (State.FIRING, State.RESOLVED)
+    )
+    return opening, end
 
 
 def joined(cluster: str, at: int) -> Signal:
