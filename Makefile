@@ -26,9 +26,8 @@ nightly: environment ## run the random tests of the rule language at length: som
 	CEL_EXAMPLES=100000 RULE_FUZZ_EXAMPLES=1000000 PROMTOOL_TRACES=400 .venv/bin/python -m pytest \
 	--timeout 0 --hypothesis-profile nightly tests/stream tests/rules $(ARGS)
 
-testbeds: environment ## build the servers that tests start, once, into a cache outside the tree
-	@if command -v go >/dev/null 2>&1; then .venv/bin/python -m tests.testbeds build; \
-	else echo "Go is not installed: tests that need a cluster will be missing, see the summary"; fi
+testbeds: environment ## get the servers that tests start, once, into a cache outside the tree
+	@.venv/bin/python -m tests.testbeds build
 
 check: environment ## check style, types and layers
 	.venv/bin/python -m ruff check

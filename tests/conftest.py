@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.testbeds import jars
 from tests.testbeds.build import BuildError, find
 from tests.testbeds.certificates import Authority
 from tests.testbeds.controlplane import SERVERS
+from tests.testbeds.kafka import Cluster, Installed
 from tests.testbeds.kube import Kube, start_kube
 from tests.testbeds.missing import missing, tally
+from tests.testbeds.postgres import Postgres, start_postgres
 from tests.testbeds.promtool import Promtool, find_promtool
 from tests.testbeds.receiver import Receiver, slack
 from tests.testbeds.recipes import RECIPES
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("everyday", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile("everyday")
+# Tests start dogwatch a thousand times: compiled once, it starts in two thirds of the time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 LOGS = Path(__file__).parent.parent / "build" / "testbed-logs"
 SLACK_TOKEN = "xoxb-test"
 MAIL_LOGIN = ("dogwatch", "correct horse")
@@ -89,6 +95,65 @@ def kube(kube_factory: Callable[[str], Kube]) -> Kube:
 
 
 @pytest.fixture(scope="session")
+def kafka_installed() -> Installed:
+    """What brokers are run with."""
+    try:
+        java = jars.java()
+    except BuildError as error:
+        missing("kafka", str(error))
+    libs = jars.find()
+    if libs is None:
+        missing("kafka", "run: make testbeds")
+    return Installed(java, libs)
+
+
+@pytest.fixture(scope="session")
+def kafka_broker(
+    request: pytest.FixtureRequest,
+    kafka_installed: Installed,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Cluster]:
+    """The one broker of this worker; tests ask for `kafka`."""
+    with Cluster(tmp_path_factory.mktemp("kafka"), kafka_installed, brokers=1) as broker:
+        yield broker
+        if request.session.testsfailed:
+            broker.keep_logs(LOGS / "kafka")
+
+
+@pytest.fixture
+def kafka(kafka_broker: Cluster) -> Iterator[Cluster]:
+    """One broker that serves; what a test does to it and its topics ends with the test."""
+    kafka_broker.start()
+    yield kafka_broker
+    kafka_broker.start()
+    kafka_broker.sweep()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this session; tests that stop it take `a_postgres`."""
+    server = start_postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def a_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of one test, which may stop, crash and fill it."""
+    server = start_postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database on the server of this session, password included."""
+    name = postgres.database()
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Who signs the loopback servers; clients must be told to trust it."""
     return Authority(tmp_path_factory.mktemp("authority"))
@@ -131,10 +196,13 @@ def promtool(tmp_path: Path) -> Promtool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all tests of the control plane in one worker: it is started once, and is heavy."""
+    """Keep all tests of a heavy server in one worker, so that it is started once."""
     for item in items:
-        if "kube_factory" in getattr(item, "fixturenames", ()):
+        used = getattr(item, "fixturenames", ())
+        if "kube_factory" in used:
             item.add_marker(pytest.mark.xdist_group("kube"))
+        elif "kafka_installed" in used:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -22,15 +22,22 @@ class BuildError(Exception):
     """A server cannot be built here; the text says why and what to do."""
 
 
+class MissingToolError(BuildError):
+    """What builds or runs a server is not installed."""
+
+
 def toolchain(recipe: Recipe) -> str:
     """Return release and target of the compiler that would build the recipe.
 
     Raises:
-        BuildError: there is no Go, or it is older than the recipe's go.mod asks for.
+        MissingToolError: there is no Go.
+        BuildError: it is older than the recipe's go.mod asks for.
     """
     go = shutil.which("go")
     if go is None:
-        raise BuildError("Go is not installed; install Go 1.26 or newer, then run: make testbeds")
+        raise MissingToolError(
+            "Go is not installed; install Go 1.26 or newer, then run: make testbeds"
+        )
     asked = subprocess.run(
         [go, "env", "GOVERSION", "GOOS", "GOARCH"],
         cwd=recipe.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.testbeds import build, cache
+from tests.testbeds import build, cache, jars
 from tests.testbeds.missing import tally
 from tests.testbeds.recipes import RECIPES, Recipe, key
 
@@ -94,6 +95,65 @@ def test_a_failed_build_says_why_and_leaves_nothing_that_looks_like_one(
         build.build(ETCD, lambda _: None)
     assert build.find(ETCD) is None
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def _fake_maven(folder: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """Put an `mvn` first on the path that does `body`; $LIBS is where the jars belong."""
+    maven = folder / "bin" / "mvn"
+    maven.parent.mkdir()
+    maven.write_text('#!/bin/sh\nfor last; do :; done\nLIBS="${last#-DoutputDirectory=}"\n' + body)
+    maven.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{maven.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("DOGWATCH_TESTBED_CACHE", str(folder / "cache"))
+
+
+def test_jars_are_fetched_once_under_a_name_of_their_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fake_maven(
+        tmp_path,
+        monkeypatch,
+        f"echo fetch >> {tmp_path}/fetches\n"
+        'mkdir -p "$LIBS"; echo jar > "$LIBS/kafka.jar"\n'
+        'echo "[INFO] Downloaded from central: https://x.test/a/b/kafka.jar (1 kB at 1 kB/s)"\n',
+    )
+    seen: list[str] = []
+    libs = jars.fetch(seen.append)
+    assert jars.fetch(seen.append) == libs == jars.find()
+    assert [path.name for path in libs.iterdir()] == seen == ["kafka.jar"]
+    assert (tmp_path / "fetches").read_text() == "fetch\n"
+    assert re.fullmatch(r"kafka-4\.1\.1-[0-9a-f]{12}", libs.parent.name)
+
+
+def test_a_failed_fetch_says_why_and_leaves_nothing_that_looks_like_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fake_maven(
+        tmp_path,
+        monkeypatch,
+        'mkdir -p "$LIBS"; echo half > "$LIBS/a.jar"; echo "[ERROR] no route"; exit 1\n',
+    )
+    with pytest.raises(build.BuildError, match=r"could not fetch Kafka:\n\[ERROR\] no route"):
+        jars.fetch(lambda _: None)
+    assert jars.find() is None
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_what_has_no_tool_here_is_named_and_the_rest_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fake_go(tmp_path, monkeypatch, 'echo binary > "$2"\n')
+    only = tmp_path / "only"
+    only.mkdir()
+    for name in ("sh", "echo"):
+        (only / name).symlink_to(f"/bin/{name}")
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.testbeds", "build"], cwd=_ROOT, text=True, check=False,
+        env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{only}"}, capture_output=True,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert "kafka 4.1.1: not built; Maven is not installed; install" in made.stdout
+    assert "kwok 0.8.0: built" in made.stdout
 
 
 def test_a_wrong_verb_is_answered_with_the_right_ones() -> None:
