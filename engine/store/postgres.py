@@ -38,6 +38,10 @@ _CONNECT: Final[dict[str, Any]] = {
     "tcp_user_timeout": 20_000,
     "options": _SETTINGS,
 }
+_UNREADABLE: Final = (
+    "store.url can not be read; write postgresql://USER@HOST:PORT/DATABASE, and signs like "
+    "@ : / in a user or password as %40 %3A %2F"
+)
 AGAIN: Final = frozenset({"40001", "40P01"})
 """Errors with which the server ends one of two transactions that wait for each other."""
 
@@ -92,10 +96,9 @@ def engine_of(place: str, password: str | None) -> Engine:
     try:
         url = make_url(place).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
-        raise StoreError(
-            "store.url can not be read; write postgresql://USER@HOST:PORT/DATABASE, and signs "
-            "like @ : / # in a user or password as %40 %3A %2F %23"
-        ) from None
+        raise StoreError(_UNREADABLE) from None
+    if "@" in (url.host or ""):  # the end of a password, which no message shall show
+        raise StoreError(_UNREADABLE)
     if not url.database:
         raise StoreError(f"{shown(url)}: no database named; write postgresql://USER@HOST/DATABASE")
     if password is not None:

@@ -144,7 +144,7 @@ commits = st.lists(
 
 
 @settings(
-    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(commits, st.data())
 def test_any_crash_and_replay_of_a_suffix_gives_the_same_store(

@@ -9,23 +9,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
 
-from engine.model.delivery import Receipt
 from engine.model.errors import StoreError
-from engine.store import schema
-from engine.store.file import MARK
-from engine.store.migrate import FOLDER
 from engine.store.store import Store
-from tests.store.rows import NOON, Hand, a_commit, a_delivery
+from tests.store.rows import Hand, a_commit
 
 
 def filled(path: Path) -> Path:
@@ -39,46 +28,6 @@ def change(path: Path, *statements: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
-
-
-def test_the_migrations_build_exactly_the_tables(store: Store) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    assert ScriptDirectory.from_config(config).get_current_head() == schema.REVISION
-    with store.read() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, schema.metadata) == []
-
-
-def test_a_store_of_the_first_version_is_brought_up_with_all_that_waits_in_it(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "store.db"
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    old = create_engine(f"sqlite:///{path}")
-    with old.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-        connection.exec_driver_sql(f"PRAGMA application_id = {MARK}")
-        given = a_delivery()
-        row: dict[str, Any] = {
-            **dict.fromkeys(("created_at", "since", "next_at", "attempts"), 1),
-            **dict.fromkeys(("mission", "error", "detail"), ""),
-            **{name: getattr(given, name) for name in ("key", "sink", "change", "incident")},
-            "body": given.model_dump_json(),
-            "state": "waiting",
-            "thread": "{}",
-        }
-        names = ", ".join(f'"{name}"' for name in row)
-        values = ", ".join(f":{name}" for name in row)
-        connection.execute(text(f"INSERT INTO deliveries ({names}) VALUES ({values})"), row)
-    old.dispose()
-    store = Store.open(path, clock=Hand())
-    assert store.due("web", NOON) == [given]
-    store.sent(given.key, Receipt(), NOON)
-    assert store.due("web", NOON) == []
-    store.close()
 
 
 def test_a_store_made_by_a_newer_version_is_refused(tmp_path: Path) -> None:

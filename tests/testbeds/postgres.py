@@ -69,9 +69,7 @@ class Postgres:
         """Make the data folder and start the server."""
         secret = self.folder / "password"
         secret.write_text(self.password)
-        if self._user is not None:
-            for path in (self.folder, secret):
-                os.chown(path, self._user.pw_uid, self._user.pw_gid)
+        self.own(self.folder, secret)
         initdb = [
             str(self._programs / "initdb"),
             f"--pgdata={self._data}",
@@ -84,6 +82,12 @@ class Postgres:
         ]
         subprocess.run([*self._as_user(), *initdb], check=True, capture_output=True)
         self.start()
+
+    def own(self, *paths: Path) -> None:
+        """Give paths to the user that the server runs as."""
+        if self._user is not None:
+            for path in paths:
+                os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

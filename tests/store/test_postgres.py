@@ -1,0 +1,279 @@
+"""PostgreSQL: what goes wrong is said in a line that helps, and heals alone."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from engine.model.errors import StoreError
+from engine.store.checkpoint import Commit
+from engine.store.postgres import unsuitable
+from engine.store.quarantine import Quarantined
+from engine.store.store import Store
+from tests.store.rows import Hand, a_commit, a_run
+from tests.store.test_files import fill
+from tests.testbeds.process import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.testbeds.postgres import Postgres
+
+
+def refused(place: str, password: str | None = None) -> str:
+    """Return the one line with which a place is refused."""
+    with pytest.raises(StoreError) as caught:
+        Store.open(place, clock=Hand(), password=password).close()
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("{user}@127.0.0.1:1/x", "can not be reached; check that it runs"),
+        ("{user}@no-such-host.invalid/x", "host name is not known"),
+        ("dogwatch:hunter22@127.0.0.1:{port}/postgres", "user or password are wrong"),
+        ("dogwatch@127.0.0.1:{port}/postgres", "user or password are wrong"),
+        ("stranger:hunter22@127.0.0.1:{port}/postgres", "user or password are wrong"),
+        ("{user}@127.0.0.1:{port}/nowhere", "no such database; create it"),
+        ("{user}@127.0.0.1:{port}", "no database named"),
+        ("dogwatch:a@hunter22@127.0.0.1:{port}/x", "store.url can not be read"),
+        ("dogwatch:hunter22@127.0.0.1:port/x", "store.url can not be read"),
+        ("{user}@127.0.0.1:{port}/postgres?sslmode=require", "no connection by TLS"),
+        ("{user}@127.0.0.1:{port}/postgres?colour=red", "a parameter that is not known"),
+    ],
+)
+def test_a_place_that_can_not_be_used_is_refused_with_what_helps(
+    postgres: Postgres, place: str, words: str
+) -> None:
+    user = f"dogwatch:{postgres.password}"
+    said = refused("postgresql://" + place.format(user=user, port=postgres.port))
+    assert words in said
+    assert postgres.password not in said
+    assert "hunter22" not in said
+
+
+def test_a_password_by_itself_goes_before_the_one_of_the_url(postgres: Postgres) -> None:
+    name = postgres.database()
+    url = postgres.url(name, password="wrong")
+    Store.open(url, clock=Hand(), password=postgres.password).close()
+    said = refused(postgres.url(name), password="hunter22")
+    assert "user or password are wrong" in said
+    assert "hunter22" not in said
+    postgres.drop(name)
+
+
+@pytest.mark.parametrize(
+    ("version", "encoding", "words"),
+    [
+        ("15.0", "UTF8", ""),
+        ("18beta1", "UTF8", ""),
+        ("17.2 (Debian 17.2-1)", "UTF8", ""),
+        ("14.11 (Debian 14.11-1)", "UTF8", "PostgreSQL 14.11 (Debian 14.11-1); 15 or newer"),
+        ("16.1", "SQL_ASCII", "encoding is SQL_ASCII; create it with UTF8"),
+    ],
+)
+def test_a_server_that_is_too_old_is_named(version: str, encoding: str, words: str) -> None:
+    said = unsuitable(version, encoding)
+    assert words in said
+    assert bool(said) is bool(words)
+
+
+def test_a_database_that_can_not_hold_every_text_is_refused(postgres: Postgres) -> None:
+    name = postgres.database("ENCODING 'LATIN1' TEMPLATE template0")
+    assert "encoding is LATIN1; create it with UTF8" in refused(postgres.url(name))
+    postgres.drop(name)
+
+
+def test_a_store_of_a_newer_dogwatch_is_refused(postgres: Postgres, database: str) -> None:
+    Store.open(database, clock=Hand()).close()
+    name = database.rpartition("/")[2]
+    postgres.execute("UPDATE alembic_version SET version_num = '9999'", name)
+    assert "its schema is '9999'" in refused(database)
+    assert "upgrade dogwatch" in refused(database)
+
+
+def test_a_user_without_rights_is_told_so(postgres: Postgres, database: str) -> None:
+    name = database.rpartition("/")[2]
+    postgres.execute(f"CREATE ROLE guest_{name} LOGIN PASSWORD 'guest'")
+    said = refused(postgres.url(name, f"guest_{name}", "guest"))
+    assert "this user may not do that; grant it" in said
+    postgres.execute(f"DROP ROLE guest_{name}")
+
+
+def test_a_full_server_takes_no_more_connections(postgres: Postgres, database: str) -> None:
+    name = database.rpartition("/")[2]
+    postgres.execute(f"CREATE ROLE crowd_{name} LOGIN PASSWORD 'crowd' CONNECTION LIMIT 0")
+    said = refused(postgres.url(name, f"crowd_{name}", "crowd"))
+    assert "takes no more connections; raise max_connections, or run fewer" in said
+    postgres.execute(f"DROP ROLE crowd_{name}")
+
+
+@pytest.fixture
+def served(database: str) -> Iterator[Store]:
+    store = Store.open(database, clock=Hand(), chance=lambda: 0.5)
+    yield store
+    store.close()
+
+
+def test_a_read_only_database_says_so_and_heals(
+    postgres: Postgres, database: str, served: Store
+) -> None:
+    name = database.rpartition("/")[2]
+    served.add_mission(a_run("m-1"))
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    for pid in postgres.sessions(name):
+        postgres.execute(f"SELECT pg_terminate_backend({pid})")
+    eventually(lambda: not postgres.sessions(name) or None)
+    with pytest.raises(StoreError, match=r"the database is read-only .*primary"):
+        served.add_mission(a_run("m-2"))
+    assert [row.id for row in served.missions()] == ["m-1"]
+    postgres.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    for pid in postgres.sessions(name):
+        postgres.execute(f"SELECT pg_terminate_backend({pid})")
+    eventually(lambda: not postgres.sessions(name) or None)
+    assert served.add_mission(a_run("m-2"))
+
+
+def test_a_connection_lost_in_the_middle_writes_nothing_and_the_next_call_succeeds(
+    postgres: Postgres, database: str, served: Store
+) -> None:
+    name = database.rpartition("/")[2]
+    epoch = served.claim(0)
+
+    def cut_off() -> None:
+        with served.write() as connection:
+            connection.exec_driver_sql("UPDATE partitions SET next_offset = 99")
+            (mine,) = connection.exec_driver_sql("SELECT pg_backend_pid()").scalars()
+            postgres.execute(f"SELECT pg_terminate_backend({mine})")
+            eventually(lambda: mine not in postgres.sessions(name) or None)
+            connection.exec_driver_sql("SELECT 1")
+
+    with pytest.raises(StoreError, match=r"server is shutting down|connection was lost"):
+        cut_off()
+    assert served.load(0).next_offset == 0
+    assert served.commit(0, epoch, a_commit(1)).new_firings == ("f-1",)
+
+
+def test_a_server_that_is_restarted_is_met_again_without_a_restart_here(
+    a_postgres: Postgres,
+) -> None:
+    place = a_postgres.url(a_postgres.database())
+    with closing(Store.open(place, clock=Hand())) as store:
+        epoch = store.claim(0)
+        for number, end in enumerate((a_postgres.stop, a_postgres.crash)):
+            store.commit(0, epoch, a_commit(number))
+            end()
+            for _ in range(2):
+                with pytest.raises(StoreError, match="can not be reached; check that it runs"):
+                    store.commit(0, epoch, a_commit(number + 10))
+            a_postgres.start()
+            assert store.load(0).next_offset == number + 1
+        assert store.commit(0, epoch, a_commit(10)).new_firings == ("f-10",)
+        assert [row.id for row in store.missions()] == ["m-10", "m-1", "m-0"]
+
+
+def test_two_that_wait_for_each_other_both_end(
+    postgres: Postgres, database: str, served: Store
+) -> None:
+    """The server ends the store's transaction, and the store begins it anew."""
+    epoch = served.claim(0)
+    bad = [Quarantined(4, "bad-json", "no", b"{")]
+    served.commit(0, epoch, Commit(5, quarantined=bad))
+    worse = Commit(6, {"a": b"1"}, quarantined=[Quarantined(5, "bad-json", "no", b"}")])
+    name = database.rpartition("/")[2]
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+        f"AND datname = '{name}'"
+    )
+    with psycopg.connect(database) as rival:
+        rival.execute("SET deadlock_timeout = '1h'")
+        rival.execute("SELECT * FROM quarantine_counts FOR UPDATE")
+        done = threading.Thread(target=served.commit, args=(0, epoch, worse))
+        done.start()
+        assert eventually(lambda: postgres.execute(waits)[0][0] or None)
+        rival.execute("SELECT * FROM partitions FOR UPDATE")
+        deadlocks = f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{name}'"
+        rival.commit()
+        done.join()
+    assert eventually(lambda: postgres.execute(deadlocks)[0][0] or None) == 1
+    assert served.load(0).next_offset == 6
+    assert served.quarantine_counts() == {"bad-json": 2}
+
+
+def test_nothing_is_waited_for_for_ever(served: Store) -> None:
+    with served.read() as connection:
+        query = "SELECT name, setting FROM pg_settings"
+        settings: dict[str, str] = dict(connection.exec_driver_sql(query).all())
+    assert settings["lock_timeout"] == "10000"
+    assert settings["statement_timeout"] == "30000"
+    assert settings["idle_in_transaction_session_timeout"] == "60000"
+    assert settings["application_name"] == "dogwatch"
+
+
+def test_many_processes_open_an_empty_database_at_once(database: str) -> None:
+    script = (
+        "import sys; from engine.store.store import Store;"
+        "from engine.model.ports import SystemClock;"
+        "s = Store.open(sys.argv[1], clock=SystemClock()); print(s.claim(0)); s.close()"
+    )
+    command = [sys.executable, "-c", script, database]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    epochs = sorted(int(process.communicate(timeout=120)[0]) for process in running)
+    assert epochs == [1, 2, 3, 4, 5, 6]
+
+
+def test_any_text_and_any_length_comes_back_as_it_was(served: Store) -> None:
+    epoch = served.claim(0)
+    keys = ["a\x00b", "\x01", "\x010\x00\x01", "\x02x", "k" * 5000, "\U0001f6a8" * 700, ""]
+    state = {key: key.encode() for key in keys}
+    cause = "s-" + "\U0001f6a8" * 5000
+    served.commit(0, epoch, a_commit(1, state=state, signals={cause: b"record"}))
+    assert served.load(0).state == state
+    assert served.signal(cause) == b"record"
+    served.commit(0, epoch, Commit(2, dict.fromkeys(keys[:5])))
+    assert set(served.load(0).state) == set(keys[5:])
+
+
+@pytest.fixture
+def small_disk(a_postgres: Postgres) -> Iterator[Path]:
+    """A file system of 24 MiB that the server may write to."""
+    folder = a_postgres.folder / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_of_the_server_refuses_commits_and_heals(
+    a_postgres: Postgres, small_disk: Path
+) -> None:
+    (small_disk / "space").mkdir()
+    (small_disk / "space").chmod(0o777)
+    a_postgres.own(small_disk / "space")
+    a_postgres.execute(f"CREATE TABLESPACE small LOCATION '{small_disk / 'space'}'")
+    place = a_postgres.url(a_postgres.database("TABLESPACE small"))
+    with closing(Store.open(place, clock=Hand())) as store:
+        epoch = store.claim(0)
+        store.commit(0, epoch, a_commit(1))
+        filler = small_disk / "filler"
+        fill(filler)
+        noise = random.Random(1).randbytes(5_000_000)  # no compression makes it shorter
+        big = a_commit(2, state={"noise": noise})
+        with pytest.raises(StoreError, match=r"disk of the server is full; nothing was written"):
+            store.commit(0, epoch, big)
+        assert store.load(0).next_offset == 2
+        filler.unlink()
+        assert store.commit(0, epoch, big).new_missions == ("m-2",)
