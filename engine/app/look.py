@@ -1,37 +1,17 @@
-"""What the verbs show of the store: missions, paths, dead letters, quarantine."""
+"""What the verbs show of the store: missions, paths, dead letters."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from engine.app.configured import load_config
 from engine.app.one_mission import rendered
+from engine.app.opening import stored
 from engine.missions.registry import kinds
 from engine.model.errors import DogwatchError, StoreError, nearest
 from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow, MissionState
-from engine.model.ports import SystemClock
 from engine.report.clean import clean
 from engine.store.store import Store
 from engine.store.trace import Record
-
-
-@contextmanager
-def _store(config: str) -> Iterator[Store]:
-    """Give the store of the configuration; another process may be running on it.
-
-    Raises:
-        StoreError: nothing was ever stored there.
-    """
-    path = Path(load_config(config).data_dir) / "dogwatch.db"
-    if not path.exists():
-        raise StoreError(f"{path}: nothing stored yet; start `dogwatch run` first")
-    store = Store.open(path, clock=SystemClock())
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def missions(
@@ -44,7 +24,7 @@ def missions(
             f"unknown state '{state}'; known: {', '.join(states)}{nearest(state, states)}"
         )
     wanted = [MissionState(state)] if state else []
-    with _store(config) as store:
+    with stored(config) as (store, _):
         return [_row(row) for row in store.missions(states=wanted, kind=kind or "", limit=limit)]
 
 
@@ -54,7 +34,7 @@ def mission_report(config: str, mission: str, form: str, *, colour: bool) -> str
     Raises:
         StoreError: there is no such mission.
     """
-    with _store(config) as store:
+    with stored(config) as (store, _):
         row = store.mission(mission)
     if row is None:
         raise StoreError(f"there is no mission '{mission}'; see `dogwatch mission list`")
@@ -84,7 +64,7 @@ def path_of(config: str, wanted: str) -> list[dict[str, Any]]:
     Raises:
         StoreError: nothing has this id.
     """
-    with _store(config) as store:
+    with stored(config) as (store, _):
         path = store.trace(wanted)
     if not path:
         raise StoreError(
@@ -107,7 +87,7 @@ def path_text(path: Sequence[dict[str, Any]]) -> str:
 
 def dead_letters(config: str, limit: int) -> list[dict[str, Any]]:
     """Return the newest deliveries that were given up."""
-    with _store(config) as store:
+    with stored(config) as (store, _):
         return [
             {
                 "key": row.delivery.key,
@@ -139,7 +119,7 @@ def _each(config: str, keys: Sequence[str], act: Callable[[Store, str], None]) -
         DogwatchError: names what could not be done, and says how many were.
     """
     faults = []
-    with _store(config) as store:
+    with stored(config) as (store, _):
         for key in keys:
             try:
                 act(store, key)
@@ -149,21 +129,6 @@ def _each(config: str, keys: Sequence[str], act: Callable[[Store, str], None]) -
         done = len(keys) - len(faults)
         raise DogwatchError("; ".join([*faults, f"done to {done} of {len(keys)}"]))
     return len(keys)
-
-
-def quarantined(config: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest elements in quarantine."""
-    with _store(config) as store:
-        return [
-            {
-                "at": row.at,
-                "offset": row.offset,
-                "reason": row.reason,
-                "detail": row.detail,
-                "bytes": row.raw.decode(errors="backslashreplace"),
-            }
-            for row in store.quarantined(limit)
-        ]
 
 
 def _row(row: MissionRow) -> dict[str, Any]:

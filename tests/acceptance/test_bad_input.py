@@ -82,10 +82,11 @@ BAD = {
 
 
 def quarantine(lab: Lab) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(
+    found = json.loads(
         lab.dogwatch.command("quarantine", "list", "--limit", "500", "--output", "json")
     )
-    return found
+    rows: list[dict[str, Any]] = found["records"]
+    return rows
 
 
 def test_each_bad_signal_is_quarantined_with_its_reason_and_the_good_beside_it_fire(
