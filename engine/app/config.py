@@ -85,7 +85,10 @@ class StreamConfig(Config):
     """How the log is folded.
 
     `lateness_s`: how long a signal may lag behind. A checkpoint is written at once when
-    something fires, else every `checkpoint_s` or `checkpoint_signals`.
+    something fires, else every `checkpoint_s` or `checkpoint_signals`. Signals that come faster
+    than they are folded wait in up to `intake_bytes` of memory; once folding is `shed_after_s`
+    behind, metrics are sampled (duplicates go at half of it, all but the last of levels at one
+    and a half); with the memory full senders get 503 and watchers wait.
     """
 
     lateness_s: PositiveFloat = 2.0
@@ -93,6 +96,8 @@ class StreamConfig(Config):
     checkpoint_signals: PositiveInt = 5000
     retain_s: PositiveFloat = 7 * 86400.0
     retain_bytes: PositiveInt = 1 << 30
+    intake_bytes: int = Field(default=64 << 20, ge=8 << 20)
+    shed_after_s: PositiveFloat = 5.0
 
 
 class StoreConfig(Config):

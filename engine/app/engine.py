@@ -16,6 +16,8 @@ from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
 from engine.app.folding import Fold, Means
 from engine.app.in_force import InForce, routes_of
+from engine.app.intake.intake import Intake, Limits
+from engine.app.intake.progress import EmbeddedProgress, Folding, SharedProgress
 from engine.app.leasing import Alone, Hold, Leases
 from engine.app.lock import hold
 from engine.app.logs_folded import EmbeddedLog, Logs
@@ -95,6 +97,9 @@ class Engine:
         if self.logs is not None:
             await self.logs.begin()
             self._open.push_async_callback(self.logs.close)
+        self.intake = self._intake() if self.roles & {Role.WATCHER, Role.WEB} else None
+        if self.intake is not None:
+            self._open.push_async_callback(self.intake.aclose)
         await self._give_up(spent)
         if Role.RUNNER in self.roles:
             self._make_runner()
@@ -103,6 +108,8 @@ class Engine:
         """Do what the roles ask for until cancelled."""
         leases = self.leases
         async with asyncio.TaskGroup() as group:
+            if self.intake is not None:
+                group.create_task(self.intake.run())
             if self.logs is not None:
                 group.create_task(self.logs.run())
             if self.workers is not None:
@@ -144,6 +151,16 @@ class Engine:
         from engine.app.kafka_logs import KafkaLogs  # noqa: PLC0415 - only who has Kafka pays
 
         return KafkaLogs(means, self.bus, kafka, self.process)
+
+    def _intake(self) -> Intake:
+        stream, bus = self.settings.stream, self.bus
+        limits = Limits(stream.intake_bytes, stream.shed_after_s, 2 * stream.checkpoint_signals)
+        if isinstance(bus, EmbeddedBus):
+            (fold,) = self.folds()
+            folding: Folding = EmbeddedProgress(bus, lambda: fold.next_offset, self.clock)
+        else:
+            folding = SharedProgress(bus, self.store, self.clock)
+        return Intake(bus, folding, limits, self.clock)
 
     def _make_runner(self) -> None:
         missions, clock = self.settings.missions, self.clock

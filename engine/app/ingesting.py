@@ -1,21 +1,21 @@
-"""Signals onto the bus: those of the watchers, and those that come by HTTP."""
+"""Signals into the intake: those of the watchers, and those that come by HTTP."""
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 import structlog
 
-from engine import meters
+from engine import failpoint, meters
 from engine.app.config import ClusterConfig
-from engine.bus.codec import Bad, decode, encode
-from engine.bus.embedded import EmbeddedBus
-from engine.cluster.reader import Reader
+from engine.app.door import admitted
+from engine.app.intake.entry import Batch
+from engine.app.intake.intake import Intake
+from engine.bus.codec import Bad
+from engine.failpoint import Point
 from engine.model.errors import StoreError
-from engine.model.ports import Clock
-from engine.model.signal import SECOND_STAGE, Signal
+from engine.model.ports import Clock, Watch
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
 from engine.web.app import Accepted
@@ -24,19 +24,20 @@ from watchers.objects import ObjectsConfig
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
-AHEAD = timedelta(seconds=20)
-"""How far a sender's clock may be ahead: less than the 30 s after which the others seem silent."""
 OUTSIDE = -1
 """The offset in quarantine of what never came onto the bus."""
 
 
 @dataclass
 class Watching:
-    """Keeps one cluster's signals flowing onto the bus; a batch is kept until that takes it."""
+    """Keeps one cluster's signals flowing into the intake, as fast as that takes them.
+
+    When a part of the log of this cluster was lost, all of it is listed anew.
+    """
 
     config: ClusterConfig
-    reader: Reader
-    bus: EmbeddedBus
+    reader: Watch
+    intake: Intake
     clock: Clock
     status: WatchStatus = field(default_factory=WatchStatus)
 
@@ -45,20 +46,30 @@ class Watching:
 
     async def run(self) -> None:
         """Watch for ever."""
+        while True:
+            await self._watch(self.intake.relists(self.config.name))
+            LOG.warning("lists anew: a part of the log was lost", cluster=self.config.name)
+
+    async def _watch(self, relists: int) -> None:
+        """Watch until the relists asked for are another number."""
         resources = self.config.resources
         configs = {"objects": ObjectsConfig(resources=tuple(resources))} if resources else None
         async with aclosing(watch(self.reader, self.clock, configs, self.status)) as batches:
             async for signals in batches:
-                await self._append(signals)
+                with failpoint.around(Point.SIGNAL_READ):
+                    batch = Batch(signals)
+                await self._put(batch)
+                if self.intake.relists(self.config.name) != relists:
+                    return
 
-    async def _append(self, signals: list[Signal]) -> None:
+    async def _put(self, batch: Batch) -> None:
         told = False
         while True:
             try:
-                await self.bus.append(signals)
+                await self.intake.put(batch)
             except StoreError as error:
                 if not told:
-                    LOG.warning("bus refuses", cluster=self.config.name, error=str(error))
+                    LOG.warning("no place for signals", cluster=self.config.name, error=str(error))
                 told = True
                 await asyncio.sleep(RETRY_S)
             else:
@@ -81,34 +92,23 @@ class Watching:
             meters.RELISTS.labels(name, reason).set(count)
 
 
-async def accept(batch: bytes, bus: EmbeddedBus, store: Store, clock: Clock) -> Accepted:
-    """Take CloudEvents, an array or one: good ones onto the bus, the others into quarantine.
+async def accept(record: bytes, intake: Intake, store: Store, clock: Clock) -> Accepted:
+    """Take CloudEvents, an array or one: good ones into the intake, the others into quarantine.
 
-    Returns once all are durable.
+    Returns once all are durable; some of what waits in a flood may be shed, and is counted then.
 
     Raises:
+        Overloaded: too many signals wait already; nothing was taken.
         StoreError: not all was taken; the sender may try again, an id counts once.
     """
-    decoded = decode(batch)
-    latest = clock.now() + AHEAD
-    good, bad = [], list(decoded.bad)
-    for signal in decoded.signals:
-        if signal.type in SECOND_STAGE:
-            why = f"signals of type '{signal.type}' are made by dogwatch itself, of what it saw"
-            bad.append(Bad("type", why, encode([signal])))
-        elif not signal.cluster:
-            bad.append(Bad("cluster", "the extension 'cluster' is missing", encode([signal])))
-        elif signal.time > latest:
-            # One such signal would carry the time of its cluster away, and all others be late.
-            why = f"time {signal.time.isoformat()} is more than 20 s ahead of this clock"
-            bad.append(Bad("future", why, encode([signal])))
-        else:
-            good.append(signal)
-    if good:
-        await bus.append(good)
+    with failpoint.around(Point.SIGNAL_READ):
+        good, bad = admitted(record, clock.now())
+        batch = Batch(good)
+        good.clear()  # what waits is encoded; this would be many times as much memory
+    await intake.accept(batch)
     if bad:
         await refuse(bad, store, clock)
-    return Accepted(len(good), tuple(f"{one.reason}: {one.detail}" for one in bad))
+    return Accepted(batch.count, tuple(f"{one.reason}: {one.detail}" for one in bad))
 
 
 async def refuse(bad: Sequence[Bad], store: Store, clock: Clock) -> None:

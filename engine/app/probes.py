@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from engine import meters
@@ -57,6 +58,7 @@ class Probes:
             refuse=self._refuse,
             reload=self._reloaded,
             token=self._token,
+            hold=self._hold,
         )
 
     async def turn(self) -> None:
@@ -84,6 +86,7 @@ class Probes:
         watched = [one for one in self._watchings if engine.leases.holds(_lease(one))]
         return [
             *(Health(name, problem) for name, problem in engine.problems().items()),
+            *([Health("intake", engine.intake.problem, fatal=False)] if engine.intake else []),
             *(
                 Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
                 for one in watched
@@ -112,7 +115,13 @@ class Probes:
 
     async def _accept(self, batch: bytes) -> Accepted:
         engine = self._running()
-        return await accept(batch, engine.bus, engine.store, self._clock)
+        if engine.intake is None:
+            raise StoreError("this process takes no signals")
+        return await accept(batch, engine.intake, engine.store, self._clock)
+
+    def _hold(self, size: int) -> AbstractContextManager[None]:
+        intake = self._engine.intake if self._engine is not None else None
+        return intake.hold(size) if intake is not None else nullcontext()
 
     async def _refuse(self, reason: str, detail: str, raw: bytes) -> None:
         await refuse([Bad(reason, detail, raw)], self._running().store, self._clock)

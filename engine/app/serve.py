@@ -147,10 +147,10 @@ class _Process:
         return None
 
     def _watchings(self, engine: Engine, readers: dict[str, Reader]) -> list[Watching]:
-        if Role.WATCHER not in self._roles:
+        if Role.WATCHER not in self._roles or engine.intake is None:
             return []
         return [
-            Watching(one, readers[one.name], engine.bus, self._clock)
+            Watching(one, readers[one.name], engine.intake, self._clock)
             for one in self._settings.clusters
         ]
 

@@ -1,18 +1,24 @@
 """What comes by HTTP is looked at; the gauges tell of a cluster that was never reached, too."""
 
+import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 from engine import meters
 from engine.app.config import ClusterConfig
 from engine.app.ingesting import Watching, accept
+from engine.app.intake.intake import Intake, Limits
+from engine.app.intake.progress import EmbeddedProgress
 from engine.app.reaching import reach
 from engine.bus.codec import encode
 from engine.bus.embedded import EmbeddedBus
 from engine.model.signal import SECOND_STAGE, Signal
-from engine.model.watch import ResourceStatus
+from engine.model.watch import ChangeType, Observation, ResourceStatus
 from engine.store.store import Store
+from tests.watchers.sources import Script, an_object, change, saw
 
 
 @dataclass
@@ -25,12 +31,17 @@ class Hand:
         return self.at
 
 
+def an_intake(bus: EmbeddedBus, clock: Hand) -> Intake:
+    progress = EmbeddedProgress(bus, lambda: 0, clock)
+    return Intake(bus, progress, Limits(1 << 20, 5, 1000), clock)
+
+
 async def test_a_cluster_that_was_never_reached_grows_stale(tmp_path: Path) -> None:
     config = ClusterConfig(name="down", kubeconfig=str(tmp_path / "gone"))
     clock = Hand()
     bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
     async with reach(config) as reader:
-        watching = Watching(config, reader, bus, clock)
+        watching = Watching(config, reader, an_intake(bus, clock), clock)
         clock.at += timedelta(seconds=90)
         watching.measure()
     await bus.aclose()
@@ -58,7 +69,7 @@ async def test_nobody_else_can_send_what_the_engine_tells_its_second_stage(tmp_p
         Signal(id=kind, source="x", type=kind, time=clock.at, cluster="c1")
         for kind in sorted(SECOND_STAGE)
     ]
-    taken = await accept(encode(batch), bus, store, clock)
+    taken = await accept(encode(batch), an_intake(bus, clock), store, clock)
     assert taken.accepted == await bus.end() == 0
     assert taken.rejected == tuple(
         f"type: signals of type '{kind}' are made by dogwatch itself, of what it saw"
@@ -66,3 +77,65 @@ async def test_nobody_else_can_send_what_the_engine_tells_its_second_stage(tmp_p
     )
     await bus.aclose()
     store.close()
+
+
+@dataclass
+class Relists:
+    """Folding at our own port: it says that a part of the log was lost, when told so."""
+
+    lost: int = 0
+    every_s: float = 1.0
+
+    async def lane(self, cluster: str) -> int:
+        return 0
+
+    async def look(self) -> None:
+        return
+
+    def relists(self, cluster: str) -> int:
+        return self.lost
+
+    def folded_us(self, lane: int) -> int:
+        return 1 << 62
+
+
+class Steady(Script):
+    """A cluster with one pod; five seconds of its time pass in a moment.
+
+    `steady`: it was watched for a while; `again`: it was listed a second time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({}, identity=("uid",) * 9)
+        self.steady = asyncio.Event()
+        self.again = asyncio.Event()
+
+    async def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+        self.asked.append(resource)
+        if self.asked.count(resource) > 1:
+            self.again.set()
+        yield saw(0, change(ChangeType.SYNCED, an_object("Pod", "a")))
+        for beat in count(1):
+            await asyncio.sleep(0.01)
+            yield saw(5 * beat)
+            if beat > 3:
+                self.steady.set()
+
+
+async def test_a_cluster_whose_log_was_lost_in_part_is_listed_anew(tmp_path: Path) -> None:
+    clock = Hand()
+    bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
+    folding = Relists()
+    intake = Intake(bus, folding, Limits(1 << 20, 5, 1000), clock)
+    source = Steady()
+    watching = Watching(ClusterConfig(name="west", resources=("pods",)), source, intake, clock)
+    running = [asyncio.create_task(one) for one in (intake.run(), watching.run())]
+    async with asyncio.timeout(20):
+        await source.steady.wait()
+        assert source.asked.count("pods") == 1
+        folding.lost = 1
+        await source.again.wait()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await bus.aclose()

@@ -202,7 +202,7 @@ async def test_a_body_without_room_is_not_kept(client: httpx.AsyncClient, inside
     inside.room = 1000
     answer = await client.post("/v1/signals", content=b" " * 1001, headers={**BATCH, **AUTH})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
-    assert inside.taken == inside.held == []
+    assert (inside.taken, inside.held) == ([], [])
 
 
 async def test_a_process_that_takes_no_signals_says_which_one_does(ports: Ports) -> None:

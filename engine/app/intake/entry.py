@@ -100,14 +100,14 @@ def weigh(entries: Iterable[Entry]) -> int:
     return sum(entry.weight for entry in entries)
 
 
-def records(entries: Sequence[Entry]) -> list[bytes]:
-    """Return the signals of one cluster as records, in the form that `codec.encode` gives."""
+def records(entries: Sequence[Entry], most: int = BATCH_LIMIT) -> list[bytes]:
+    """Return the signals of one cluster as records of up to `most`, as `codec.encode` has them."""
     found: list[bytes] = []
     parts: list[bytes] = []
     size = 0
     for entry in entries:
         more = len(entry.raw) + 1
-        if parts and (len(parts) == BATCH_LIMIT or size + more >= RECORD_LIMIT):
+        if parts and (len(parts) >= most or size + more >= RECORD_LIMIT):
             found.append(b"[" + b",".join(parts) + b"]")
             parts, size = [], 0
         parts.append(entry.raw)

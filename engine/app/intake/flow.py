@@ -8,6 +8,7 @@ log may hold WINDOW_S of work, and the rest waits where it can still be shed.
 from collections import deque
 from typing import Final
 
+from engine.bus.codec import BATCH_LIMIT
 from engine.model.instant import MICROS
 
 WINDOW_S: Final = 3.0
@@ -18,6 +19,8 @@ SLOWEST: Final = 1000.0
 """Signals a second to count with while nothing is known."""
 SHARE: Final = 0.5
 """Of the rate: what may still be appended to a log that is too long, which so gets shorter."""
+PIECE_S: Final = 0.05
+_LEAST: Final = 20
 _JOINED_US: Final = 20_000
 _NEWS: Final = 0.3
 
@@ -72,6 +75,12 @@ class Flow:
     def seconds(self, count: int) -> float:
         """Return how long folding takes for `count` signals; 0 before it was seen at its limit."""
         return count / self.rate if self._known else 0.0
+
+    @property
+    def piece(self) -> int:
+        """How many signals one record may hold: it is folded in one go, and all else waits."""
+        known = max(_LEAST, int(self.rate * PIECE_S)) if self._known else BATCH_LIMIT
+        return min(BATCH_LIMIT, known)
 
     def _measure(self, done: int, now: int) -> None:
         """Measure the rate where there was enough to do; else it is at least what was done."""

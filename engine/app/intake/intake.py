@@ -11,6 +11,7 @@ import structlog
 from engine import meters
 from engine.app.intake.entry import Batch, Entry, records, weigh
 from engine.app.intake.lane import Lane, Taken
+from engine.app.intake.progress import Folding
 from engine.app.intake.shedding import Pressure
 from engine.app.intake.told import Told
 from engine.app.intake.worth import Worth
@@ -39,27 +40,6 @@ class Log(Protocol):
 
     async def append_records(self, records: Sequence[tuple[str, bytes]]) -> object:
         """Append (cluster, record) pairs in order, durable on return. Raises StoreError."""
-        ...
-
-
-class Folding(Protocol):
-    """How far folding is, as far as this process knows.
-
-    `every_s`: how often to look.
-    """
-
-    every_s: float
-
-    async def lane(self, cluster: str) -> int:
-        """Return the partition of the cluster. Raises StoreError while that is not known."""
-        ...
-
-    async def look(self) -> None:
-        """See how far folding is. Raises StoreError where that can not be seen now."""
-        ...
-
-    def folded_us(self, lane: int) -> int:
-        """Return an instant of the wall clock: all that was appended before it is folded."""
         ...
 
 
@@ -159,6 +139,10 @@ class Intake:
         finally:
             self._read -= size
             self._freed.set()
+
+    def relists(self, cluster: str) -> int:
+        """Return how often all of `cluster` was to be listed anew, as its log was lost in part."""
+        return self._folding.relists(cluster)
 
     async def run(self) -> None:
         """Take what waits onto the bus, until cancelled."""
@@ -261,7 +245,8 @@ class Intake:
 
     async def _write(self, lane: Lane, taken: Taken) -> None:
         """Append `taken`; what could not be appended waits again. Raises StoreError."""
-        pairs = [(cluster, record) for cluster, own in taken for record in records(own)]
+        piece = lane.flow.piece
+        pairs = [(cluster, record) for cluster, own in taken for record in records(own, piece)]
         at = self._now()
         try:
             await self._log.append_records(pairs)

@@ -1,18 +1,47 @@
 """How far folding is: seen in the process itself, or in the store that workers commit to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final, Protocol
 
 from engine import meters
 from engine.bus.embedded import EmbeddedBus
-from engine.bus.topics import Log, Topic
+from engine.bus.topics import Topic
 from engine.model.instant import MICROS, to_us
 from engine.model.ports import Clock
 from engine.store.partitions import Position
+from engine.store.store import Store
+
+if TYPE_CHECKING:
+    from engine.bus.kafka import KafkaBus
 
 EMBEDDED_S: Final = 0.25
 SHARED_S: Final = 1.0
+
+
+class Folding(Protocol):
+    """How far folding is, as far as this process knows.
+
+    `every_s`: how often to look.
+    """
+
+    every_s: float
+
+    async def lane(self, cluster: str) -> int:
+        """Return the partition of the cluster. Raises StoreError while that is not known."""
+        ...
+
+    async def look(self) -> None:
+        """See how far folding is. Raises StoreError where that can not be seen now."""
+        ...
+
+    def relists(self, cluster: str) -> int:
+        """Return how often since the start a part of the log of the cluster was lost."""
+        ...
+
+    def folded_us(self, lane: int) -> int:
+        """Return an instant of the wall clock: all that was appended before it is folded."""
+        ...
 
 
 class EmbeddedProgress:
@@ -40,6 +69,10 @@ class EmbeddedProgress:
         self._folded = now if first is None else first
         meters.CONSUMER_LAG.set(max(0, now - self._folded) / MICROS)
 
+    def relists(self, cluster: str) -> int:  # noqa: ARG002
+        """Return 0: a log that was cut off ends the process."""
+        return 0
+
     def folded_us(self, lane: int) -> int:  # noqa: ARG002
         """Return an instant: all that was appended before it is folded."""
         return self._folded
@@ -48,47 +81,48 @@ class EmbeddedProgress:
 class SharedProgress:
     """Folding of partitions of Kafka, which are the lanes, by workers anywhere.
 
-    `placed` gives the partition of a cluster, `positions` what is committed of each partition
-    (it blocks), `ends` where each log ends. A commit may be some seconds behind folding.
+    It is seen in what they commit, which may be some seconds behind.
     """
 
     every_s = SHARED_S
 
-    def __init__(
-        self,
-        placed: Callable[[str], Awaitable[int]],
-        positions: Callable[[], Mapping[int, Position]],
-        ends: Callable[[], Awaitable[Mapping[Log, int]]],
-        clock: Clock,
-    ) -> None:
-        self._placed = placed
-        self._positions = positions
-        self._ends = ends
+    def __init__(self, bus: "KafkaBus", store: Store, clock: Clock) -> None:
+        self._bus = bus
+        self._store = store
         self._clock = clock
         self._start = to_us(clock.now())
         self._folded: dict[int, int] = {}
+        self._lanes: dict[str, int] = {}
+        self._first: Mapping[int, int] | None = None
+        self._relists: Mapping[int, int] = {}
 
     async def lane(self, cluster: str) -> int:
         """Return the partition of the cluster. Raises StoreError while it can not be found."""
-        return await self._placed(cluster)
+        lane = self._lanes[cluster] = await self._bus.lane(cluster)
+        return lane
 
     async def look(self) -> None:
         """Compare what is committed with where the logs end. Raises StoreError."""
         now = to_us(self._clock.now())
-        ends = await self._ends()
-        positions = await asyncio.to_thread(self._positions)
+        ends = await self._bus.ends()
+        positions = await asyncio.to_thread(self._store.positions)
+        self._relists = await asyncio.to_thread(self._store.relists)
+        if self._first is None:
+            self._first = self._relists
         late = 0
         for log, end in ends.items():
-            if log.topic is not Topic.SIGNALS:
-                continue
-            position = positions.get(log.partition)
-            folded = position.appended_us if position else 0
-            if end == 0 or (position is not None and position.next_offset >= end):
-                folded = now
-            # What was left unfolded before the start is not what signals of this process wait for.
-            self._folded[log.partition] = max(folded, self._start)
-            late = max(late, now - self._folded[log.partition])
-        meters.CONSUMER_LAG.set(max(0, late) / MICROS)
+            if log.topic is Topic.SIGNALS:
+                position = positions.get(log.partition, Position())
+                folded = now if position.next_offset >= end else position.appended_us
+                # What was left unfolded before the start is nothing that signals wait for here.
+                self._folded[log.partition] = max(folded, self._start)
+                late = max(late, now - self._folded[log.partition])
+        meters.CONSUMER_LAG.set(late / MICROS)
+
+    def relists(self, cluster: str) -> int:
+        """Return how often since the start a part of the log of the cluster was lost."""
+        lane, first = self._lanes.get(cluster, -1), self._first or {}
+        return self._relists.get(lane, 0) - first.get(lane, 0)
 
     def folded_us(self, lane: int) -> int:
         """Return an instant: all that was appended before it is folded."""
