@@ -68,8 +68,19 @@ class Ordeal:
         self._receiver = Receiver(self._hear)
         self._webhook = Webhook(SECRET)
         self._senders = self._ready_to_send()
+        self._pace = Pace(0)
         further = extra(self._receiver.url) if extra else {}
         stage.play(rules(ledger.rules), self._receiver.url, further)
+
+    @property
+    def sent(self) -> int:
+        """How many signals were acknowledged."""
+        return sum(one.signals for one in self._senders)
+
+    @property
+    def struck(self) -> int:
+        """How many kills are over."""
+        return self._pace.number
 
     def run(self, kills: int, deeds: Sequence[Deed] = ()) -> Result:
         """Send the ledger while processes are killed, let all work end, and judge it.
@@ -82,7 +93,7 @@ class Ordeal:
         self.stage.start()
         start_s = monotonic() - began
         killer = Killer(self.stage, self.moments, Random(self.ledger.seed), start_s)
-        pace = Pace(kills)
+        self._pace = pace = Pace(kills)
         self.turn = pace.turn
         found = self.play(lambda: _strike(killer, pace, kills, deeds), pace.end)
         figures = {
@@ -117,7 +128,7 @@ class Ordeal:
         """Compare what was found with what must be; a sink may see so many repeats."""
         wanted = self.ledger.expected({one.cluster: one.batches for one in self._senders})
         sent = {
-            "signals": sum(one.signals for one in self._senders),
+            "signals": self.sent,
             "attempts": sum(one.attempts for one in self._senders),
             "expected_firings": len(wanted),
         }
@@ -159,22 +170,22 @@ class Pace:
     """Lets the ledger last as long as the kills: a part of it may go when as many are over."""
 
     def __init__(self, kills: int) -> None:
+        self.number = 0
         self._kills = kills
-        self._struck = 0
         self._over = False
         self._turns = threading.Condition()
 
     def struck(self) -> None:
         """Say that a kill is over."""
         with self._turns:
-            self._struck += 1
+            self.number += 1
             self._turns.notify_all()
 
     def turn(self, share: float) -> bool:
         """Wait until that share of the ledger may be sent."""
         with self._turns:
             return self._turns.wait_for(
-                lambda: self._over or self._struck >= (share - LEAD) * self._kills
+                lambda: self._over or self.number >= (share - LEAD) * self._kills
             )
 
     def end(self) -> None:

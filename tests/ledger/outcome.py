@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tests.ledger.checker import Episode, Found
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from tests.ledger.killing import Blows
     from tests.ledger.stage import Reading, Stage
 
-DRAIN_S = 120.0
+STILL_S = 90.0
+"""How long nothing may be done while something is left: leases and sessions of the dead end."""
 _POSITIONS = "SELECT partition, next_offset FROM partitions"
 _FIRINGS = "SELECT id, rule, key, opened_at, resolved_at FROM firings"
 _MISSIONS = "SELECT id, firing, state, outcome, crashes FROM missions ORDER BY id"
@@ -100,12 +102,36 @@ def figures_of(found: Found) -> dict[str, Any]:
 
 
 def _wait(stage: Stage, left: Callable[[], int], what: str) -> None:
-    def some_ended() -> bool:
-        return not all(one.running for one in stage.members)
-
-    if eventually(lambda: left() == 0 or None, DRAIN_S, some_ended, every_s=0.2) is None:
+    """Wait until nothing is left, as long as it becomes less now and then."""
+    patience = _Patience(left)
+    done = eventually(
+        lambda: patience.look() == 0 or None,
+        float("inf"),
+        lambda: patience.over or not all(one.running for one in stage.members),
+        every_s=0.2,
+    )
+    if done is None:
         tails = "\n".join(f"{one.name}:\n{one.tail(15)}" for one in stage.members)
         raise AssertionError(f"{left()} {what} still wait; {tails}")
+
+
+class _Patience:
+    """Looks at a number that should become less; `over` when it did not for STILL_S."""
+
+    def __init__(self, left: Callable[[], int]) -> None:
+        self._left = left
+        self._least: int | None = None
+        self._since = monotonic()
+
+    @property
+    def over(self) -> bool:
+        return monotonic() - self._since > STILL_S
+
+    def look(self) -> int:
+        number = self._left()
+        if self._least is None or number < self._least:
+            self._least, self._since = number, monotonic()
+        return number
 
 
 def _behind(folded: dict[int, int], ends: dict[int, int]) -> int:
