@@ -20,13 +20,15 @@ SCHEMES: Final = ("postgresql", "postgres", "postgresql+psycopg")
 CONNECT_S: Final = 5
 STATEMENT_S: Final = 30
 LOCK_S: Final = 10
+IDLE_S: Final = 15
+"""Seconds after which the server ends the transaction of a process that stands still in it."""
 POOL: Final = 4
 OVERFLOW: Final = 6
 """Connections of one process: POOL stay open, OVERFLOW more while many threads ask."""
 POOL_WAIT_S: Final = 30.0
 _SETTINGS: Final = (
     f"-c statement_timeout={STATEMENT_S}s -c lock_timeout={LOCK_S}s "
-    f"-c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+    f"-c idle_in_transaction_session_timeout={IDLE_S}s -c timezone=UTC"
 )
 _CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": CONNECT_S,
@@ -36,7 +38,6 @@ _CONNECT: Final[dict[str, Any]] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
-    "options": _SETTINGS,
 }
 _UNREADABLE: Final = (
     "store.url can not be read; write postgresql://USER@HOST:PORT/DATABASE, and signs like "
@@ -52,8 +53,8 @@ _SENTENCES: Final = {
     "53100": "the disk of the server is full; nothing was written, free some space",
     "53200": "the server is out of memory; nothing was written",
     "53300": "the server takes no more connections; raise max_connections, or run fewer processes",
-    "55P03": f"another transaction kept a row locked for {LOCK_S} s; nothing was written",
-    "57014": f"the server did not finish within {STATEMENT_S} s; nothing was written",
+    "55P03": "another transaction kept a row locked for too long; nothing was written",
+    "57014": "the server did not finish in time; nothing was written",
     "57P01": "the server is shutting down",
     "57P02": "the server crashed and starts again",
     "57P03": "the server is starting up, or shutting down",
@@ -104,6 +105,7 @@ def engine_of(place: str, password: str | None) -> Engine:
     if password is not None:
         url = url.set(password=password)
     given = {name: value for name, value in _CONNECT.items() if name not in url.query}
+    given["options"] = f"{_SETTINGS} {url.query.get('options', '')}".strip()  # the last one wins
     return create_engine(
         url,
         connect_args=given,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, select
 
 from engine.model.firing import State
 from engine.model.instant import to_us
@@ -36,39 +36,28 @@ class Retention(Database):
 
 def _old(before: int) -> Iterator[tuple[Any, Select[Any]]]:
     """Yield (key column, query of the keys to delete), children before parents."""
-    live = select(firings.c.id).where(firings.c.state != State.RESOLVED.value)
-    yield (
-        deliveries.c.key,
-        select(deliveries.c.key).where(_told(before), deliveries.c.incident.not_in(live)),
-    )
-    waited_for = select(deliveries.c.mission).distinct()
-    ended = (missions.c.state.in_(_ENDED), missions.c.finished_at < before)
-    own = missions.c.firing.not_in(live), missions.c.id.not_in(waited_for)
-    yield missions.c.id, select(missions.c.id).where(*ended, *own)
-    yield (
-        journal.c.mission,
-        select(journal.c.mission).where(
-            journal.c.at < before, journal.c.mission.not_in(select(missions.c.id))
-        ),
-    )
-    used = select(missions.c.firing).union(select(deliveries.c.incident))
-    yield (
-        firings.c.id,
-        select(firings.c.id).where(firings.c.resolved_at < before, firings.c.id.not_in(used)),
-    )
-    yield (
-        transitions.c.seq,
-        select(transitions.c.seq).where(
-            transitions.c.at < before, transitions.c.firing.not_in(select(firings.c.id))
-        ),
-    )
-    causes = select(firings.c.cause).union(select(transitions.c.cause))
-    yield (
-        signals.c.id,
-        select(signals.c.id).where(signals.c.kept_at < before, signals.c.id.not_in(causes)),
-    )
+    live = firings.c.state != State.RESOLVED.value
+    told = _told(before) & ~_any(firings.c.id == deliveries.c.incident, live)
+    yield deliveries.c.key, select(deliveries.c.key).where(told)
+    ended = missions.c.state.in_(_ENDED) & (missions.c.finished_at < before)
+    own = ~_any(firings.c.id == missions.c.firing, live)
+    waited_for = _any(deliveries.c.mission == missions.c.id)
+    yield missions.c.id, select(missions.c.id).where(ended, own, ~waited_for)
+    left = ~_any(missions.c.id == journal.c.mission)
+    yield journal.c.mission, select(journal.c.mission).where(journal.c.at < before, left)
+    used = _any(missions.c.firing == firings.c.id) | _any(deliveries.c.incident == firings.c.id)
+    yield firings.c.id, select(firings.c.id).where(firings.c.resolved_at < before, ~used)
+    left = ~_any(firings.c.id == transitions.c.firing)
+    yield transitions.c.seq, select(transitions.c.seq).where(transitions.c.at < before, left)
+    cause = _any(firings.c.cause == signals.c.id) | _any(transitions.c.cause == signals.c.id)
+    yield signals.c.id, select(signals.c.id).where(signals.c.kept_at < before, ~cause)
     gone = leases.c.name.startswith(PROCESS) & (leases.c.until < before)
     yield leases.c.name, select(leases.c.name).where(gone)
+
+
+def _any(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether some row of the other table is as `where` says; each is found by an index."""
+    return exists().where(*where)
 
 
 def _told(before: int) -> ColumnElement[bool]:

@@ -76,7 +76,7 @@ transitions = Table(
     Column("state", Words, nullable=False),
     Column("reason", Words, nullable=False),
     Column("value", JSON, nullable=False),
-    Column("cause", Name, nullable=False),
+    Column("cause", Name, nullable=False, index=True),
     UniqueConstraint("firing", "at", "state", name="uq_transitions_move"),
 )
 

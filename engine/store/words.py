@@ -39,7 +39,7 @@ class Words(TypeDecorator[str]):
 
 
 class Name(Words):
-    """An id that a sender chose: one that is too long for an index is stored cut, with its digest.
+    """An id that a sender chose: one too long for an index of PostgreSQL is cut, with its digest.
 
     Who asks for the long one, or for the one that is stored, finds it.
     """
@@ -48,8 +48,9 @@ class Name(Words):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """Return `value`, cut where it is too long."""
-        short = value if value is None or len(value) <= LONGEST else shortened(value)
-        return super().process_bind_param(short, dialect)
+        if value is not None and len(value) > LONGEST and dialect.name != "sqlite":
+            value = shortened(value)
+        return super().process_bind_param(value, dialect)
 
 
 def escaped(value: str) -> str:

@@ -17,7 +17,7 @@ from engine.store.checkpoint import Commit
 from engine.store.postgres import unsuitable
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
-from tests.store.rows import Hand, a_commit, a_run
+from tests.store.rows import Hand, a_commit, a_run, a_transition
 from tests.store.test_files import fill
 from tests.testbeds.process import eventually
 
@@ -217,8 +217,38 @@ def test_nothing_is_waited_for_for_ever(served: Store) -> None:
         settings: dict[str, str] = dict(connection.exec_driver_sql(query).all())
     assert settings["lock_timeout"] == "10000"
     assert settings["statement_timeout"] == "30000"
-    assert settings["idle_in_transaction_session_timeout"] == "60000"
+    assert settings["idle_in_transaction_session_timeout"] == "15000"
     assert settings["application_name"] == "dogwatch"
+
+
+def test_a_row_that_stays_locked_is_an_error_and_not_the_end(database: str) -> None:
+    impatient = f"{database}?options=-c%20lock_timeout%3D100"
+    with closing(Store.open(impatient, clock=Hand())) as store:
+        store.claim(0)
+        with psycopg.connect(database) as zombie:
+            zombie.execute("SELECT * FROM partitions FOR UPDATE")
+            with pytest.raises(StoreError, match="another transaction kept a row locked"):
+                store.claim(0)
+        assert store.claim(0) == 2
+
+
+def test_who_stands_still_in_a_transaction_loses_it_and_its_locks(database: str) -> None:
+    hasty = f"{database}?options=-c%20idle_in_transaction_session_timeout%3D100"
+    with (
+        closing(Store.open(database, clock=Hand())) as store,
+        closing(Store.open(hasty, clock=Hand())) as zombie,
+    ):
+        epoch = zombie.claim(0)
+
+        def stand_still() -> None:
+            with zombie.write() as held:
+                held.exec_driver_sql("UPDATE partitions SET next_offset = 99")
+                assert store.claim(0) == epoch + 1  # waits for the lock, which the zombie loses
+                held.exec_driver_sql("SELECT 1")
+
+        with pytest.raises(StoreError, match="stood still for too long"):
+            stand_still()
+        assert store.load(0).next_offset == 0
 
 
 def test_many_processes_open_an_empty_database_at_once(database: str) -> None:
@@ -237,11 +267,17 @@ def test_any_text_and_any_length_comes_back_as_it_was(served: Store) -> None:
     epoch = served.claim(0)
     keys = ["a\x00b", "\x01", "\x010\x00\x01", "\x02x", "k" * 5000, "\U0001f6a8" * 700, ""]
     state = {key: key.encode() for key in keys}
+    record = b'[{"id":"s","time":"2026-01-31T12:00:00Z"}]'
     cause = "s-" + "\U0001f6a8" * 5000
-    served.commit(0, epoch, a_commit(1, state=state, signals={cause: b"record"}))
+    served.commit(0, epoch, a_commit(1, state=state, signals={cause: record}))
     assert served.load(0).state == state
-    assert served.signal(cause) == b"record"
-    served.commit(0, epoch, Commit(2, dict.fromkeys(keys[:5])))
+    assert served.signal(cause) == record
+    zero = a_transition("f-2", key={"a\x00": "b\x00\x01"}, reason="was \x00", cause=cause)
+    served.commit(0, epoch, Commit(2, dict.fromkeys(keys[:5]), transitions=[zero]))
+    firing = served.firing("f-2")
+    assert firing is not None
+    assert (firing.key, firing.reason) == (zero.key, zero.reason)
+    assert [one.noun for one in served.trace(cause)] == ["signal", "firing", "transition"]
     assert set(served.load(0).state) == set(keys[5:])
 
 

@@ -35,6 +35,7 @@ def _tables() -> None:
 def upgrade() -> None:
     """Let every mission so far be of epoch 0, every element so far without headers and size."""
     _tables()
+    op.create_index("ix_transitions_cause", "transitions", ["cause"])
     for table, name in (("missions", "epoch"), ("partitions", "appended_us")):
         new = sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
         op.add_column(table, new)
