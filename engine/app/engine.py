@@ -14,13 +14,14 @@ import structlog
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
-from engine.app.folding import Fold, Means
+from engine.app.folding import Fold
 from engine.app.in_force import InForce, routes_of
 from engine.app.intake.intake import Intake, Limits
 from engine.app.intake.progress import EmbeddedProgress, Folding, SharedProgress
 from engine.app.leasing import Alone, Hold, Leases
 from engine.app.lock import hold
 from engine.app.logs_folded import EmbeddedLog, Logs
+from engine.app.means import Means
 from engine.app.opening import exclusive, open_bus, open_store
 from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf

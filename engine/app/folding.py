@@ -3,28 +3,23 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
 from engine import meters
-from engine.app.config import StreamConfig
-from engine.app.in_force import InForce
-from engine.app.pending import Pending
+from engine.app.means import Means, Part
+from engine.app.pending import Pending, Told
+from engine.app.telling import Teller
 from engine.bus.codec import decode, encode
 from engine.failpoint import Point, around
-from engine.missions.notices import Told, tell_transition
 from engine.model.errors import Fenced, StoreError
 from engine.model.firing import State, Step, Transition
 from engine.model.instant import MICROS, to_us
-from engine.model.ports import Clock
 from engine.model.signal import HEARTBEAT, SIGNAL_TYPES, Signal
-from engine.store.checkpoint import Commit, Committed
+from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
-from engine.store.store import Store
 from engine.stream.account import Degraded
 from engine.stream.evaluator import Evaluator
-from engine.stream.stage import Stage
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
@@ -32,29 +27,6 @@ GROUP_RECORDS = 64
 """Records that wait on the bus share a commit, as many as these: who waits waits shortly."""
 _TYPES = frozenset({*SIGNAL_TYPES, HEARTBEAT})
 """Types counted by their name; a sender's own ones share a label, so that labels stay few."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Which log a fold is of, by its number in the store, and what is done with its signals.
-
-    `belongs`: whether the signals of a cluster are in this log; others are put aside.
-    """
-
-    partition: int = 0
-    stage: Stage = Stage.BOTH
-    belongs: Callable[[str], bool] = lambda _cluster: True
-
-
-@dataclass(frozen=True)
-class Means:
-    """What every fold of a process works with; `committed` is told what each commit made new."""
-
-    store: Store
-    force: InForce
-    settings: StreamConfig
-    clock: Clock
-    committed: Callable[[Committed], None] = lambda _: None
 
 
 async def _no_archive(_: Sequence[Quarantined]) -> None:
@@ -77,19 +49,26 @@ class Fold:
         self._settings = means.settings
         self._committed = means.committed
         self._lock = asyncio.Lock()
-        self.epoch = self._store.claim(part.partition)
-        start = self._store.load(part.partition)
-        rules, lateness_us = means.force.rules, round(means.settings.lateness_s * MICROS)
-        self._evaluator = Evaluator(rules, start.state, lateness_us=lateness_us, stage=part.stage)
-        self._digest = rules.digest
-        self._pending = Pending(start.next_offset)
-        self._committed_offset = start.next_offset
-        self._opened: dict[str, int] = {}
-        self._unwritten: Commit | None = None
+        self._teller = Teller(means.store, means.force)
         self._ending = False
+        self.epoch = self._store.claim(part.partition)
+        self._load()
         self.publish: Callable[[], None] = lambda: None
         self.archive: Callable[[Sequence[Quarantined]], Awaitable[None]] = _no_archive
         self.problem = ""
+
+    def _load(self) -> None:
+        """Start at the last checkpoint."""
+        rules, lateness_us = self._force.rules, round(self._settings.lateness_s * MICROS)
+        start = self._store.load(self.part.partition)
+        self._evaluator = Evaluator(
+            rules, start.state, lateness_us=lateness_us, stage=self.part.stage
+        )
+        self._digest = rules.digest
+        self._pending = Pending(start.next_offset)
+        self._committed_offset = start.next_offset
+        self._unwritten: Commit | None = None
+        self._whole = True
 
     @property
     def next_offset(self) -> int:
@@ -134,14 +113,27 @@ class Fold:
 
         Raises:
             Fenced: somebody else owns the log; nothing was written since.
+            StoreError: the record was not folded whole; nothing is written before `restore`.
         """
         async with self._lock:
             if self._ending or offset < self.next_offset:
                 return
+            self._whole = False
             self._fold(offset, record, headers or {})
+            self._whole = True
             self._pending.appended_us = max(self._pending.appended_us, appended_us)
             if self._is_due(more):
                 await self._commit()
+
+    async def restore(self) -> None:
+        """Go back to the last checkpoint, where a record was not folded whole.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        async with self._lock:
+            if not self._whole:
+                await asyncio.to_thread(self._load)
 
     async def tick(self) -> None:
         """Commit every `checkpoint_s` what is pending, for ever. Raises Fenced."""
@@ -174,11 +166,10 @@ class Fold:
         """Commit what is pending, or leave it to the next owner, who folds the log again."""
         self._ending = True
         async with self._lock:
-            if commit := self._next():
-                try:
-                    await self._write(commit)
-                except StoreError as error:
-                    LOG.warning("store refuses", error=str(error))
+            try:
+                await self._commit()
+            except Fenced as error:
+                LOG.warning("log lost", partition=self.part.partition, error=str(error))
 
     def refused(self, error: StoreError) -> None:
         """Take note of why the fold stands still; it is logged once."""
@@ -198,8 +189,6 @@ class Fold:
         with around(Point.RECORD_DECODED):
             decoded = decode(record)
         pending = self._pending
-        pending.next_offset = offset + 1
-        pending.records += 1
         for bad in decoded.bad:
             self._put_aside(Quarantined(offset, bad.reason, bad.detail, bad.raw, headers=headers))
         signals = self._own(decoded.signals, offset, headers)
@@ -209,6 +198,8 @@ class Fold:
         with around(Point.TIMER_FIRED):
             step = self._evaluator.step(signals)
         self._take(step, signals)
+        pending.next_offset = offset + 1
+        pending.records += 1
 
     def _own(self, signals: list[Signal], offset: int, headers: Mapping[str, str]) -> list[Signal]:
         """Return the signals whose clusters are in this log, and put the others aside.
@@ -233,50 +224,22 @@ class Fold:
     def _take(self, step: Step, signals: Sequence[Signal]) -> None:
         """Add what one step found to the pending commit."""
         pending = self._pending
-        pending.launches.extend(step.launches)
-        pending.transitions.extend(step.transitions)
+        pending.take(step)
         pending.conditions.update((one.id, encode([one])) for one in step.conditions)
         wanted = {found.cause for found in step.transitions if found.cause}
         causes = {signal.id: signal for signal in signals if signal.id in wanted} if wanted else {}
         pending.causes.update({name: encode([signal]) for name, signal in causes.items()})
         for found in step.transitions:
             _count(found)
-            rule = self._force.rule_of(found.rule, found.firing)
-            if rule is not None:
-                pending.labels[rule.name] = rule.labels
-            if found.state is State.FIRING:
-                self._opened.setdefault(found.firing, found.at)
-        for found in step.notices:
-            self._tell(found)
-        for found in step.transitions:
-            if found.state is State.RESOLVED:
-                self._opened.pop(found.firing, None)
-
-    def _tell(self, found: Transition) -> None:
-        """Let everybody wait to be told of `found` who wants to hear of it."""
-        rule = self._force.rule_of(found.rule, found.firing)
-        if rule is not None:
-            told = Told(found, self._opened_at(found.firing), self._signal(found.cause))
-            self._pending.deliveries.extend(tell_transition(rule, told, self._force.routes))
-
-    def _opened_at(self, firing: str) -> int | None:
-        """Return when `firing` opened, here or before this fold began."""
-        if firing not in self._opened and (row := self._store.firing(firing)) is not None:
-            self._opened[firing] = to_us(row.opened)
-        return self._opened.get(firing)
-
-    def _signal(self, cause: str) -> Signal | None:
-        """Return the signal that decided, of this commit or of one before it."""
-        if not cause:
-            return None
-        record = self._pending.causes.get(cause) or self._store.signal(cause)
-        return decode(record).signals[0] if record else None
 
     async def _commit(self) -> None:
         """Write what is pending in one transaction, however long the store refuses."""
-        while commit := self._next():
+        while True:
             try:
-                await self._write(commit)
+                commit = await self._next()
+                if commit is not None:
+                    await self._write(commit)
+                    self.problem = ""
             except Fenced:
                 raise
             except StoreError as error:
@@ -285,7 +248,6 @@ class Fold:
                     return
                 await asyncio.sleep(RETRY_S)
             else:
-                self.problem = ""
                 return
 
     async def _write(self, commit: Commit) -> None:
@@ -297,6 +259,7 @@ class Fold:
             )
         self._unwritten = None
         self._committed_offset = commit.next_offset
+        self._teller.forget(self._pending)
         self._pending = Pending(commit.next_offset, appended_us=commit.appended_us)
         now = to_us(self._clock.now())
         for found in commit.transitions:
@@ -306,14 +269,17 @@ class Fold:
         if commit.conditions:
             self.publish()
 
-    def _next(self) -> Commit | None:
+    async def _next(self) -> Commit | None:
         """Return the commit to write now, None where nothing is pending.
 
         The evaluator tells its changes once: a commit that was refused, or whose writing was
-        cut off, stays the next one.
+        cut off, stays the next one. Raises StoreError.
         """
-        if self._unwritten is None:
-            self._unwritten = self._pending.commit(self._evaluator.changes(), self._digest)
+        if self._unwritten is None and self._whole:
+            pending, told = self._pending, Told()
+            if pending.transitions or pending.notices:
+                told = await asyncio.to_thread(self._teller.told, pending)
+            self._unwritten = pending.commit(self._evaluator.changes(), self._digest, told)
         return self._unwritten
 
 

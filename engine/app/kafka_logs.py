@@ -4,7 +4,8 @@ import asyncio
 
 import structlog
 
-from engine.app.folding import Fold, Means
+from engine.app.folding import Fold
+from engine.app.means import Means
 from engine.app.owning import Partitions
 from engine.bus.faust_worker import KafkaWorker
 from engine.bus.kafka import KafkaBus

@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Protocol
 
-from engine.app.folding import Fold, Means, Part
+from engine.app.folding import Fold
+from engine.app.means import Means, Part
 from engine.app.reading import fold_log
 from engine.app.second_stage import Chronicler
 from engine.bus.embedded import EmbeddedBus

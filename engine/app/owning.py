@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import structlog
 
-from engine.app.folding import Fold, Means, Part
+from engine.app.folding import Fold
+from engine.app.means import Means, Part
 from engine.app.publishing import Publisher
 from engine.app.second_stage import Chronicler, keep_time
 from engine.bus.codec import Bad
@@ -58,6 +58,7 @@ class Partitions:
         """Take `log` over; return the offset of the record to fold next. Raises StoreError."""
         async with self._changing:
             await self._drop(log)
+            self._placed |= await asyncio.to_thread(self._store.placements)
             fold = await asyncio.to_thread(Fold, self._means, self._part(log))
             fold.archive = self._archive
             owned = self._owned[log] = _Owned(fold)
@@ -114,8 +115,7 @@ class Partitions:
             for log in logs:
                 owned = self._owned.get(log)
                 if owned is not None:
-                    with suppress(Fenced):
-                        await owned.fold.close()
+                    await owned.fold.close()
                 await self._drop(log)
                 self.lost.pop(log, None)
                 if owned is not None:

@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.model.delivery import Delivery
-from engine.model.firing import Launch, Transition
+from engine.model.firing import Launch, Step, Transition
 from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told of what was folded, and the labels of its rules."""
+
+    deliveries: list[Delivery] = field(default_factory=list)
+    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -19,23 +27,24 @@ class Pending:
     appended_us: int = 0
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    notices: list[Transition] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     conditions: dict[str, bytes] = field(default_factory=dict)
     causes: dict[str, bytes] = field(default_factory=dict)
-    labels: dict[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def take(self, step: Step) -> None:
+        """Add what one step found, but for its conditions and causes."""
+        self.launches.extend(step.launches)
+        self.transitions.extend(step.transitions)
+        self.notices.extend(step.notices)
 
     def urgent(self) -> bool:
         """Whether somebody waits for this commit."""
         return bool(
-            self.transitions
-            or self.launches
-            or self.deliveries
-            or self.quarantined
-            or self.conditions
+            self.transitions or self.launches or self.notices or self.quarantined or self.conditions
         )
 
-    def commit(self, state: Mapping[str, bytes | None], rules: str) -> Commit | None:
+    def commit(self, state: Mapping[str, bytes | None], rules: str, told: Told) -> Commit | None:
         """Return the commit of this with the evaluator's `state`, None where there is nothing."""
         if not state and not self.signals and not self.urgent():
             return None
@@ -45,10 +54,10 @@ class Pending:
             rules=rules,
             transitions=self.transitions,
             launches=self.launches,
-            deliveries=self.deliveries,
+            deliveries=told.deliveries,
             quarantined=self.quarantined,
             signals=self.causes,
-            labels=self.labels,
+            labels=told.labels,
             conditions=self.conditions,
             appended_us=self.appended_us,
         )

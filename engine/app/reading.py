@@ -23,6 +23,7 @@ async def _read(fold: Fold, bus: EmbeddedBus) -> None:
     """Fold every record, however often the bus cannot be read."""
     while True:
         try:
+            await fold.restore()
             await bus.end()
             fold.problem = ""
             async for offset, record in bus.read(fold.next_offset):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.app.config import AppConfig
-from engine.app.folding import GROUP_RECORDS, Fold, Means, Part
+from engine.app.folding import GROUP_RECORDS, Fold
 from engine.app.in_force import InForce, routes_of
+from engine.app.means import Means, Part
 from engine.app.reading import fold_log
 from engine.bus.embedded import EmbeddedBus
 from engine.model.delivery import Delivery, Receipt
