@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 TOKEN = "let me in"
 SECRET = base64.b64encode(b"a webhook secret of 32 bytes....").decode()
 READY_S = 60.0
+NEVER_S = 86_400.0
+"""A ledger goes as fast as it is taken: nothing of it may be shed for that."""
 SESSION_S = 3
 """After how long a silent worker is given up."""
 CONDITIONS = -2
@@ -159,7 +161,8 @@ class Stage:
         (self.folder / "token").write_text(TOKEN)
         (self.folder / "hook").write_text(SECRET)
         self.write_rules(rules)
-        self.settings = {**self.settings, **told_to(receiver), "rules": ["rules"], **(extra or {})}
+        own = {"rules": ["rules"], "stream": {"shed_after_s": NEVER_S}}
+        self.settings = {**self.settings, **told_to(receiver), **own, **(extra or {})}
         for member in self.members:
             member.configure(self.settings)
 
