@@ -10,7 +10,7 @@ import structlog
 from engine import meters
 from engine.failpoint import Point, around
 from engine.model.delivery import Change, Delivery
-from engine.model.errors import DogwatchError, Retryable, StoreError
+from engine.model.errors import DogwatchError, IllegalMove, Retryable, StoreError
 from engine.model.ids import delivery_key
 from engine.model.ports import Clock, Sink
 from engine.store.store import Store
@@ -64,7 +64,13 @@ class Courier:
         """Attempt what is due, once each; return whether there was anything."""
         due = await asyncio.to_thread(self._store.due, self.name, self._clock.now(), AT_ONCE)
         for delivery in due:
-            if not await self._attempt(delivery):
+            try:
+                up = await self._attempt(delivery)
+            except IllegalMove as error:
+                # This process stood still, and another one took over what it was at.
+                LOG.warning("ended elsewhere", sink=self.name, key=delivery.key, why=str(error))
+                continue
+            if not up:
                 await asyncio.sleep(DOWN_S)
                 break
         backlog = await asyncio.to_thread(self._store.pending, self.name)

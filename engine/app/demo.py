@@ -140,7 +140,7 @@ class _Demo:
         await _until(ended, "the mission to end")
         await running.bus.append(signals[len(before) :])
         fold = running.folds()[0]
-        sent = await running.waiting() + fold.next_offset
+        sent = (await running.waiting()).records + fold.next_offset
         await _until(lambda: fold.committed_offset >= sent, "the log to be folded")
         await _until(lambda: running.store.pending(WEBHOOK).waiting == 0, "the deliveries")
         return ended()[-1]

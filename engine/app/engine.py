@@ -20,7 +20,7 @@ from engine.app.intake.intake import Intake, Limits
 from engine.app.intake.progress import EmbeddedProgress, Folding, SharedProgress
 from engine.app.leasing import Alone, Hold, Leases
 from engine.app.lock import hold
-from engine.app.logs_folded import EmbeddedLog, Logs
+from engine.app.logs_folded import EmbeddedLog, Logs, Waiting
 from engine.app.means import Means
 from engine.app.opening import exclusive, open_bus, open_store
 from engine.app.roles import ALL, Role
@@ -130,9 +130,9 @@ class Engine:
         """Return the folds of this process."""
         return self.logs.folds() if self.logs is not None else []
 
-    async def waiting(self) -> int:
-        """Return how many records wait to be folded here. Raises StoreError."""
-        return await self.logs.waiting() if self.logs is not None else 0
+    async def waiting(self) -> Waiting:
+        """Return what waits to be folded here. Raises StoreError."""
+        return await self.logs.waiting() if self.logs is not None else Waiting()
 
     def problems(self) -> dict[str, str]:
         """Return name -> why it does not work, empty while it does, of all that must."""

@@ -65,7 +65,8 @@ class Fold:
             rules, start.state, lateness_us=lateness_us, stage=self.part.stage
         )
         self._digest = rules.digest
-        self._pending = Pending(start.next_offset)
+        appended_us = self._store.positions()[self.part.partition].appended_us
+        self._pending = Pending(start.next_offset, appended_us=appended_us)
         self._committed_offset = start.next_offset
         self._unwritten: Commit | None = None
         self._whole = True
@@ -74,6 +75,11 @@ class Fold:
     def next_offset(self) -> int:
         """The offset of the next record to fold."""
         return self._pending.next_offset
+
+    @property
+    def appended_us(self) -> int:
+        """When the newest record folded came onto the bus, where that says so (Unix time)."""
+        return self._pending.appended_us
 
     @property
     def committed_offset(self) -> int:

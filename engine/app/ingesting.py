@@ -89,7 +89,7 @@ class Watching:
             for reason, count in resource.relists.items():
                 relists[reason] = relists.get(reason, 0) + count
         for reason, count in relists.items():
-            meters.RELISTS.labels(name, reason).set(count)
+            meters.follow(meters.RELISTS.labels(name, reason), count)
 
 
 async def accept(record: bytes, intake: Intake, store: Store, clock: Clock) -> Accepted:

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from engine.app.folding import Fold
+from engine.app.logs_folded import Waiting
 from engine.app.means import Means
 from engine.app.owning import Partitions
 from engine.bus.faust_worker import KafkaWorker
@@ -55,13 +56,14 @@ class KafkaLogs:
         """Return the folds of the logs that are ours now."""
         return list(self._partitions.folds().values())
 
-    async def waiting(self) -> int:
-        """Return how many records of our logs wait to be folded. Raises StoreError."""
+    async def waiting(self) -> Waiting:
+        """Return what waits to be folded of our logs. Raises StoreError."""
         folds = self._partitions.folds()
         ends = await self._bus.ends() if folds else {}
-        return sum(
-            max(0, ends.get(log, fold.next_offset) - fold.next_offset)
-            for log, fold in folds.items()
+        behind = {log: ends.get(log, 0) - fold.next_offset for log, fold in folds.items()}
+        since = [folds[log].appended_us for log, records in behind.items() if records > 0]
+        return Waiting(
+            sum(max(0, records) for records in behind.values()), min(since, default=None)
         )
 
     def problems(self) -> dict[str, str]:

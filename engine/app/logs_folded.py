@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from engine.app.folding import Fold
 from engine.app.means import Means, Part
@@ -10,6 +10,13 @@ from engine.app.reading import fold_log
 from engine.app.second_stage import Chronicler
 from engine.bus.embedded import EmbeddedBus
 from engine.model.errors import StoreError
+
+
+class Waiting(NamedTuple):
+    """Records that are not folded yet; the oldest came at `since_us` (Unix time), or before."""
+
+    records: int = 0
+    since_us: int | None = None
 
 
 class Logs(Protocol):
@@ -30,8 +37,8 @@ class Logs(Protocol):
     def folds(self) -> list[Fold]:
         """Return the folds that go on."""
 
-    async def waiting(self) -> int:
-        """Return how many records wait to be folded. Raises StoreError."""
+    async def waiting(self) -> Waiting:
+        """Return what waits to be folded here. Raises StoreError."""
 
     def problems(self) -> dict[str, str]:
         """Return name -> problem of what is more than store and bus."""
@@ -84,9 +91,11 @@ class EmbeddedLog:
         """Return the fold."""
         return [self._fold]
 
-    async def waiting(self) -> int:
-        """Return how many records wait to be folded. Raises StoreError."""
-        return max(0, await self._bus.end() - self._fold.next_offset)
+    async def waiting(self) -> Waiting:
+        """Return what waits to be folded. Raises StoreError."""
+        first = self._fold.next_offset
+        records = max(0, await self._bus.end() - first)
+        return Waiting(records, await self._bus.appended_us(first) if records else None)
 
     def problems(self) -> dict[str, str]:
         """Return nothing: store and bus are all there is."""

@@ -15,6 +15,7 @@ from engine.app.engine import Engine
 from engine.app.ingesting import Watching, accept, refuse
 from engine.bus.codec import Bad
 from engine.model.errors import StoreError
+from engine.model.instant import MICROS, to_us
 from engine.model.ports import Clock
 from engine.report.clean import clean
 from engine.stream.account import Degraded
@@ -72,7 +73,15 @@ class Probes:
             if self._engine is not None:
                 with contextlib.suppress(StoreError):  # the bus itself says why, see `_checks`
                     await self._engine.bus.check()
-                    meters.BUS_LAG.set(await self._engine.waiting())
+                    await self._measure(self._engine)
+
+    async def _measure(self, engine: Engine) -> None:
+        """Set the gauges of what waits to be folded; an intake knows better since when."""
+        waiting = await engine.waiting()
+        meters.BUS_LAG.set(waiting.records)
+        if engine.intake is None:
+            now = to_us(self._clock.now())
+            meters.CONSUMER_LAG.set((now - (waiting.since_us or now)) / MICROS)
 
     def _running(self) -> Engine:
         if self._engine is None:

@@ -119,7 +119,7 @@ class _Process:
                 "running",
                 listen=f"http://{host}:{port}",
                 clusters=len(watchings),
-                roles=sorted(self._roles),
+                roles=[role.value for role in Role if role in self._roles],
             )
             await self._stop.wait()
             LOG.info("stopping")
