@@ -1,0 +1,114 @@
+"""What is done to processes of dogwatch: killed, frozen, sent away, failing at named points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.failpoint import Point
+from tests.chaos.world import a_play, times, until
+from tests.failpoints.armed import ACTIONS
+from tests.failpoints.lives import Lives, plans
+
+if TYPE_CHECKING:
+    from tests.chaos.report import Outcome
+    from tests.chaos.world import Play, World
+    from tests.ledger.killing import Killer
+
+JOIN_S = 5.0
+STALL_S = 5.0
+"""Longer than a worker may be silent."""
+REACHED_BY = {
+    "web": (Point.SIGNAL_READ, Point.SIGNAL_PRODUCED),
+    "worker": (
+        Point.RECORD_FETCHED,
+        Point.RECORD_DECODED,
+        Point.TIMER_FIRED,
+        Point.CHECKPOINT_WRITTEN,
+        Point.FIRING_STORED,
+        Point.MISSION_ROW,
+        Point.OUTBOX_ROW,
+        Point.COMMIT,
+        Point.CONDITIONS_PUBLISHED,
+    ),
+    "runner": (
+        Point.LEASE_TAKEN,
+        Point.LEASE_RENEWED,
+        Point.STEP_STARTED,
+        Point.STEP_JOURNALED,
+        Point.SINK_ATTEMPT,
+        Point.SINK_MARKED,
+    ),
+}
+"""Points of a scaled-out dogwatch by the role that comes by them while a ledger runs.
+
+The others need more than a ledger, see tests/failpoints: a migration, bad records, new rules, a
+sink that takes nothing.
+"""
+
+
+def kills(world: World, outcome: Outcome, number: int) -> None:
+    """SIGKILL at any moment, every role as often."""
+    with a_play(world, outcome, members=(2, 2, 2)) as play:
+
+        def work(killer: Killer) -> None:
+            for _ in times(play, number, "kills"):
+                killer.kill()
+
+        play.run(work)
+
+
+def failpoints(world: World, outcome: Outcome, number: int) -> None:
+    """Every point that a role comes by x {before, after} x {kill, exception, ENOSPC, stall}."""
+    with a_play(world, outcome, members=(2, 2, 2)) as play:
+
+        def work(killer: Killer) -> None:
+            for _ in range(number):
+                for role, points in REACHED_BY.items():
+                    for point in points:
+                        _act(play, killer, role, point)
+
+        play.run(work)
+
+
+def _act(play: Play, killer: Killer, role: str, point: Point) -> None:
+    play.world.tell(f"{play.outcome.scenario}: {point} in a {role}")
+    planned = plans(point, ACTIONS, play.random)
+    member = play.stage.of(role)[0]
+    try:
+        Lives(play.stage, STALL_S).act(member, planned, lambda: play.wait(0.2))
+    except AssertionError as error:
+        play.wrong(f"{role}: {error}")
+    # It is killed before each life, and may have been in the middle of something.
+    killer.blows.by_role[role] += len(planned) + 1
+    member.start()
+    play.did("failpoints", len(planned))
+
+
+def members(world: World, outcome: Outcome, seconds: int) -> None:
+    """Workers join and leave in good order, one every 5 s, while one of three stays."""
+    with a_play(world, outcome, members=(3, 1, 1)) as play:
+
+        def work(killer: Killer) -> None:
+            moving = play.stage.of("worker")[1:]
+            for _ in until(play, seconds, "joins or leaves"):
+                member = play.random.choice(moving)
+                if member.running:
+                    member.leave()
+                    killer.blows.departures += 1
+                else:
+                    member.start()
+                play.wait(JOIN_S)
+
+        play.run(work)
+
+
+def zombies(world: World, outcome: Outcome, number: int) -> None:
+    """A worker or a runner stands still until others have its work, and wakes up."""
+    with a_play(world, outcome, members=(2, 2, 1)) as play:
+
+        def work(killer: Killer) -> None:
+            for one in times(play, number, "processes stopped and woken"):
+                killer.freeze(("worker", "runner")[one % 2])
+                play.some_happen()
+
+        play.run(work)
