@@ -67,6 +67,11 @@ class Engine:
         self._folder = Path(settings.data_dir)
         self._open = AsyncExitStack()
 
+    @property
+    def knows_rules(self) -> bool:
+        """Whether the roles need rules: to evaluate them, or to know whom to tell."""
+        return bool(self.roles & {Role.WORKER, Role.RUNNER})
+
     async def __aenter__(self) -> Self:
         try:
             await self._begin()
@@ -87,8 +92,9 @@ class Engine:
         self._open.callback(self.store.close)
         self.process = LOCAL if alone else _process_name()
         self.leases: Hold = Alone() if alone else Leases(self.store, self.process)
-        knows = self.roles & {Role.WORKER, Role.RUNNER}
-        rules = await asyncio.to_thread(self._rules_for, self.store) if knows else RuleSet()
+        rules = RuleSet()
+        if self.knows_rules:
+            rules = await asyncio.to_thread(self._rules_for, self.store)
         self.force = InForce(rules, routes_of(settings), self.store)
         self.bus = await self._open.enter_async_context(open_bus(settings, self.store, clock))
         self.couriers: dict[str, Courier] = {}

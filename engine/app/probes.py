@@ -14,7 +14,7 @@ from engine.app.config import AppConfig
 from engine.app.engine import Engine
 from engine.app.ingesting import Watching, accept, refuse
 from engine.bus.codec import Bad
-from engine.model.errors import StoreError
+from engine.model.errors import DogwatchError, StoreError
 from engine.model.instant import MICROS, to_us
 from engine.model.ports import Clock
 from engine.report.clean import clean
@@ -136,7 +136,8 @@ class Probes:
         await refuse([Bad(reason, detail, raw)], self._running().store, self._clock)
 
     async def _reloaded(self) -> list[str]:
-        self._running()
+        if not self._running().knows_rules:
+            raise DogwatchError("this process has no rules: ask a worker or a runner")
         return await self._reload()
 
     def _token(self) -> str | None:

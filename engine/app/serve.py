@@ -101,10 +101,10 @@ class _Process:
             return
         self._engine = engine
         settle_memory()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(engine.run())]
-            if self._roles & {Role.WORKER, Role.RUNNER}:
+            if engine.knows_rules:
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
                 tasks.append(group.create_task(self._rule_files.run()))
             if Role.RUNNER in self._roles:
                 forgetting = engine.leases.hold("retention", lambda: forget(engine))

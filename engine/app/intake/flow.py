@@ -22,7 +22,8 @@ SHARE: Final = 0.5
 PIECE_S: Final = 0.05
 _LEAST: Final = 20
 _JOINED_US: Final = 20_000
-_NEWS: Final = 0.3
+_GOOD_NEWS, _BAD_NEWS = 0.5, 0.3
+"""How much a new measure counts: a rate that is taken for too low sheds what would have passed."""
 
 
 class Flow:
@@ -92,7 +93,8 @@ class Flow:
             rate = self._done * MICROS / passed
             busy = self._busy and self.in_flight * 2 >= self._floor
             if busy and self._known:
-                rate = (1 - _NEWS) * self.rate + _NEWS * rate
+                news = _GOOD_NEWS if rate > self.rate else _BAD_NEWS
+                rate = (1 - news) * self.rate + news * rate
             self.rate = rate if busy else max(self.rate, rate)
             self._known = self._known or busy
         self._since, self._done = now, 0
