@@ -1,8 +1,9 @@
 """Make the lock files again from pyproject.toml: `make lock`, or `make lock UPGRADE=1`.
 
-`runtime.txt` holds what dogwatch needs and what builds it, `dev.txt` also what its tests need.
-Both serve all supported versions of Python, are pinned by hash and name no index, so that any
-mirror will do. Pins stay unless pyproject.toml asks for something else or an upgrade is wanted.
+`runtime.txt` holds what dogwatch needs and what builds it, `full.txt` also the extra `correlate`,
+which needs a C compiler, `dev.txt` all of that and what its tests need. They serve all supported
+versions of Python, are pinned by hash and name no index, so that any mirror will do. Pins stay
+unless pyproject.toml asks for something else or an upgrade is wanted.
 """
 
 import subprocess
@@ -15,7 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / "build" / "lock"
 UV = "uv==0.13.9"
 OPTIONS = ["--quiet", "--universal", "--python-version=3.11", "--generate-hashes", "--no-header"]
-LOCKS: dict[str, list[str]] = {"runtime.txt": [], "dev.txt": ["--group=dev"]}
+LOCKS: dict[str, list[str]] = {
+    "runtime.txt": [],
+    "full.txt": ["--extra=correlate"],
+    "dev.txt": ["--group=dev"],
+}
 
 
 def main(upgrade: list[str]) -> None:
