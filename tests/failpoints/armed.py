@@ -33,7 +33,7 @@ DONE = "FAILPOINTS_LOG"
 STALL_S = "FAILPOINT_STALL_S"
 SIDES = ("before", "after")
 ACTIONS = ("kill", "exception", "enospc", "stall")
-STORE = frozenset(
+WITHIN = frozenset(
     {
         Point.RECORD_QUARANTINED,
         Point.CHECKPOINT_WRITTEN,
@@ -41,16 +41,15 @@ STORE = frozenset(
         Point.MISSION_ROW,
         Point.OUTBOX_ROW,
         Point.COMMIT,
-        Point.CONDITIONS_PUBLISHED,
-        Point.LEASE_TAKEN,
-        Point.LEASE_RENEWED,
-        Point.LEASE_LOST,
-        Point.STEP_JOURNALED,
-        Point.SINK_MARKED,
         Point.DEAD_LETTERED,
+        Point.MIGRATION_STEP,
     }
 )
 """Points within a transaction, where a full disk is an error of the database client."""
+AROUND = frozenset(
+    {Point.STEP_JOURNALED, Point.SINK_MARKED, Point.LEASE_TAKEN, Point.LEASE_RENEWED}
+)
+"""Points round a transaction, which has put the error into its own words by then."""
 
 
 class Plan(NamedTuple):
@@ -127,12 +126,12 @@ def failure(plan: Plan) -> Exception:
     """Return the error that the place of `plan` may meet."""
     if plan.point is Point.SINK_ATTEMPT:
         return Retryable(f"failpoint {plan}")
-    if plan.action == "exception":
+    if plan.action == "exception" or plan.point in AROUND:
         return StoreError(f"failpoint {plan}")
-    if plan.point in STORE:
+    if plan.point in WITHIN:
         full = sqlite3.OperationalError(f"database or disk is full, failpoint {plan}")
         full.sqlite_errorcode = sqlite3.SQLITE_FULL
-        return OperationalError(str(plan.point), {}, full)
+        return OperationalError(plan.point.value, {}, full)
     return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(plan))
 
 
