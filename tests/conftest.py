@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
+from tests.ledger.nursery import Nursery
 from tests.testbeds import jars
 from tests.testbeds.build import BuildError, find
 from tests.testbeds.certificates import Authority
@@ -127,6 +128,13 @@ def kafka(kafka_broker: Cluster) -> Iterator[Cluster]:
     yield kafka_broker
     kafka_broker.start()
     kafka_broker.sweep()
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Starts processes of dogwatch without the time that imports take."""
+    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
+        yield nursery
 
 
 @pytest.fixture(scope="session")

@@ -37,9 +37,9 @@ LATEST = 5
 """At which hit of another point a plan acts at the latest: those after a start are dull."""
 
 
-def plans(point: Point, actions: Sequence[str], random: Random) -> list[Plan]:
+def plans(point: Point, actions: Sequence[str], random: Random, latest: int = LATEST) -> list[Plan]:
     """Return a plan for each side of a point and each action, in the order of `actions`."""
-    latest = 1 if point in RARE else LATEST
+    latest = 1 if point in RARE else latest
     sides = [(action, side) for action in actions for side in SIDES]
     return [Plan(point, side, action, random.randint(1, latest)) for action, side in sides]
 

@@ -14,16 +14,15 @@ import pytest
 
 from engine.failpoint import Point
 from tests.failpoints.lives import EMBEDDED, Lives, plans
-from tests.ledger.nursery import Nursery
 from tests.ledger.ordeal import DEAF, Ordeal
 from tests.ledger.sending import HEADERS, Ledger
 from tests.ledger.shapes import rules
 from tests.ledger.stage import embedded, told_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.ledger.nursery import Nursery
     from tests.ledger.stage import Settings, Stage
 
 ACTIONS = ("exception", "enospc", "kill")
@@ -40,12 +39,6 @@ PACE_S = 0.05
 STIR_S = 0.3
 SIGNALS = 40_000
 """More than are sent while a group is at it: it ends as soon as all has happened."""
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery
 
 
 def test_every_failpoint_is_in_a_group() -> None:

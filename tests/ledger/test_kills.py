@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ledger.nursery import Nursery
 from tests.ledger.ordeal import Ordeal
 from tests.ledger.sending import Ledger
 from tests.ledger.stage import embedded
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.ledger.nursery import Nursery
 
 KILLS = int(os.environ.get("LEDGER_KILLS", "200"))
 TOGETHER = 4
@@ -27,13 +28,12 @@ SIGNALS_A_KILL = 60
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_no_kill_loses_a_firing_or_doubles_a_mission(tmp_path: Path) -> None:
+def test_no_kill_loses_a_firing_or_doubles_a_mission(nursery: Nursery, tmp_path: Path) -> None:
     faulthandler.cancel_dump_traceback_later()  # it takes minutes, and does not hang
     shares = [KILLS // TOGETHER + (n < KILLS % TOGETHER) for n in range(TOGETHER)]
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")
     with ExitStack() as held:
-        nursery = held.enter_context(Nursery(tmp_path))
         ordeals = []
         for number, kills in enumerate(shares):
             ledger = Ledger(seed + number, signals=kills * SIGNALS_A_KILL)

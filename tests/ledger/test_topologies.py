@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ledger.nursery import Nursery
 from tests.ledger.ordeal import Deed, Ordeal, Result
 from tests.ledger.sending import Ledger
 from tests.ledger.stage import crew, embedded, scaled
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from tests.ledger.nursery import Nursery
     from tests.ledger.stage import Stage
     from tests.testbeds.kafka import Cluster
     from tests.testbeds.postgres import Postgres
@@ -31,12 +31,6 @@ DEEDS = (
     Deed(0.7, lambda killer: killer.send_away("worker")),
     Deed(0.9, lambda killer: killer.send_away("runner")),
 )
-
-
-@pytest.fixture(scope="module")
-def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with Nursery(tmp_path_factory.mktemp("nursery")) as nursery:
-        yield nursery
 
 
 @pytest.fixture
