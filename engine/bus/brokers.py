@@ -1,11 +1,12 @@
 """A connection of its own to the brokers: which topics there are, and how far they go."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import errors
+from aiokafka import AIOKafkaConsumer, TopicPartition, errors
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -21,6 +22,7 @@ EARLIEST: Final = -2
 LATEST: Final = -1
 CLIENT_ERRORS: Final = (OSError, errors.KafkaError)
 """What the client raises when brokers can not be used; time-outs are among them."""
+READ_S: Final = 15.0
 _ANY_REPLICA: Final = -1
 _COMMITTED_OR_NOT: Final = 0
 _A_TOPIC: Final = 2
@@ -90,6 +92,23 @@ class Brokers:
                     if not code:
                         found[name, number] = offset
         return found
+
+    async def stands(self, place: Place, offset: int) -> int:
+        """Return the offset of the first record of `place` from `offset` on, by reading it."""
+        where = TopicPartition(*place)
+        reader = AIOKafkaConsumer(
+            **connection(self._settings, self._name), enable_auto_commit=False
+        )
+        try:
+            async with asyncio.timeout(READ_S):
+                await reader.start()
+                reader.assign([where])
+                reader.seek(where, offset)
+                return int((await reader.getone(where)).offset)
+        except CLIENT_ERRORS as error:
+            raise StoreError(await trouble(self._settings, error)) from error
+        finally:
+            await reader.stop()
 
     async def count(self) -> int:
         """Return how many brokers are up."""

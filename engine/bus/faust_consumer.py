@@ -43,6 +43,16 @@ class Fetched(dict[TP, list[Any]]):
     turns: Mapping[TP, int] = {}
 
 
+class Forgetful(dict[TP, "int | None"]):
+    """Stands where faust remembers how far it read: it drops what comes again after a seek."""
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        """Remember nothing."""
+
+
 class Message(ConsumerMessage):
     """A record on its way to the agent, with the number of the seek before it."""
 
@@ -153,6 +163,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
+        self._read_offset = Forgetful()
         self._waiting: WeakSet[Message] = WeakSet()
         self._waiting_bytes = 0
         self._taken = asyncio.Event()

@@ -48,9 +48,7 @@ class KafkaWorker:
         self._names = {
             settings.topic_prefix + topic: topic for topic in (Topic.SIGNALS, Topic.CONDITIONS)
         }
-        self._holdings = Holdings(
-            owner, self._bounds, self._seek, again_s=settings.session_timeout_s
-        )
+        self._holdings = Holdings(owner, self, again_s=settings.session_timeout_s)
         self._app: OurApp | None = None
         self._failure: BaseException | None = None
         self._trouble = ""
@@ -82,6 +80,37 @@ class KafkaWorker:
     def lost(self, log: Log) -> None:
         """Take `log` over again after session_timeout_s, if it is ours then: somebody had it."""
         self._holdings.lost(log)
+
+    async def bounds(self, log: Log) -> tuple[int, int]:
+        """Return the first offset of `log`, and the one that its next record gets.
+
+        Raises:
+            StoreError: the brokers can not be asked now, or nobody leads the log.
+        """
+        place = self._place(log)
+        first = (await self._brokers.offsets([place], EARLIEST)).get(place)
+        end = (await self._brokers.offsets([place], LATEST)).get(place)
+        if first is None or end is None:
+            raise StoreError(f"bus.kafka: partition {log.partition} of {place.topic} has no leader")
+        return first, end
+
+    async def stands(self, log: Log, offset: int) -> int:
+        """Return the offset of the first record of `log` from `offset` on.
+
+        Raises:
+            StoreError: it can not be read now.
+        """
+        return await self._brokers.stands(self._place(log), offset)
+
+    async def seek(self, log: Log, offset: int) -> int:
+        """Go on at `offset`; return the number that records fetched from then on carry.
+
+        Raises:
+            StoreError: this process is not in the group, or the log is not its own.
+        """
+        if self._app is None:
+            raise StoreError("bus.kafka: not in the group")
+        return await self._app.ours.seek_to(self._place(log), offset)
 
     async def _attempt(self) -> bool:
         """Be a member of the group until that ends; return whether it had begun."""
@@ -243,19 +272,6 @@ class KafkaWorker:
     def _out_of_range(self, places: Iterable[TP]) -> None:
         for log in self._logs(places):
             self._holdings.again(log)
-
-    async def _seek(self, log: Log, offset: int) -> int:
-        if self._app is None:
-            raise StoreError("bus.kafka: not in the group")
-        return await self._app.ours.seek_to(self._place(log), offset)
-
-    async def _bounds(self, log: Log) -> tuple[int, int]:
-        place = self._place(log)
-        first = (await self._brokers.offsets([place], EARLIEST)).get(place)
-        end = (await self._brokers.offsets([place], LATEST)).get(place)
-        if first is None or end is None:
-            raise StoreError(f"bus.kafka: partition {log.partition} of {place.topic} has no leader")
-        return first, end
 
     def _place(self, log: Log) -> TP:
         return TP(self._settings.topic_prefix + log.topic, log.partition)

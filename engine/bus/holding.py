@@ -1,7 +1,7 @@
 """Which logs this process holds, and at which offset each goes on: none is skipped or repeated."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -46,27 +46,34 @@ class Owner(Protocol):
         ...
 
 
-Bounds = Callable[[Log], Awaitable[tuple[int, int]]]
-"""First offset kept, and the offset that the next record gets. Raises StoreError."""
-Seek = Callable[[Log, int], Awaitable[int]]
-"""Goes on at an offset; records that were fetched after it carry the number that is returned.
+class Logs(Protocol):
+    """The logs as they are on the brokers. Every method raises StoreError."""
 
-Raises StoreError.
-"""
+    async def bounds(self, log: Log) -> tuple[int, int]:
+        """Return the first offset kept, and the offset that the next record gets."""
+        ...
+
+    async def stands(self, log: Log, offset: int) -> int:
+        """Return the offset of the first record from `offset` on, read from the log itself."""
+        ...
+
+    async def seek(self, log: Log, offset: int) -> int:
+        """Go on at `offset`; records fetched from then on carry the number that is returned."""
+        ...
 
 
 @dataclass(eq=False)
 class _Held:
     """One log between assignment and revocation.
 
-    `turn` is the number of the last seek, _NOWHERE while records are of no use; `doubted`
-    says that records were missing, and that they were sought once more.
+    `turn` is the number of the last seek, _NOWHERE while records are of no use; `missed`
+    counts how often the next record was sought in vain.
     """
 
     next_offset: int = 0
     turn: int = _NOWHERE
     owned: bool = False
-    doubted: bool = False
+    missed: int = 0
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     folding: asyncio.Lock = field(default_factory=asyncio.Lock)
     work: "asyncio.Task[None] | None" = None
@@ -79,11 +86,10 @@ class Holdings:
     again until it works; the others go on. `problems` says why, by log.
     """
 
-    def __init__(self, owner: Owner, bounds: Bounds, seek: Seek, *, again_s: float) -> None:
+    def __init__(self, owner: Owner, log: Logs, *, again_s: float) -> None:
         """Hold nothing yet; `again_s` is how long a log that was lost is left alone."""
         self._owner = owner
-        self._bounds = bounds
-        self._seek = seek
+        self._logs = log
         self._again_s = again_s
         self._held: dict[Log, _Held] = {}
         self._letting_go = asyncio.Lock()
@@ -143,15 +149,18 @@ class Holdings:
         async with held.folding:
             if turn != held.turn or record.offset < held.next_offset:
                 return
+            if record.offset > held.next_offset:
+                # Records are missing here; whether they are gone only the brokers can say.
+                held.missed += 1
+                self.again(log)
+                return
             try:
-                if record.offset > held.next_offset and not await self._crossed(log, held, record):
-                    return
                 await self._owner.take(log, record)
             except StoreError as error:
                 self._lost(log, held, error)
             else:
                 held.next_offset = record.offset + 1
-                held.doubted = False
+                held.missed = 0
 
     def lost(self, log: Log) -> None:
         """Take `log` over again after a while: somebody else owned it, and the group says no."""
@@ -180,20 +189,13 @@ class Holdings:
 
     async def _go_on(self, log: Log, held: _Held, wanted: int) -> None:
         """Seek `wanted`, or what there is instead of it, however long that takes."""
-        outside = False
         while not held.leaving.is_set():
             try:
-                first, end = await self._bounds(log)
-                if not first <= wanted <= end:
-                    if not outside:
-                        # A leader that is new may not know its end yet: ask twice.
-                        outside = True
-                        await self._pause(held, RETRY_S)
-                        continue
-                    await self._owner.gap(log, wanted, first)
-                    wanted = first
-                held.next_offset = wanted
-                held.turn = await self._seek(log, wanted)
+                found = await self._found(log, held, wanted)
+                if found != wanted:
+                    await self._owner.gap(log, wanted, found)
+                held.next_offset = wanted = found
+                held.turn = await self._logs.seek(log, wanted)
             except Fenced as error:
                 self._lost(log, held, error)
                 return
@@ -203,17 +205,20 @@ class Holdings:
                 self.problems.pop(log, None)
                 return
 
-    async def _crossed(self, log: Log, held: _Held, record: Record) -> bool:
-        """Whether to go on with `record`, before which others are missing.
+    async def _found(self, log: Log, held: _Held, wanted: int) -> int:
+        """Return `wanted`, or the offset to go on at where the brokers say that it is gone.
 
-        The first time they are sought again; when they are missing still, they are gone.
+        Each such answer is asked for twice: a leader that is new may not know its end yet.
         """
-        if not held.doubted:
-            held.doubted = True
-            self.again(log)
-            return False
-        await self._owner.gap(log, held.next_offset, record.offset)
-        return True
+        first, end = await self._logs.bounds(log)
+        if not first <= wanted <= end:
+            await self._pause(held, RETRY_S)
+            first, end = await self._logs.bounds(log)
+            return wanted if first <= wanted <= end else first
+        if held.missed > 1 and wanted < end:
+            await self._pause(held, RETRY_S)
+            return await self._logs.stands(log, wanted)
+        return wanted
 
     def _lost(self, log: Log, held: _Held, error: StoreError | None) -> None:
         """Leave `log` alone: its owner dropped it, whoever else has it now."""

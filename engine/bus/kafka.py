@@ -18,7 +18,7 @@ from engine.model.errors import DogwatchError, StoreError
 from engine.model.signal import Signal
 
 LOG = structlog.get_logger()
-DELIVERY_S: Final = 30.0
+DELIVERY_S: Final = 15.0
 """How long an append is tried before it is refused."""
 _HEADERS: Final = 32 << 10
 """Bytes of foreign headers that the archive keeps."""

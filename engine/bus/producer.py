@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 
 from engine.bus.brokers import CLIENT_ERRORS
-from engine.bus.connection import connection, trouble
+from engine.bus.connection import connection, said, trouble
 from engine.bus.declaring import RECORD_SPACE
 from engine.bus.settings import KafkaConfig
 from engine.model.errors import ConfigError, StoreError
 
 START_S: Final = 10.0
-CLOSE_S: Final = 15.0
+CLOSE_S: Final = 5.0
 BATCH_BYTES: Final = 1 << 20
 """Messages that wait for the same partition share a request up to this size."""
 
@@ -39,6 +40,7 @@ class Producer:
     def __init__(self, settings: KafkaConfig) -> None:
         self._settings = settings
         self._open: AIOKafkaProducer | None = None
+        self._dropped: asyncio.Future[BaseException] | None = None
         self._changing = asyncio.Lock()
         self._closed = False
 
@@ -58,9 +60,10 @@ class Producer:
             TimeoutError: a time-out of the caller is over; it should `give_up` then.
         """
         producer = await self._connected()
+        dropped = self._dropped
         try:
             sent = [await self._handed_over(producer, one) for one in messages]
-            await asyncio.gather(*sent)
+            await _all(sent, dropped)
         except CLIENT_ERRORS as error:
             raise await self._given_up(producer, error) from error
 
@@ -86,6 +89,7 @@ class Producer:
                 raise StoreError("bus.kafka: the bus is closed")
             if self._open is None:
                 self._open = await self._opened()
+                self._dropped = asyncio.get_running_loop().create_future()
             return self._open
 
     async def _opened(self) -> AIOKafkaProducer:
@@ -142,19 +146,36 @@ class Producer:
         async with self._changing:
             if producer is not None and self._open is producer:
                 self._open = None
-                await _drop(producer, error)
+                if self._dropped is not None:
+                    self._dropped.set_result(error)
+                await _drop(producer)
         return StoreError(await trouble(self._settings, error))
 
 
-async def _drop(producer: AIOKafkaProducer, error: BaseException) -> None:
+async def _all(
+    sent: "Sequence[asyncio.Future[object]]", dropped: "asyncio.Future[BaseException] | None"
+) -> None:
+    """Wait until all of `sent` are durable. Raises what one failed of, or why all were dropped."""
+    waiting: set[asyncio.Future[object]] = set(sent)
+    ends: set[asyncio.Future[object]] = {dropped} if dropped is not None else set()  # type: ignore[arg-type] # read only
+    while waiting:
+        done, _ = await asyncio.wait(waiting | ends, return_when=asyncio.FIRST_COMPLETED)
+        for one in done & waiting:
+            one.result()
+        waiting -= done
+        if waiting and dropped is not None and dropped.done():
+            raise KafkaError(said(dropped.result()))
+
+
+async def _drop(producer: AIOKafkaProducer) -> None:
     """Close `producer` without sending what waits; there is no public way for it."""
     try:
         async with asyncio.timeout(CLOSE_S):
             await producer._sender.close()  # noqa: SLF001
     except CLIENT_ERRORS:
         pass
-    producer._message_accumulator.fail_all(error)  # noqa: SLF001
-    await _close(producer)
+    producer._closed = True  # noqa: SLF001
+    await producer.client.close()
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

@@ -25,3 +25,6 @@ class Log(NamedTuple):
     def stored(self) -> int:
         """The number of this partition in the store."""
         return CONDITIONS_PARTITION if self.topic is Topic.CONDITIONS else self.partition
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}"
