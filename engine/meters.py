@@ -32,11 +32,11 @@ def _seconds(name: str, text: str, *labels: str) -> Histogram:
 
 
 SIGNALS = _counter("signals", "Signals folded.", "type")
-LATE = _gauge("signals_late", "Signals later than the lateness allows, since the start.")
+LATE = _counter("signals_late", "Signals later than the lateness allows.")
 SHED = _counter("signals_shed", "Signals given up before the bus, as too many came.", "reason")
 INTAKE_BYTES = _gauge("intake_bytes", "Memory of the signals that wait for the bus.")
 INTAKE_REFUSED = _counter("intake_refused", "Requests answered 503, as too many signals waited.")
-DUPLICATE = _gauge("signals_duplicate", "Signals seen before, since the start.")
+DUPLICATE = _counter("signals_duplicate", "Signals that were seen before.")
 RULE_FAULTS = _gauge("rule_faults", "What kept a rule from judging a signal.", "rule", "what")
 QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
 RULES_LOADED = _gauge("rules_loaded", "Rules in force.")
@@ -64,7 +64,7 @@ STALENESS = _gauge(
     "cluster",
 )
 REACHABLE = _gauge("cluster_reachable", "1 while a cluster answers.", "cluster")
-RELISTS = _gauge("watch_relists", "Lists made again.", "cluster", "reason")
+RELISTS = _counter("watch_relists", "Complete lists asked for.", "cluster", "reason")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
 HEARTBEAT = _gauge("heartbeat_timestamp_seconds", "When the event loop turned last.")
@@ -76,6 +76,15 @@ BUILD = _gauge("build_info", "1, labelled with the version.", "version")
 
 
 _COUNTED = re.compile(r'(\w+)(?:\{rule="([^"]*)"(?:,reason="([^"]*)")?\})?')
+
+
+_followed: dict[int, int] = {}
+
+
+def follow(counter: Counter, count: int) -> None:
+    """Let `counter` grow as `count` does, which is counted elsewhere; one that fell began anew."""
+    counter.inc(max(0, count - _followed.get(id(counter), 0)))
+    _followed[id(counter)] = count
 
 
 def in_force(rules: int, digest: str) -> None:
@@ -102,9 +111,9 @@ def stream(counters: Mapping[str, int]) -> None:
         elif found[2] is not None:
             RULE_FAULTS.labels(found[2], found[1]).set(count)
         elif found[1] == "late":
-            LATE.set(count)
+            follow(LATE, count)
         elif found[1] == "duplicate":
-            DUPLICATE.set(count)
+            follow(DUPLICATE, count)
 
 
 def exposition() -> bytes:
