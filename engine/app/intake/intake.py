@@ -120,6 +120,8 @@ class Intake:
         for cluster in batch.entries:
             await self._lane(cluster)
         for cluster, entries in batch.entries.items():
+            if self._log.problem and self._lanes[self._of[cluster]].count:
+                raise StoreError(self._log.problem)  # one that tries already is enough
             if self._full(cluster, entries):
                 raise self._overloaded(cluster)
         ticket = batch.promise()
