@@ -30,10 +30,12 @@ POINTS = {
 }
 """Points by the role that comes by them."""
 PACE_S = 0.2
-THEFT_S = 7.0
-"""How often a lease is taken away: a holder finds out when it renews it, every 5 s."""
-_STEAL = """
-UPDATE leases SET holder = 'thief', until = (extract(epoch FROM now()) * 1000000)::bigint + 500000
+THEFT_S = 6
+"""How long a stolen lease is gone: its holder finds out when it renews it, every 5 s."""
+_STEAL = f"""
+UPDATE leases SET holder = 'thief', until = now + {THEFT_S * 1_000_000}
+FROM (SELECT (extract(epoch FROM now()) * 1000000)::bigint AS now) AS clock
+WHERE holder <> 'thief' AND until > now
 """
 
 
@@ -93,13 +95,13 @@ class Thief:
         self._over.wait(PACE_S)
 
     def steal(self) -> None:
-        """Take every lease away for half a second, if that is some time ago."""
+        """Take away the leases that somebody has now, for some time."""
         self.wait()
         if monotonic() - self._last > THEFT_S:
             with psycopg.connect(self._database) as connection:
-                connection.execute(_STEAL)
-            self._last = monotonic()
-            self.thefts += 1
+                stolen = connection.execute(_STEAL).rowcount
+            self._last = monotonic() if stolen else self._last
+            self.thefts += stolen
 
     def end(self) -> None:
         """Let the ledger end."""
