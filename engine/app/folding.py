@@ -127,7 +127,7 @@ class Fold:
             self._whole = False
             self._fold(offset, record, headers or {})
             self._whole = True
-            self._pending.appended_us = max(self._pending.appended_us, appended_us)
+            self._pending.appended_us = appended_us
             if self._is_due(more):
                 await self._commit()
 
