@@ -10,7 +10,7 @@ the same. The rows of its deliveries stay, and end together.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
 from engine.model.delivery import Change, Delivery
 from engine.model.ids import delivery_key, digest
@@ -51,20 +51,36 @@ def due_at(connection: Connection, batch: str, now_us: int) -> int:
 
 def ripe(sink: str, now_us: int) -> Select[Any]:
     """Return the query for the batches of `sink` whose time has come, none of them on its way."""
-    on_its_way = deliveries.alias()
-    busy = select(on_its_way.c.seq).where(
-        on_its_way.c.batch == deliveries.c.batch,
-        on_its_way.c.state == DeliveryState.WAITING.value,
-        on_its_way.c.message != "",
-    )
+    own = (deliveries.c.sink == sink, deliveries.c.batch != "", _waits)
+    due = deliveries.c.next_at <= now_us
+    on_its_way = select(deliveries.c.batch).where(*own, _sealed)
     return select(deliveries.c.batch).where(
-        deliveries.c.sink == sink,
-        deliveries.c.batch != "",
-        _waits,
-        ~_sealed,
-        deliveries.c.next_at <= now_us,
-        ~busy.exists(),
+        *own, ~_sealed, due, deliveries.c.batch.not_in(on_its_way)
     )
+
+
+def foremost(
+    connection: Connection,
+    sink: str,
+    column: ColumnElement[str],
+    fit: ColumnElement[bool],
+    most: int,
+) -> list[int]:
+    """Return the oldest deliveries waiting for `sink` that are `fit`, by their seq.
+
+    None of them has one of another `column` before it in its incident. All that waits is looked
+    at once: asking for each one whether another is before it may go by the wrong index where
+    the server's statistics are old, and take hours.
+    """
+    before = func.min(column), func.max(column)
+    least, greatest = (
+        one.over(partition_by=deliveries.c.incident, order_by=deliveries.c.seq) for one in before
+    )
+    alone = (least == column) & (greatest == column)
+    all_ = select(deliveries.c.seq, (alone & fit).label("good"))
+    every = all_.where(deliveries.c.sink == sink, _waits).subquery()
+    query = select(every.c.seq).where(every.c.good).order_by(every.c.seq).limit(most)
+    return list(connection.execute(query).scalars())
 
 
 def seal_due(connection: Connection, sink: str, now_us: int) -> None:
@@ -74,11 +90,15 @@ def seal_due(connection: Connection, sink: str, now_us: int) -> None:
         # Another process may have been quicker.
         still = ripe(sink, now_us).where(deliveries.c.batch == batch)
         if connection.execute(still.limit(1)).first() is not None:
-            _seal(connection, batch)
+            _seal(connection, sink, batch)
 
 
-def _seal(connection: Connection, batch: str) -> None:
-    rows = connection.execute(_free(batch)).all()
+def _seal(connection: Connection, sink: str, batch: str) -> None:
+    free = (deliveries.c.batch == batch) & ~_sealed
+    # Nothing may go now that a delivery outside of the batch holds back.
+    places = foremost(connection, sink, deliveries.c.batch, free, MOST)
+    query = select(deliveries).where(deliveries.c.seq.in_(places)).order_by(deliveries.c.seq)
+    rows = connection.execute(query).all()
     if not rows:
         return
     told = [Delivery.model_validate_json(row.body) for row in rows]
@@ -91,28 +111,9 @@ def _seal(connection: Connection, batch: str) -> None:
         envelope = Envelope(key, thread_of or told[0].incident)
         letter = share(envelope, told, others).model_dump_json()
     sealed = {"message": key, "thread_of": thread_of or told[0].incident}
-    places = [row.seq for row in rows]
     connection.execute(update(deliveries).where(deliveries.c.seq.in_(places)).values(sealed))
     first = update(deliveries).where(deliveries.c.seq == places[0])
     connection.execute(first.values(letter=letter))
-
-
-def _free(batch: str) -> Select[Any]:
-    """Return the query for what may go now: nothing that a delivery outside holds back."""
-    earlier = deliveries.alias()
-    held_back = select(earlier.c.seq).where(
-        earlier.c.incident == deliveries.c.incident,
-        earlier.c.sink == deliveries.c.sink,
-        earlier.c.batch != batch,
-        earlier.c.state == DeliveryState.WAITING.value,
-        earlier.c.seq < deliveries.c.seq,
-    )
-    return (
-        select(deliveries)
-        .where(deliveries.c.batch == batch, _waits, ~_sealed, ~held_back.exists())
-        .order_by(deliveries.c.seq)
-        .limit(MOST)
-    )
 
 
 def _thread_of(connection: Connection, batch: str, told: Sequence[Delivery]) -> str:

@@ -11,7 +11,7 @@ from engine.failpoint import Point
 from engine.model.delivery import Delivery, Receipt
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
-from engine.store.batches import batch_of, due_at, ripe, seal_due
+from engine.store.batches import batch_of, due_at, foremost, ripe, seal_due
 from engine.store.database import Database, retried
 from engine.store.dialect import hold, insert_new
 from engine.store.outbox import (
@@ -39,26 +39,11 @@ class Outbox(Database):
         share a message come as one (see engine.store.batches); its key stands for all of them.
         """
         self._seal(sink, to_us(now))
-        earlier = deliveries.alias("earlier")
-        held_back = (
-            select(earlier.c.seq)
-            .where(
-                earlier.c.incident == deliveries.c.incident,
-                earlier.c.sink == sink,
-                earlier.c.state == DeliveryState.WAITING.value,
-                earlier.c.seq < deliveries.c.seq,
-                earlier.c.message != deliveries.c.message,
-            )
-            .exists()
-        )
-        query = (
-            _waiting(sink)
-            .where(deliveries.c.next_at <= to_us(now), _complete, ~held_back)
-            .order_by(deliveries.c.seq)
-            .limit(limit)
-        )
+        ready = (deliveries.c.next_at <= to_us(now)) & _complete
         with self.read() as connection:
-            found = connection.execute(query.with_only_columns(_content)).scalars()
+            first = foremost(connection, sink, deliveries.c.message, ready, limit)
+            query = select(_content).where(deliveries.c.seq.in_(first)).order_by(deliveries.c.seq)
+            found = connection.execute(query).scalars() if first else ()
             return [Delivery.model_validate_json(letter) for letter in found]
 
     @retried

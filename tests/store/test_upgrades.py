@@ -62,7 +62,8 @@ def test_a_store_of_the_first_version_is_brought_up_with_all_that_waits_in_it(
     store.close()
 
 
-def test_a_store_of_part_2_is_brought_up_without_losing_a_row(place: str) -> None:
+def test_a_store_of_part_2_is_brought_up_without_losing_a_row(bare_place: str) -> None:
+    place = bare_place
     old = raw_engine(place)
     with old.begin() as connection:
         config = Config()
