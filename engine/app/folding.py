@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import structlog
 
 from engine import meters
+from engine.app.collector import growing
 from engine.app.means import Means, Part
 from engine.app.pending import Pending, Told
 from engine.app.telling import Teller
@@ -61,9 +62,10 @@ class Fold:
         """Start at the last checkpoint."""
         rules, lateness_us = self._force.rules, round(self._settings.lateness_s * MICROS)
         start = self._store.load(self.part.partition)
-        self._evaluator = Evaluator(
-            rules, start.state, lateness_us=lateness_us, stage=self.part.stage
-        )
+        with growing():
+            self._evaluator = Evaluator(
+                rules, start.state, lateness_us=lateness_us, stage=self.part.stage
+            )
         self._digest = rules.digest
         appended_us = self._store.positions()[self.part.partition].appended_us
         self._pending = Pending(start.next_offset, appended_us=appended_us)
