@@ -1,11 +1,14 @@
 """The one spot that knows how databases differ in what is asked of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 _LOCKS = 0x4457
 """First half of the keys of our advisory locks in a database that others may share."""
@@ -70,6 +73,11 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), rows)
 
 
-def insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """Return an insert into `table` that knows `on_conflict_do_update`."""
-    return postgresql.insert(table) if served(connection) else sqlite.insert(table)
+    if served(connection):
+        # Not imported where SQLite is used: that starts quicker so.
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
