@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WORK_S = 0.6
 """The longest that a process works on before a blow that waits for nothing."""
-PATIENCE_S = 4.0
+PATIENCE_S = 2.0
 """How long a blow waits for its moment."""
 START = "start"
 LATER = "later"
@@ -47,10 +47,14 @@ class Blows:
 
 
 class Killer:
-    """Strikes members of a stage at random; `start_s` is how long one takes to be ready."""
+    """Strikes members of a stage at random; `start_s` is how long one takes to be ready.
+
+    `over_s` is when it was done last, by the monotonic clock.
+    """
 
     def __init__(self, stage: Stage, moments: Moments, random: Random, start_s: float) -> None:
         self.blows = Blows()
+        self.over_s = monotonic()
         self._stage = stage
         self._moments = moments
         self._random = random
@@ -70,6 +74,7 @@ class Killer:
         self.blows.by_role[member.roles[0] if member.roles else "all"] += 1
         self.blows.by_phase[phase] += 1
         self._begin(member)
+        self.over_s = monotonic()
 
     def freeze(self, role: str) -> None:
         """Let one member stand still until others have its work, then let it go on."""
