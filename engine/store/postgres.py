@@ -113,9 +113,17 @@ def engine_of(place: str, password: str | None) -> Engine:
         max_overflow=OVERFLOW,
         pool_timeout=POOL_WAIT_S,
         pool_pre_ping=True,
-        json_serializer=lambda value: canonical(value).decode(),
+        json_serializer=serialized,
         json_deserializer=json.loads,
     )
+
+
+def serialized(value: Any) -> str:
+    """Return `value` as JSON that the server takes: a number that is none becomes null."""
+    text = canonical(value).decode()
+    if "NaN" in text or "Infinity" in text:
+        text = canonical(json.loads(text, parse_constant=lambda _: None)).decode()
+    return text
 
 
 def shown(url: URL) -> str:

@@ -103,6 +103,7 @@ missions = Table(
     Column("finished_at", BigInteger),
     Column("report", Words),
     Index("ix_missions_state", "state", "seq"),
+    Index("ix_missions_finished_at", "finished_at"),
 )
 
 journal = Table(

@@ -35,6 +35,6 @@ class Store(
     Raises (every method):
         StoreError: the database can not be reached or refuses, the disk is full, or something
             is damaged. Nothing was written then, or, where the connection was lost while the
-            answer was on its way, all of it: every method may be called again with the same
-            arguments, and the next call may succeed.
+            answer was on its way, all of it: a call that is made again finds its own rows, and
+            may succeed.
     """

@@ -272,11 +272,15 @@ def test_any_text_and_any_length_comes_back_as_it_was(served: Store) -> None:
     served.commit(0, epoch, a_commit(1, state=state, signals={cause: record}))
     assert served.load(0).state == state
     assert served.signal(cause) == record
-    zero = a_transition("f-2", key={"a\x00": "b\x00\x01"}, reason="was \x00", cause=cause)
+    odd = {"n": float("nan"), "most": [float("inf"), "NaN"]}
+    zero = a_transition(
+        "f-2", value=odd, key={"a\x00": "b\x00\x01"}, reason="was \x00", cause=cause
+    )
     served.commit(0, epoch, Commit(2, dict.fromkeys(keys[:5]), transitions=[zero]))
     firing = served.firing("f-2")
     assert firing is not None
     assert (firing.key, firing.reason) == (zero.key, zero.reason)
+    assert firing.value == {"n": None, "most": [None, "NaN"]}
     assert [one.noun for one in served.trace(cause)] == ["signal", "firing", "transition"]
     assert set(served.load(0).state) == set(keys[5:])
 

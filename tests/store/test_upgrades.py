@@ -4,14 +4,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 
+from engine.failpoint import Point
 from engine.model.delivery import Receipt
+from engine.model.errors import StoreError
 from engine.model.mission import MissionState
 from engine.store import schema
 from engine.store.checkpoint import Checkpoint, Position
@@ -19,6 +22,7 @@ from engine.store.file import MARK
 from engine.store.migrate import FOLDER
 from engine.store.partitions import checksum
 from engine.store.store import Store
+from tests.store.answers import an_answer_lost
 from tests.store.rows import NOON, Hand, a_commit, a_delivery, a_report
 
 
@@ -96,6 +100,23 @@ def test_a_store_of_part_2_is_brought_up_without_losing_a_row(bare_place: str) -
         again = store.claim_mission("local/worker-0", NOON)
         assert again is not None
         store.finish("m-1", a_report(), [], NOON, epoch=again.epoch)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_migration_that_is_cut_off_leaves_nothing_and_runs_again(
+    bare_place: str, side: str
+) -> None:
+    with (
+        pytest.raises(StoreError, match="connection was lost"),
+        an_answer_lost(Point.MIGRATION_STEP, side),
+    ):
+        Store.open(bare_place, clock=Hand())
+    raw = raw_engine(bare_place)
+    with raw.connect() as connection:
+        assert inspect(connection).get_table_names() == []
+    raw.dispose()
+    with closing(Store.open(bare_place, clock=Hand())) as store:
+        assert store.claim(0) == 1
 
 
 OLD_ROWS: dict[str, dict[str, Any]] = {

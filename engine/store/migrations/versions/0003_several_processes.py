@@ -36,6 +36,7 @@ def upgrade() -> None:
     """Let every mission so far be of epoch 0, every element so far without headers and size."""
     _tables()
     op.create_index("ix_transitions_cause", "transitions", ["cause"])
+    op.create_index("ix_missions_finished_at", "missions", ["finished_at"])
     for table, name in (("missions", "epoch"), ("partitions", "appended_us")):
         new = sa.Column(name, sa.BigInteger(), nullable=False, server_default="0")
         op.add_column(table, new)
