@@ -107,7 +107,9 @@ class Checkpoints(Database):
         with self.write() as connection:
             at = owned(connection, partition, epoch)
             with failpoint.around(Point.CHECKPOINT_WRITTEN):
-                newest = commit.appended_us or at.appended_us
+                # The instant of the record before `next_offset`, or none: never another one's.
+                here = at.appended_us if commit.next_offset == at.next_offset else 0
+                newest = commit.appended_us or here
                 to = Position(commit.next_offset, newest, epoch, commit.rules)
                 move(connection, partition, to)
                 save_state(connection, partition, commit.state)

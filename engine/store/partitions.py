@@ -15,8 +15,8 @@ class Position(NamedTuple):
 
     Attributes:
         next_offset: the record to fold next.
-        appended_us: when the newest record folded came onto the bus, in microseconds since
-            1970; 0 before the first, or where the bus does not say.
+        appended_us: when the record before `next_offset` came onto the bus, in microseconds
+            since 1970; 0 before the first, or where the bus does not say.
         epoch: of the owner; 0 before the first.
         rules: digest of the rule set in force then.
     """

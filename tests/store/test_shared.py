@@ -72,9 +72,11 @@ def test_positions_tell_how_far_each_partition_is(store: Store) -> None:
     assert store.positions() == {}
     first, second = store.claim(0), store.claim(-2)
     store.commit(0, first, Commit(7, rules="r", appended_us=123))
+    store.commit(0, first, Commit(7, rules="s"))  # other rules, at the same place
+    assert store.positions()[0] == Position(7, 123, first, "s")
     store.commit(0, first, Commit(8, rules="r"))
     assert store.positions() == {
-        0: Position(8, 123, first, "r"),
+        0: Position(8, 0, first, "r"),
         -2: Position(0, 0, second, ""),
     }
 
