@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 _NAMESPACE = uuid.UUID("6f0d8f0e-6d0b-5b8e-9c39-0f2f6a2f6a01")
@@ -27,6 +27,14 @@ def firing_id(rule: str, key: Mapping[str, str], start_us: int) -> str:
     `start_us` is stream time in microseconds since 1970.
     """
     return "f-" + digest([rule, dict(key), start_us])[:20]
+
+
+def correlation_id(rule: str, key: Mapping[str, str], members: Sequence[str]) -> str:
+    """Return the id of the episode of `rule` for `key` that other firings make.
+
+    `members` says which they are; when and in which order they came does not matter.
+    """
+    return "f-" + digest([rule, dict(key), list(members)])[:20]
 
 
 def mission_id(trigger: str, kind: str, params: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from engine.model.instant import parse_duration
 from engine.rules.absences import absent
 from engine.rules.actions import Known, check_templates, inhibitor, mission, notice
 from engine.rules.cores import WINDOW, check_condition, check_stream, core, drop_foreign
+from engine.rules.correlations import correlate
 from engine.rules.draft import Draft, entries, items
 from engine.rules.expressions import Names, Programs, compiled
 from engine.rules.grouping import group_key
@@ -36,6 +37,7 @@ _PLAIN: Final = ("enabled", "mode", "on_nodata", "ignore_self", "max_keys", "max
 """Fields that the rule takes as they were written."""
 _HASHED: Final = ("on", "when", "measure", "having", "sequence", "absent")
 _CLOCK: Final = (Selector("clock"),)
+_CONDITION: Final = (Selector("condition"),)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def build(written: Draft, around: Surroundings) -> Rule:
     on = _stream(own, steps, kind)
     rule = check_condition(rule, kind, on)
     fields = rule.fields
+    correlated = correlate(rule)
     by, defaults = group_key(rule, _keyed(on, steps), second=second_stage(on))
+    by = correlated.on if correlated else by
     check_step_keys(rule, steps, by)
     params = rule.plain("params", {})
     names = Names(stream_of(on), params, around.programs)
@@ -69,7 +73,8 @@ def build(written: Draft, around: Surroundings) -> Rule:
     functions = {measure.name: measure.fn for measure in measured}
     having = fields.get("having") if rule.wrote("measure") else None
     group_names = names.of_group(functions if any(map(rule.wrote, WINDOW)) else None)
-    check_templates(rule, frozenset(functions), frozenset(by), frozenset(params))
+    counted = {*functions, *(correlated.members if correlated else ())}
+    check_templates(rule, frozenset(counted), frozenset(by), frozenset(params))
     lengths: dict[str, Any] = {
         f"{name}_us": _us(fields[name]) for name in _DURATIONS if name in fields
     }
@@ -96,6 +101,7 @@ def build(written: Draft, around: Surroundings) -> Rule:
         clear=compiled(fields.get("clear"), group_names, notes),
         absent=absent(rule, by, on),
         sequence=sequence(rule, steps, names),
+        correlate=correlated,
         schedule=schedule(rule),
         mute_during=muted(rule, around.intervals),
         inhibited_by=tuple(inhibitor(node) for node in items(fields.get("inhibited_by"))),
@@ -126,7 +132,8 @@ def _stream(
     if kind == "sequence":
         found = [selector for step in steps for selector in step.on]
         return tuple(one for place, one in enumerate(found) if one not in found[:place])
-    return own or (_CLOCK if kind == "schedule" else ())
+    alone = {"schedule": _CLOCK, "correlate": _CONDITION}
+    return own or alone.get(kind, ())
 
 
 def _keyed(on: tuple[Selector, ...], steps: tuple[SequenceStep, ...]) -> tuple[Selector, ...]:
@@ -137,5 +144,7 @@ def _keyed(on: tuple[Selector, ...], steps: tuple[SequenceStep, ...]) -> tuple[S
 def _hash(rule: Draft, by: tuple[str, ...], defaults: Mapping[str, str], window: Span) -> str:
     """Return the identity of the rule's state; values of `params` count where they are used."""
     parts = {name: rule.plain(name, None) for name in _HASHED}
+    if "correlate" in rule.fields:  # the others keep the hash that they had before it was there
+        parts["correlate"] = rule.plain("correlate", None)
     used = rule.plain("params", {}) if "params." in str(parts) else {}
     return digest([parts, list(by), dict(defaults), astuple(window), used])[:32]

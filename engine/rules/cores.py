@@ -9,7 +9,7 @@ from engine.rules.rule import Selector
 
 WINDOW: Final = ("over", "measure", "having")
 _OF_SIGNALS: Final = ("when", "by", *WINDOW, "reevaluate")
-_CORES: Final = ("absent", "sequence", "schedule")
+_CORES: Final = ("absent", "sequence", "correlate", "schedule")
 _FOREIGN: Final[Mapping[str, Mapping[str, str]]] = {
     "absent": {
         "when": "say in 'on' which signals are a sign of life",
@@ -22,6 +22,15 @@ _FOREIGN: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(WINDOW, "the time of a sequence is its 'within'"),
         "reevaluate": "a sequence moves with signals and its time-out; leave it out",
         "on_nodata": "a completed sequence ends after 'stale_after'; leave it out",
+    },
+    "correlate": {
+        "on": "the rules that it names say which signals; leave it out",
+        "when": "put conditions into the rules that it names",
+        "by": "the labels in its own 'on' are the group key; leave it out",
+        **dict.fromkeys(WINDOW, "the time of a correlation is its 'within'"),
+        "clear": "it ends with the firings that it names; leave it out",
+        "reevaluate": "it moves with the firings that it names; leave it out",
+        "on_nodata": "it ends with the firings that it names; leave it out",
     },
     "schedule": {
         "for": "each instant of the schedule is a firing; to hold before it, leave out 'schedule'",
@@ -38,7 +47,7 @@ _OCCURRENCES: Final[Mapping[str, str]] = {
 
 
 def core(rule: Draft) -> str:
-    """Return the core of the rule: when, absent, sequence or schedule; a second one is told."""
+    """Return the core of the rule: when, or the one that is written; a second one is told."""
     written = [name for name in _CORES if name in rule.node.keys]
     for other in written[1:]:
         message = f"'{written[0]}' and '{other}' are two cores; a rule has one: make two rules"
@@ -69,7 +78,7 @@ def check_condition(rule: Draft, kind: str, selectors: Iterable[Selector]) -> Dr
     if window and lacking:
         message = f"'{window[0]}' needs {' and '.join(repr(name) for name in lacking)} beside it"
         notes.error(node.keys.get(window[0], node), message, "window")
-    if kind in {"absent", "sequence"} or window:
+    if kind in {"absent", "sequence", "correlate"} or window:
         return rule
     types = {selector.type for selector in selectors}
     levels = bool(types & LEVEL_TYPES)
@@ -94,7 +103,7 @@ def check_stream(rule: Draft, kind: str) -> Draft:
     What is returned lacks the fields that mean nothing without signals.
     """
     notes, node = rule.notes, rule.node
-    if rule.wrote("on") or kind == "sequence":
+    if rule.wrote("on") or kind in {"sequence", "correlate"}:
         return rule
     if kind != "schedule":
         notes.error(node, "field 'on' of the rule is missing", "missing")

@@ -6,6 +6,7 @@ from typing import Final
 from engine.rules.grammar_actions import INHIBITOR, INTERVAL, MISSION, NOTICE
 from engine.rules.grammar_triggers import (
     ABSENT,
+    CORRELATE,
     GROUP_KEY,
     MEASURE,
     SCHEDULE,
@@ -125,6 +126,7 @@ RULE: Final = Record(
         "clear": Field(Expression(), "CEL: once firing, it fires until this is true."),
         "absent": Field(ABSENT, "Core: known keys that are silent."),
         "sequence": Field(SEQUENCE, "Core: signals one after the other."),
+        "correlate": Field(CORRELATE, "Core: open firings of other rules that come together."),
         "schedule": Field(SCHEDULE, "Core: at these times; with 'when' it looks at them only."),
         "reevaluate": Field(
             Duration(zero=False), "Ask again every so often although nothing came: `now` moves."
@@ -137,7 +139,6 @@ RULE: Final = Record(
         "tests": Field(Items(TEST), "What the rule promises."),
     },
     later={
-        "correlate": "a rule over type condition can count other rules' firings (over, having)",
         "advise": "missions do without a model; leave it out",
     },
     titled=True,

@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from typing import Final
 
-from engine.rules.grammar_words import ANY_TEXT, GLOBS, NAME, PATH, SIGNAL_TYPE
+from engine.rules.grammar_words import (
+    ANY_TEXT,
+    GLOBS,
+    LABEL,
+    LABEL_HINT,
+    NAME,
+    PATH,
+    SIGNAL_TYPE,
+    SLUG,
+)
 from engine.rules.shapes import Duration, Either, Expression, Field, Flag, Items, Record, Text
 
 FUNCTIONS: Final = (
@@ -127,6 +136,24 @@ SEQUENCE: Final = Record(
         "within": Field(Duration(zero=False), "From the first step to the last.", required=True),
         "ordered": Field(Flag(), "False: the steps may come in any order; true by default."),
         "overlap": Field(Flag(), "True: a signal may serve several sequences at once."),
+    },
+)
+
+_RULES: Final = Items(SLUG, least=1, most=16)
+CORRELATE: Final = Record(
+    "correlation",
+    {
+        "all": Field(_RULES, "Rules of which each must have an open firing."),
+        "any": Field(_RULES, "Rules of which one at least must have an open firing."),
+        "none": Field(_RULES, "Rules that must have none."),
+        "on": Field(
+            Items(Text(LABEL, LABEL_HINT), least=1, most=16),
+            "Labels in which the firings agree: parts of their keys, node, cluster, or labels of "
+            "their rules. They are the group key.",
+            required=True,
+        ),
+        "within": Field(Duration(zero=False), "How far apart they opened at most."),
+        "ordered": Field(Flag(), "True: they opened in the order of 'all', then 'any'."),
     },
 )
 

@@ -33,7 +33,7 @@ def _inhibitor(
     if not rules[name].enabled:
         message = f"rule {name} is not enabled: nothing holds this one back"
         notes.warn(place, message, "inhibitor")
-    if cycle := _cycle(entry.rule.name, name, graph):
+    if cycle := circle(entry.rule.name, name, graph):
         message = f"rules inhibit each other in a circle: {' <- '.join(cycle)}"
         notes.error(place, message, "inhibition-cycle")
     for equal in items(fields.get("equal")):
@@ -48,7 +48,7 @@ def _comparable(rule: Rule) -> list[str]:
     return sorted({*rule.by, *rule.labels, "node"})
 
 
-def _cycle(start: str, first: str, graph: Mapping[str, set[str]]) -> list[str]:
+def circle(start: str, first: str, graph: Mapping[str, set[str]]) -> list[str]:
     """Return the shortest way from `start` over `first` back to `start`, empty if there is none."""
     if first == start:
         return [start, start]

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from engine.model.instant import MICROS, format_duration
 from engine.rules.cel import Program
+from engine.rules.correlations import check_correlations
 from engine.rules.draft import Draft, entries, items
 from engine.rules.entry import Entry
 from engine.rules.inhibition import check_inhibitors
@@ -31,6 +32,7 @@ def lint(entries_: Sequence[Entry]) -> None:
         _idle(entry)
     _duplicates(entries_)
     check_inhibitors(entries_)
+    check_correlations(entries_)
 
 
 def _at(draft: Draft, name: str) -> Node:
@@ -55,15 +57,17 @@ def _keys(draft: Draft) -> Iterator[Node]:
         yield entries(node).get("path", node)
     for step in items(entries(draft.fields.get("sequence")).get("steps")):
         yield from items(entries(step).get("by"))
+    yield from items(entries(draft.fields.get("correlate")).get("on"))
 
 
 def _timing(entry: Entry) -> None:
     rule = entry.rule
+    within = rule.absent or rule.correlate
     lengths = {
         "for": ("for", rule.for_us),
         "over": ("over", rule.over_us),
         "gap": ("over", rule.gap_us),
-        "within": ("absent", rule.absent.within_us if rule.absent else 0),
+        "within": ("absent" if rule.absent else "correlate", within.within_us if within else 0),
     }
     for name, (written, length) in lengths.items():
         if 0 < length < SAMPLING_US:

@@ -11,6 +11,7 @@ from engine.model.errors import Fault
 from engine.model.ids import digest
 from engine.rules.actions import Known
 from engine.rules.build import Surroundings, build
+from engine.rules.correlations import can_correlate, refuse
 from engine.rules.draft import Draft, draft, entries, items
 from engine.rules.entry import Entry
 from engine.rules.grammar import GROUP
@@ -38,6 +39,7 @@ def load(
     *,
     known_kinds: Mapping[str, KindShape] | None = None,
     known_sinks: AbstractSet[str] | None = None,
+    correlates: bool | None = None,
 ) -> Loaded:
     """Return the checked rules of `files` (content by path); never raises.
 
@@ -45,6 +47,8 @@ def load(
         files: YAML of each rule file by the path to show in messages.
         known_kinds: the parameters of each mission kind; None: kinds are not checked.
         known_sinks: names of the sinks; None: they are not checked.
+        correlates: whether rules with `correlate` can be evaluated, or are left out; None: as far
+            as what they need is installed.
     """
     notes = [_notes(path, content) for path, content in sorted(files.items())]
     groups = [group for n in notes if not is_test_file(n.source.path) for group in _groups(n)]
@@ -53,6 +57,8 @@ def load(
     drafts = [one for group in groups for one in group.drafts()]
     entries_ = attach([Entry(one, build(one, around)) for one in drafts], notes)
     lint(entries_)
+    if not (can_correlate() if correlates is None else correlates):
+        entries_ = [entry for entry in entries_ if not refuse(entry)]
     faults = _once(fault for n in notes for fault in n.faults)
     if any(fault.severity == "error" for fault in faults):
         return Loaded(RuleSet(), faults)

@@ -85,6 +85,28 @@ class Sequence:
 
 
 @dataclass(frozen=True)
+class Correlate:
+    """Open firings of other rules that agree in the labels `on`.
+
+    Each rule of `all` has one, one of `any` has (if there are any), and none of `none`.
+    `within_us` is how far apart these opened at most, 0: any time; `ordered`: those of `all` in
+    their order, then that of `any`.
+    """
+
+    on: tuple[str, ...]
+    all: tuple[str, ...] = ()
+    any: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    within_us: int = 0
+    ordered: bool = False
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The rules whose firings come together."""
+        return self.all + self.any
+
+
+@dataclass(frozen=True)
 class Schedule:
     """When the rule is looked at: cron fields in `timezone`.
 
@@ -137,10 +159,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule, with exactly one core: when (with or without a window), absent, sequence, schedule.
+    """One rule, with one core: when (maybe with a window), absent, sequence, correlate, schedule.
 
     `hash` is the identity of its state: it covers (on, when, by, over, measure, having, sequence,
-    absent). `over_us` is the length of the window; of a session window the longest one.
+    absent, correlate). `over_us` is the length of the window; of a session window the longest one.
     """
 
     name: str
@@ -168,6 +190,7 @@ class Rule:
     max_keys: int = 10_000
     absent: Absent | None = None
     sequence: Sequence | None = None
+    correlate: Correlate | None = None
     schedule: Schedule | None = None
     reevaluate_us: int = 0
     on_nodata: str = "keep"

@@ -12,8 +12,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from engine.model.firing import State, Transition
-from engine.model.ids import firing_id
 from engine.rules.rule import Rule
+from engine.stream.conditions import episode
 from engine.stream.hold import REST, Event, Held, Phase, move
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
@@ -239,7 +239,7 @@ class Cell:
             self._resolve(at, None)
 
     def _fire(self, at: int, phase: Phase, reason: Reason, sample: Sample | None) -> None:
-        firing = firing_id(self.rule.name, self.reader.named(self.key), at)
+        firing = episode(self.rule, self.reader.named(self.key), self.condition, at)
         told = Reason.STORM if self.storm else reason
         self._move(at, Held(phase, at, None, firing), (State.FIRING, told, firing), sample)
 

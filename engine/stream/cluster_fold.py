@@ -50,8 +50,8 @@ class ClusterFold:
         lateness_us = 0 if self.second else shared.lateness_us
         self.time = StreamTime(lateness_us, state)
         self.recent = Recent(lateness_us)
-        self._keys = Keys(name)
-        self.cells, self._holders = self._keys.cells, self._keys.holders
+        self.keys = Keys(name)
+        self.cells, self._holders = self.keys.cells, self.keys.holders
         self.touched: set[CellId] = set()
         self.moved = False
         self._shared = shared
@@ -79,7 +79,7 @@ class ClusterFold:
             self._pass_time(signal.source, at, beat=kind == "clock")
         else:
             self.moved = True
-            self._run()
+            self.run()
         if self._begins:
             self._begin(at)
         kept = "events" if kind in self._shared.remembered else "ids"
@@ -92,16 +92,20 @@ class ClusterFold:
         recent.remember(signal.id, at, kept, series)
         self._ask(sight, series, later)
 
+    def next_timer(self) -> int | None:
+        """Return the instant of the next timer, None for none."""
+        return self._timers.heap[0][0] if self._timers.heap else None
+
     def run_to(self, at: int) -> None:
         """Move stream time to `at` and run the timers up to and including it."""
         if self.time.reach(at + 1):
             self._ledger.cluster, self._ledger.at = self.name, at
             self.moved = True
-            self._run()
+            self.run()
 
     def place(self, cell: Cell) -> None:
         """Take in a cell of a checkpoint."""
-        where = self._keys.add(cell)
+        where = self.keys.add(cell)
         self._dispatch.take_in(where, cell)
         self._timers.wake(where, cell, self._mark())
 
@@ -109,7 +113,7 @@ class ClusterFold:
         """Go on under the new rules of `Shared`: keep, begin anew or drop each cell."""
         self._ledger.cluster = self.name
         self._begins = self.second
-        for where, cell in self._keys.in_order():
+        for where, cell in self.keys.in_order():
             reader = self._shared.readers.get(where[0])
             if reader is None:
                 self._end(where, cell, Reason.RULE_REMOVED)
@@ -141,7 +145,7 @@ class ClusterFold:
         if self.time.news or self.time.leap >= 0:
             self._tell_gaps(before)
         if moved:
-            self._run()
+            self.run()
 
     def _tell_gaps(self, before: int) -> None:
         """Let absences and schedules know of silent watchers and of a leap of stream time."""
@@ -149,7 +153,7 @@ class ClusterFold:
         silent, start = list(silences(self.time.news, before, mark)), self.time.leap
         self.time.news.clear()
         self.time.leap = -1
-        for where, cell in self._keys.gapped():
+        for where, cell in self.keys.gapped():
             for sample in told_of_gaps(cell.reader, silent, start, mark):
                 cell.fold(sample, before)
                 self._after(where, cell, before)
@@ -159,10 +163,10 @@ class ClusterFold:
         self._begins = False
         for name, reader in sorted(self._shared.readers.items()):
             if reader.alone and (name, ()) not in self.cells:
-                where, cell = self._keys.of(reader, ())
-                self._put(where, cell, Sample(at, "clock"))
+                where, cell = self.keys.of(reader, ())
+                self.put(where, cell, Sample(at, "clock"))
 
-    def _run(self) -> None:
+    def run(self) -> None:
         """Run what stream time has passed: cells first, then missions, instant by instant."""
         timers, mark = self._timers.heap, self.time.mark or 0
         while timers and timers[0][0] < mark:
@@ -196,7 +200,7 @@ class ClusterFold:
             for where, cell in sorted(holders.items(), key=lambda one: one[0]):
                 apart = cell.reader.windowed and not (sight.gone or cell.reader.listens)
                 if where not in asked and where[0] not in undecided and not apart:
-                    self._put(where, cell, leaving(sight, sight.at))
+                    self.put(where, cell, leaving(sight, sight.at))
 
     def _into(
         self, reader: Reader, sight: Sight, later: list[int]
@@ -212,10 +216,10 @@ class ClusterFold:
 
     def _feed(self, feed: Feed, reader: Reader, sight: Sight, later: list[int]) -> Iterator[CellId]:
         for key, sample in feed.read(sight):
-            where, cell = self._keys.of(reader, key)
+            where, cell = self.keys.of(reader, key)
             if sample.series:
-                self._keys.hold(sample.series, where, cell)
-            self._put(where, cell, sample)
+                self.keys.hold(sample.series, where, cell)
+            self.put(where, cell, sample)
             if sample.series:
                 self._leave_later(where, cell, sight, later)
             yield where
@@ -225,11 +229,11 @@ class ClusterFold:
         key = reader.key(sight) if sample is not None else None
         if sample is None or key is None:
             return None
-        where, cell = self._keys.of(reader, key)
+        where, cell = self.keys.of(reader, key)
         counts = any(raw is not None for raw in sample.raws)
         if reader.follows and sight.mortal and (reader.listens or counts):
-            self._keys.hold(sample.series, where, cell)
-        self._put(where, cell, sample)
+            self.keys.hold(sample.series, where, cell)
+        self.put(where, cell, sample)
         if reader.listens:
             self._leave_later(where, cell, sight, later)
         return where
@@ -248,10 +252,10 @@ class ClusterFold:
         known = key is not None and (kept or sample.met or (reader.rule.name, key) in self.cells)
         if key is None or not known:
             return None, True
-        where, cell = self._keys.of(reader, key)
+        where, cell = self.keys.of(reader, key)
         if sample.series:
-            self._keys.hold(sample.series, where, cell)
-        self._put(where, cell, sample)
+            self.keys.hold(sample.series, where, cell)
+        self.put(where, cell, sample)
         self._leave_later(where, cell, sight, later)
         return where, sample.met is not None
 
@@ -259,9 +263,10 @@ class ClusterFold:
         """Let the object of `sight` leave where its later signals, that came already, say so."""
         for at in later:
             if not cell.condition.has(sight.series, at):
-                self._put(where, cell, leaving(sight, at))
+                self.put(where, cell, leaving(sight, at))
 
-    def _put(self, where: CellId, cell: Cell, sample: Sample) -> None:
+    def put(self, where: CellId, cell: Cell, sample: Sample) -> None:
+        """Let a cell fold a sample in, and follow up what comes of it."""
         mark = self._mark()
         cell.fold(sample, mark)
         self._after(where, cell, mark)
@@ -275,10 +280,10 @@ class ClusterFold:
             self._dispatch.tell(where, cell, entry)
         mark = self._mark()
         for series in cell.trim(mark):
-            self._keys.let_go(series, where)
+            self.keys.let_go(series, where)
         self.touched.add(where)
         if cell.idle(mark):
-            self._keys.drop(where, cell)
+            self.keys.drop(where, cell)
         else:
             self._timers.wake(where, cell, mark)
 
@@ -287,10 +292,10 @@ class ClusterFold:
         self._after(where, cell, min(at + 1, self._mark()))
 
     def _end(self, where: CellId, cell: Cell, reason: Reason) -> None:
-        self._keys.drop(where, cell)
+        self.keys.drop(where, cell)
         self.touched.add(where)
         self._dispatch.end(where, cell, self._mark(), reason)
 
     def open_cells(self) -> Iterator[Cell]:
         """Yield the cells that were told as pending or firing, in order of rule and key."""
-        yield from (cell for _, cell in self._keys.in_order() if cell.opened is not None)
+        yield from (cell for _, cell in self.keys.in_order() if cell.opened is not None)

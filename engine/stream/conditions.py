@@ -1,12 +1,14 @@
 """Which condition a key of a rule has: that of its core, and the layers round it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from engine.model.ids import correlation_id, firing_id
 from engine.rules.rule import Rule
 from engine.stream.absence import Absence
 from engine.stream.again import Again, Judge, Ticks
 from engine.stream.condition import Condition
+from engine.stream.correlation import Correlation
 from engine.stream.cron import Instants
 from engine.stream.layer import Layer
 from engine.stream.members import Members
@@ -38,10 +40,19 @@ def condition_of(rule: Rule, means: Means) -> Condition:
         return Sequence(rule, rule.sequence, means.tally)
     if rule.absent is not None:
         return Absence(rule, rule.absent)
+    if rule.correlate is not None:
+        return Correlation()
     made = _window(rule) if rule.over_us else _members(rule, means.judge)
     if means.instants is not None:
         return Schedule(made, means.instants)
     return made if rule.on_nodata == "keep" else Nodata(made, rule)
+
+
+def episode(rule: Rule, key: Mapping[str, str], condition: Condition, at: int) -> str:
+    """Return the id of the firing of `rule` for `key` that begins at `at`, or is made of others."""
+    if isinstance(condition, Correlation):
+        return correlation_id(rule.name, key, [rule.hash, condition.identity()])
+    return firing_id(rule.name, key, at)
 
 
 def rebound(condition: Condition, rule: Rule, means: Means, mark: int) -> Condition:

@@ -12,6 +12,7 @@ from engine.stream.account import Account, Degraded
 from engine.stream.cell import Cell
 from engine.stream.cluster_fold import REMEMBERED, ClusterFold, Shared
 from engine.stream.index import Index
+from engine.stream.openings import Opening
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Chunk, ChunkState
@@ -125,8 +126,7 @@ class Evaluator:
             self._folds[name].run_to(to_us)
             self._relay.gather(name)
         self._relay.pass_on()
-        if SECOND in self._folds:
-            self._folds[SECOND].run_to(to_us)
+        self._relay.run_to(to_us)
         return self._give_out()
 
     def swap(self, rules: RuleSet) -> Step:
@@ -136,10 +136,12 @@ class Evaluator:
         others, what is open ends with the reason `rule changed` or `rule removed`.
         """
         self._set_rules(rules)
+        self._regroup()
         for name in sorted(self._folds):
             self._folds[name].swap()
             self._relay.gather(name)
         self._relay.pass_on()
+        self._relay.regroup()
         return self._give_out()
 
     def changes(self) -> dict[str, bytes | None]:
@@ -157,6 +159,11 @@ class Evaluator:
                 place = name_of("cell", rule, name, list(key))
                 found[place] = None if cell is None else dump_cell(cell)
             fold.touched.clear()
+        correlator = self._relay.correlator
+        for firing in correlator.touched:
+            opening = correlator.openings.get(firing)
+            found[name_of("opening", firing)] = None if opening is None else dump(opening)
+        correlator.touched.clear()
         for (rule, name), account in self._shared.found.ledger.changes().items():
             found[name_of("rule", rule, name)] = None if account is None else dump(account)
         return found
@@ -215,6 +222,10 @@ class Evaluator:
         self._shared.readers = readers
         self._shared.index = Index(readers.values())
 
+    def _regroup(self) -> None:
+        if self._stage.across:
+            self._relay.correlator.rebuild(self._shared.readers)
+
     def _give_out(self) -> Step:
         step = self._shared.found.give_out()
         self._relay.given_out()
@@ -237,8 +248,14 @@ class Evaluator:
                 ledger.place(parts[1], parts[2], load(Account, raw))
         readers = self._shared.readers.items()
         ledger.keep({name: reader.expressions() for name, reader in readers})
+        correlator = self._relay.correlator
+        correlator.openings = {
+            parts[1]: load(Opening, raw) for parts, raw in entries if parts[0] == "opening"
+        }
+        self._regroup()
         self._load_cells((parts, raw) for parts, raw in entries if parts[0] == "cell")
         self._relay.pass_on()
+        self._relay.regroup()
 
     def _known(self, cluster: str) -> ClusterFold:
         if cluster not in self._folds:

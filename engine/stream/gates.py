@@ -11,8 +11,10 @@ from engine.model.instant import format_duration, from_us, rfc3339
 from engine.model.signal import Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.cel.comparisons import Compared, comparisons
-from engine.rules.rule import Rule, Selector
+from engine.rules.rule import Correlate, Rule, Selector
 from engine.stream.cell import Cell
+from engine.stream.condition import Condition
+from engine.stream.correlation import Correlation
 from engine.stream.evaluator import OpenKey
 from engine.stream.hold import Phase
 from engine.stream.measures import described
@@ -130,6 +132,8 @@ def _condition(rule: Rule, cell: Cell | None, scene: Scene) -> Iterator[Gate]:
     filled = "yes" if cell.condition.filled() else "no"
     if rule.over_us:
         yield from _window(rule, cell, scene, until)
+    elif rule.correlate is not None:
+        yield _correlation(rule.correlate, cell.condition, filled)
     elif rule.absent is not None or rule.sequence is not None:
         name = "absent" if rule.absent is not None else "sequence"
         yield Gate(name, filled, _core(rule) + until)
@@ -155,6 +159,20 @@ def _window(rule: Rule, cell: Cell, scene: Scene, until: str) -> Iterator[Gate]:
     for name, program in (("having", rule.having), ("clear", rule.clear)):
         if program is not None:
             yield _asked(name, program, bindings)
+
+
+def _correlation(wanted: Correlate, condition: Condition, filled: str) -> Gate:
+    """Return how many firings each rule has open for the key."""
+    counts = condition.counts() if isinstance(condition, Correlation) else {}
+    lists = {"all": wanted.all, "any": wanted.any, "none": wanted.none}
+    told = [
+        f"{name} of {', '.join(f'{one} ({counts.get(one, 0)} open)' for one in rules)}"
+        for name, rules in lists.items()
+        if rules
+    ]
+    order = " in this order" if wanted.ordered else ""
+    within = f" within {format_duration(wanted.within_us)}" if wanted.within_us else ""
+    return Gate("correlate", filled, f"{'; '.join(told)} on {', '.join(wanted.on)}{order}{within}")
 
 
 def _core(rule: Rule) -> str:

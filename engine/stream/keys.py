@@ -53,6 +53,10 @@ class Keys:
         """Let the cell hear of later signals of `series`."""
         self.holders.setdefault(series, {})[where] = cell
 
+    def holder(self, series: str) -> tuple[CellId, Cell] | None:
+        """Return a cell that remembers `series`, None where none does."""
+        return next(iter(self.holders.get(series, {}).items()), None)
+
     def let_go(self, series: str, where: CellId) -> None:
         """The cell at `where` remembers nothing of `series` any more."""
         holders = self.holders.get(series)

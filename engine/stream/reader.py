@@ -12,6 +12,7 @@ from engine.model.instant import from_us
 from engine.model.signal import MADE_BY, Signal
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Measure, Rule
+from engine.rules.selectors import second_stage
 from engine.stream.account import Ledger
 from engine.stream.condition import Condition
 from engine.stream.conditions import Means, asks_time, condition_of, rebound
@@ -52,7 +53,8 @@ class Reader:
         plain = rule.when is None and not rule.over_us
         self.alone = plain and instants is not None and all(on.type == "clock" for on in rule.on)
         wanted = self.feed.selectors if self.feed else rule.on
-        self.selectors = () if self.alone else wanted
+        self.selectors = () if self.alone or rule.correlate is not None else wanted
+        self.across = second_stage(rule.on)
         self._needs_now = asks_time(rule)
         self._occurrences = bool(rule.measures) and all(map(_of_occurrences, rule.measures))
         self._counts = any(one.fn == "count" and not one.latest for one in rule.measures)

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     CLEARED = "cleared"
     SEQUENCE = "sequence"
     ABSENT = "absent"
+    CORRELATED = "correlated"
     SCHEDULE = "schedule"
     NO_DATA = "no data"
     DELETED = "deleted"
@@ -35,6 +36,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.CLEARED: "the condition was false, and `keep_firing_for` (if any) over",
         Reason.SEQUENCE: "the steps of the sequence came, or its last one stayed away",
         Reason.ABSENT: "nothing was heard of the key for as long as `within` allows",
+        Reason.CORRELATED: "the firings that the rule names in `correlate` came together",
         Reason.SCHEDULE: "the condition was true at an instant of the schedule",
         Reason.NO_DATA: "no signal came for `stale_after`",
         Reason.DELETED: "the last object for which the condition was true was deleted",

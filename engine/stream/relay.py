@@ -3,20 +3,26 @@
 Within the same step, where one evaluator folds both; else it is given out, to be folded elsewhere.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from engine.model.firing import Transition
 from engine.model.instant import from_us, to_us
 from engine.model.signal import Signal
 from engine.stream.cluster_fold import ClusterFold, Shared
+from engine.stream.correlator import Change, Correlator
 from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
 from engine.stream.stage import Stage
 
 
 class Relay:
-    """Feeds the second stage among the `folds` of all clusters."""
+    """Feeds the second stage among the `folds` of all clusters.
 
-    __slots__ = ("_folds", "_news", "_passed", "_shared", "_stage")
+    `correlator` knows which firings are open, where the second stage is folded here.
+    """
+
+    __slots__ = ("_folds", "_news", "_passed", "_shared", "_stage", "correlator")
 
     def __init__(self, shared: Shared, folds: dict[str, ClusterFold], stage: Stage) -> None:
         """Start with nothing to pass on."""
@@ -25,6 +31,7 @@ class Relay:
         self._folds = folds
         self._passed = 0
         self._news: list[tuple[Transition, str]] = []
+        self.correlator = Correlator()
 
     def join(self, signal: Signal) -> ClusterFold:
         """Return the fold of a cluster of which this is the first signal."""
@@ -55,11 +62,46 @@ class Relay:
         fold = self._folds.get(SECOND)
         if fold is None:
             fold = self._folds[SECOND] = ClusterFold(SECOND, self._shared)
-        mark = fold.time.mark
-        if mark is not None and to_us(signal.time) < mark:
-            signal = msgspec.structs.replace(signal, time=from_us(mark))
-        fold.fold(signal)
+        mark, at = fold.time.mark, to_us(signal.time)
+        shown = signal
+        if mark is not None and at < mark:
+            shown = msgspec.structs.replace(signal, time=from_us(mark))
+        elif self.correlator.chained:
+            self._run_up(fold, at)
+        again = signal.id in fold.recent.ids
+        fold.fold(shown)
+        if signal.type == "condition" and not again:
+            self._correlate(fold, self.correlator.hear(signal), fold.time.mark or at)
         self.gather(SECOND)
+
+    def run_to(self, at: int) -> None:
+        """Move the time of the second stage to `at`."""
+        fold = self._folds.get(SECOND)
+        if fold is not None:
+            if self.correlator.chained:
+                self._run_up(fold, at)
+            fold.run_to(at)
+            self.gather(SECOND)
+            while (due := fold.next_timer()) is not None and due <= at:
+                fold.run()  # what was correlated at the very end may be due at once
+                self.gather(SECOND)
+
+    def regroup(self) -> None:
+        """Let rules that correlate firings look at all of them, as the rules have changed."""
+        fold = self._folds.get(SECOND)
+        if fold is not None:
+            self._correlate(fold, self.correlator.all(fold), fold.time.mark or 0)
+            self.gather(SECOND)
+
+    def _run_up(self, fold: ClusterFold, at: int) -> None:
+        """Run the timers up to `at` one instant at a time, and let each be correlated at once."""
+        while (due := fold.next_timer()) is not None and max(due, fold.time.mark or 0) < at:
+            fold.run_to(max(due, fold.time.mark or 0))
+            self.gather(SECOND)
+
+    def _correlate(self, fold: ClusterFold, changes: Iterable[Change], at: int) -> None:
+        for change in changes:
+            self.correlator.apply(change, fold, at)
 
     def waits(self) -> bool:
         """Whether something was told that was not gathered yet."""
@@ -67,11 +109,19 @@ class Relay:
         return len(found.transitions) > self._passed or bool(found.ledger.turns)
 
     def gather(self, cluster: str) -> None:
-        """Keep what was told in a cluster since the last call, to be passed on."""
+        """Keep what was told in a cluster since the last call, to be passed on.
+
+        What the second stage tells is correlated at once: other firings may come of it.
+        """
         transitions = self._shared.found.transitions
-        if cluster != SECOND:
-            self._news += [(told, cluster) for told in transitions[self._passed :]]
-        self._passed = len(transitions)
+        while new := transitions[self._passed :]:
+            self._passed = len(transitions)
+            if cluster != SECOND:
+                self._news += [(told, cluster) for told in new]
+            elif (fold := self._folds.get(SECOND)) is not None:
+                for told in new:
+                    at = max(told.at, (fold.time.mark or 0) - 1)
+                    self._correlate(fold, self.correlator.tell(told), at)
 
     def pass_on(self) -> None:
         """Let the second stage know of what first-stage rules told, and how rules fare."""

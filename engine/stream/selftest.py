@@ -160,7 +160,8 @@ def _feed(evaluator: Evaluator, seen: _Seen, waiting: list[Signal], to: int) -> 
 def _needed(rule: Rule, rules: RuleSet, *, chained: bool) -> RuleSet:
     """Return the rule and those that it depends on, however deep, all enabled.
 
-    These are the ones that can hold it back, and where `chained` those whose conditions it sees.
+    These are the ones that can hold it back, those that it correlates, and where `chained` those
+    whose conditions it sees.
     """
     by_name = {one.name: one for one in rules.rules}
     wanted, todo = {rule.name}, [rule]
@@ -168,6 +169,7 @@ def _needed(rule: Rule, rules: RuleSet, *, chained: bool) -> RuleSet:
         one = todo.pop()
         names = [inhibitor.rule for inhibitor in one.inhibited_by]
         names += _conditions(one, rules) if chained else []
+        names += [*one.correlate.members, *one.correlate.none] if one.correlate else []
         for name in names:
             if name in by_name and name not in wanted:
                 wanted.add(name)
