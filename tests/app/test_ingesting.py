@@ -84,7 +84,6 @@ class Relists:
     """Folding at our own port: it says that a part of the log was lost, when told so."""
 
     lost: int = 0
-    every_s: float = 1.0
 
     async def lane(self, cluster: str) -> int:
         return 0

@@ -23,6 +23,9 @@ LOG = structlog.get_logger()
 RETRY_S: Final = 1.0
 LOOK_S: Final = 0.05
 TICK_S: Final = 1.0
+BUSY_S: Final = 0.1
+CALM_S: Final = 0.5
+"""How often to see how far folding is, while signals wait for it and while none does."""
 DRAIN_S: Final = 5.0
 LEAST: Final = 50
 """Signals that are worth an append while the log is too long."""
@@ -292,7 +295,8 @@ class Intake:
         while True:
             with contextlib.suppress(StoreError):  # the bus and the store say why themselves
                 await self._folding.look()
-            await asyncio.sleep(self._folding.every_s)
+            calm = all(lane.count == 0 for lane in self._lanes.values())
+            await asyncio.sleep(CALM_S if calm else BUSY_S)
 
     def _now(self) -> int:
         return to_us(self._clock.now())

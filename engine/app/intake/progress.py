@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine import meters
 from engine.bus.embedded import EmbeddedBus
@@ -15,17 +15,9 @@ from engine.store.store import Store
 if TYPE_CHECKING:
     from engine.bus.kafka import KafkaBus
 
-EMBEDDED_S: Final = 0.25
-SHARED_S: Final = 1.0
-
 
 class Folding(Protocol):
-    """How far folding is, as far as this process knows.
-
-    `every_s`: how often to look.
-    """
-
-    every_s: float
+    """How far folding is, as far as this process knows."""
 
     async def lane(self, cluster: str) -> int:
         """Return the partition of the cluster. Raises StoreError while that is not known."""
@@ -49,8 +41,6 @@ class EmbeddedProgress:
 
     `next_offset` gives the offset of the record that is folded next.
     """
-
-    every_s = EMBEDDED_S
 
     def __init__(self, bus: EmbeddedBus, next_offset: Callable[[], int], clock: Clock) -> None:
         self._bus = bus
@@ -83,8 +73,6 @@ class SharedProgress:
 
     It is seen in what they commit, which may be some seconds behind.
     """
-
-    every_s = SHARED_S
 
     def __init__(self, bus: "KafkaBus", store: Store, clock: Clock) -> None:
         self._bus = bus
