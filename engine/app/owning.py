@@ -13,7 +13,7 @@ from engine.app.means import Means, Part
 from engine.app.publishing import Publisher
 from engine.app.second_stage import Chronicler, keep_time
 from engine.bus.codec import Bad
-from engine.bus.faust_worker import Record
+from engine.bus.faust_worker import Record, Start
 from engine.bus.kafka import KafkaBus
 from engine.bus.topics import Log, Topic
 from engine.model.errors import Fenced
@@ -54,8 +54,8 @@ class Partitions:
         """Return the folds that go on here."""
         return {log: owned.fold for log, owned in self._owned.items()}
 
-    async def assigned(self, log: Log) -> int:
-        """Take `log` over; return the offset of the record to fold next. Raises StoreError."""
+    async def assigned(self, log: Log) -> Start:
+        """Take `log` over; return where to go on. Raises StoreError."""
         async with self._changing:
             await self._drop(log)
             self._placed |= await asyncio.to_thread(self._store.placements)
@@ -65,7 +65,7 @@ class Partitions:
             for work in self._works(log, fold):
                 owned.tasks.append(asyncio.create_task(self._guarded(log, fold, work)))
         LOG.info("log taken", log=str(log), offset=fold.next_offset, epoch=fold.epoch)
-        return fold.next_offset
+        return Start(fold.next_offset, fold.appended_us // 1000)
 
     async def take(self, log: Log, record: Record) -> None:
         """Fold one record of `log`; one of a log that was lost is left to its new owner."""

@@ -1,18 +1,19 @@
 """A connection of its own to the brokers: which topics there are, and how far they go."""
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition, errors
+from aiokafka import errors
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.protocol.admin import DescribeConfigsRequest, DescribeGroupsRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest
+from aiokafka.record.memory_records import MemoryRecords
 
 from engine.bus.connection import connection, said, trouble
 from engine.bus.settings import KafkaConfig
@@ -22,7 +23,9 @@ EARLIEST: Final = -2
 LATEST: Final = -1
 CLIENT_ERRORS: Final = (OSError, errors.KafkaError)
 """What the client raises when brokers can not be used; time-outs are among them."""
-READ_S: Final = 15.0
+READ_MS: Final = 1000
+_SMALLEST: Final = 1
+"""Bytes to ask for where one record is enough: brokers send a whole one in any case."""
 _ANY_REPLICA: Final = -1
 _COMMITTED_OR_NOT: Final = 0
 _A_TOPIC: Final = 2
@@ -93,22 +96,27 @@ class Brokers:
                         found[name, number] = offset
         return found
 
-    async def stands(self, place: Place, offset: int) -> int:
-        """Return the offset of the first record of `place` from `offset` on, by reading it."""
-        where = TopicPartition(*place)
-        reader = AIOKafkaConsumer(
-            **connection(self._settings, self._name), enable_auto_commit=False
-        )
-        try:
-            async with asyncio.timeout(READ_S):
-                await reader.start()
-                reader.assign([where])
-                reader.seek(where, offset)
-                return int((await reader.getone(where)).offset)
-        except CLIENT_ERRORS as error:
-            raise StoreError(await trouble(self._settings, error)) from error
-        finally:
-            await reader.stop()
+    async def stands(self, place: Place, offset: int) -> tuple[int, int]:
+        """Return offset and time (ms) of the first record of `place` from `offset` on.
+
+        It is read from the log itself. Raises StoreError too where there is none.
+        """
+        name, number = place
+        parts = (await self.topics([name])).get(name, ())
+        if number >= len(parts) or parts[number].leader < 0:
+            raise StoreError(f"bus.kafka: partition {number} of {name} has no leader")
+        asked = [(name, [(number, offset, _SMALLEST)])]
+        request = FetchRequest(READ_MS, 1, _SMALLEST, _COMMITTED_OR_NOT, asked)
+        answer = await self._ask(request, parts[number].leader)
+        ((_, ((_, code, *_, data),)),) = answer.topics
+        if code:
+            raise StoreError(f"bus.kafka: {name}/{number}: {said(errors.for_code(code)())}")
+        batches = MemoryRecords(data)
+        while batches.has_next():
+            for record in batches.next_batch():
+                if record.offset >= offset:
+                    return record.offset, record.timestamp
+        raise StoreError(f"bus.kafka: no record of {name}/{number} from offset {offset} on")
 
     async def count(self) -> int:
         """Return how many brokers are up."""

@@ -18,7 +18,7 @@ from engine.model.errors import ConfigError
 
 REQUEST_MS: Final = 10_000
 """How long one request to a broker may take."""
-METADATA_MS: Final = 30_000
+METADATA_MS: Final = 10_000
 """How old what is known of topics may be: new partitions are noticed by then."""
 RETRY_MS: Final = 500
 PROBE_MS: Final = 3_000

@@ -15,13 +15,13 @@ from faust.types import TP, EventT
 from engine.bus.brokers import CLIENT_ERRORS, EARLIEST, LATEST, Brokers
 from engine.bus.connection import connection, quiet, said
 from engine.bus.faust_consumer import WAITING_RECORDS, Message, OurApp, Transport
-from engine.bus.holding import Holdings, Owner, Record
+from engine.bus.holding import Holdings, Owner, Record, Start
 from engine.bus.settings import KafkaConfig
 from engine.bus.topics import Log, Topic
 from engine.failpoint import Point, around
 from engine.model.errors import DogwatchError, StoreError
 
-__all__ = ["KafkaWorker", "Owner", "Record"]
+__all__ = ["KafkaWorker", "Owner", "Record", "Start"]
 
 LOG = structlog.get_logger()
 TURN_S: Final = 0.5
@@ -94,8 +94,8 @@ class KafkaWorker:
             raise StoreError(f"bus.kafka: partition {log.partition} of {place.topic} has no leader")
         return first, end
 
-    async def stands(self, log: Log, offset: int) -> int:
-        """Return the offset of the first record of `log` from `offset` on.
+    async def stands(self, log: Log, offset: int) -> tuple[int, int]:
+        """Return offset and time (ms) of the first record of `log` from `offset` on.
 
         Raises:
             StoreError: it can not be read now.
@@ -196,6 +196,10 @@ class KafkaWorker:
         there = await self._brokers.topics(self._names)
         missing = [name for name in self._names if name not in there]
         if missing:
+            # When they are back they may be others: each log is looked at before it goes on.
+            for log in self._holdings.held():
+                if self._place(log).topic in missing:
+                    self._holdings.again(log)
             raise StoreError(f"bus.kafka: no topic {', '.join(missing)} on the brokers")
         offsets = {self._place(log): at for log, at in self._holdings.offsets().items()}
         await app.ours.thread.note(offsets)

@@ -26,15 +26,22 @@ class Record(NamedTuple):
     at_ms: int
 
 
+class Start(NamedTuple):
+    """Where a log goes on: `at_ms` is the time of the record before `offset`, 0 if unknown."""
+
+    offset: int
+    at_ms: int = 0
+
+
 class Owner(Protocol):
     """Who folds the logs that the group gives to this process."""
 
-    async def assigned(self, log: Log) -> int:
-        """Take `log` over; return the offset to fold next. StoreError: it is asked again."""
+    async def assigned(self, log: Log) -> Start:
+        """Take `log` over; return where to go on. StoreError: it is asked again."""
         ...
 
     async def gap(self, log: Log, wanted: int, found: int) -> None:
-        """Go on at `found`: `wanted` and those up to it are gone, or the log ended before."""
+        """Go on at `found`: those from `wanted` on are gone, or this is another log by now."""
         ...
 
     async def take(self, log: Log, record: Record) -> None:
@@ -53,8 +60,8 @@ class Logs(Protocol):
         """Return the first offset kept, and the offset that the next record gets."""
         ...
 
-    async def stands(self, log: Log, offset: int) -> int:
-        """Return the offset of the first record from `offset` on, read from the log itself."""
+    async def stands(self, log: Log, offset: int) -> tuple[int, int]:
+        """Return offset and time (ms) of the first record from `offset` on, as it stands there."""
         ...
 
     async def seek(self, log: Log, offset: int) -> int:
@@ -66,11 +73,13 @@ class Logs(Protocol):
 class _Held:
     """One log between assignment and revocation.
 
-    `turn` is the number of the last seek, _NOWHERE while records are of no use; `missed`
-    counts how often the next record was sought in vain.
+    `at_ms` is the time of the record before `next_offset`, 0 where it is not known; by it a log
+    is known again. `turn` is the number of the last seek, _NOWHERE while records are of no use;
+    `missed` counts how often the next record was sought in vain.
     """
 
     next_offset: int = 0
+    at_ms: int = 0
     turn: int = _NOWHERE
     owned: bool = False
     missed: int = 0
@@ -160,6 +169,7 @@ class Holdings:
                 self._lost(log, held, error)
             else:
                 held.next_offset = record.offset + 1
+                held.at_ms = record.at_ms
                 held.missed = 0
 
     def lost(self, log: Log) -> None:
@@ -179,12 +189,13 @@ class Holdings:
         await self._pause(held, wait_s)
         while not held.leaving.is_set():
             try:
-                offset = await self._owner.assigned(log)
+                start = await self._owner.assigned(log)
             except StoreError as error:
                 await self._refused(log, held, error)
                 continue
             held.owned = True
-            await self._go_on(log, held, offset)
+            held.at_ms = start.at_ms
+            await self._go_on(log, held, start.offset)
             return
 
     async def _go_on(self, log: Log, held: _Held, wanted: int) -> None:
@@ -194,6 +205,7 @@ class Holdings:
                 found = await self._found(log, held, wanted)
                 if found != wanted:
                     await self._owner.gap(log, wanted, found)
+                    held.at_ms = 0
                 held.next_offset = wanted = found
                 held.turn = await self._logs.seek(log, wanted)
             except Fenced as error:
@@ -215,9 +227,15 @@ class Holdings:
             await self._pause(held, RETRY_S)
             first, end = await self._logs.bounds(log)
             return wanted if first <= wanted <= end else first
+        if held.at_ms and first < wanted:
+            before = await self._logs.stands(log, wanted - 1)
+            if before != (wanted - 1, held.at_ms):
+                # Another record than the one that was folded: the topic was made again.
+                return first
         if held.missed > 1 and wanted < end:
             await self._pause(held, RETRY_S)
-            return await self._logs.stands(log, wanted)
+            found, _ = await self._logs.stands(log, wanted)
+            return found
         return wanted
 
     def _lost(self, log: Log, held: _Held, error: StoreError | None) -> None:

@@ -37,8 +37,15 @@ class KafkaBus:
     once an append or a `check` succeeds.
     """
 
-    def __init__(self, settings: KafkaConfig, placed: Callable[[str, int], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        settings: KafkaConfig,
+        placed: Callable[[str, int], Awaitable[int]],
+        *,
+        delivery_s: float = DELIVERY_S,
+    ) -> None:
         quiet()
+        self._delivery_s = delivery_s
         self._settings = settings
         self._placed = placed
         self._places: dict[str, int] = {}
@@ -70,7 +77,7 @@ class KafkaBus:
 
         Raises:
             ValueError: a signal has no JSON form; nothing was appended.
-            StoreError: the brokers refused, or did not answer within DELIVERY_S. Some records
+            StoreError: the brokers refused, or did not answer within `delivery_s`. Some records
                 may be durable all the same: the next call may repeat them.
         """
         await self.append_records(list(batches(signals)))
@@ -174,7 +181,7 @@ class KafkaBus:
         records: Sequence[Record] = (),
     ) -> None:
         try:
-            async with asyncio.timeout(DELIVERY_S):
+            async with asyncio.timeout(self._delivery_s):
                 with around(point):
                     own = [await self._message(*one) for one in records]
                     await self._producer.send([*messages, *own])

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from engine.bus.faust_worker import KafkaWorker, Record
+from engine.bus.faust_worker import KafkaWorker, Record, Start
 from engine.bus.settings import KafkaConfig
-from engine.model.errors import StoreError
+from engine.model.errors import Fenced, StoreError
 from engine.model.signal import Signal
 
 if TYPE_CHECKING:
@@ -74,30 +74,38 @@ class Notes:
     """An owner over a store in memory, which several owners may share."""
 
     store: dict[Log, int] = field(default_factory=dict)
+    times: dict[Log, int] = field(default_factory=dict)
     refuse: set[Log] = field(default_factory=set)
+    fence: set[Log] = field(default_factory=set)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     taken: dict[Log, list[Record]] = field(default_factory=lambda: defaultdict(list))
     slow_s: float = 0.0
     holding: set[Log] = field(default_factory=set)
 
-    async def assigned(self, log: Log) -> int:
+    async def assigned(self, log: Log) -> Start:
         self.calls.append(("assigned", log))
         if log in self.refuse:
             raise StoreError("store: no route to host")
         assert log not in self.holding
         self.holding.add(log)
-        return self.store.get(log, 0)
+        return Start(self.store.get(log, 0), self.times.get(log, 0))
 
     async def gap(self, log: Log, wanted: int, found: int) -> None:
         self.calls.append(("gap", log, wanted, found))
         self.store[log] = found
+        self.times[log] = 0
 
     async def take(self, log: Log, record: Record) -> None:
+        if log in self.fence:
+            self.fence.discard(log)
+            self.holding.discard(log)
+            raise Fenced("somebody else owns it")
         assert log in self.holding
         if self.slow_s:
             await asyncio.sleep(self.slow_s)
         assert record.offset == self.store.get(log, 0)
         self.store[log] = record.offset + 1
+        self.times[log] = record.at_ms
         self.taken[log].append(record)
 
     async def revoked(self, logs: Collection[Log]) -> None:

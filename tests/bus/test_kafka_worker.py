@@ -6,13 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from engine.bus.codec import decode
+from engine.bus.faust_worker import KafkaWorker, Record
 from engine.bus.kafka import KafkaBus
 from engine.bus.topics import Log, Topic
 from tests.bus.kafka_setup import Notes, Places, a_signal, running, settings, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.testbeds.kafka import Cluster
 
 pytestmark = pytest.mark.real
@@ -112,7 +118,8 @@ async def test_where_a_log_goes_on_is_what_the_store_says_and_not_what_kafka_kee
 async def test_nothing_is_lost_or_doubled_while_members_come_and_go(kafka: Cluster) -> None:
     config, places = settings(kafka), Places()
     store: dict[Log, int] = {}
-    notes = [Notes(store=store) for _ in range(3)]
+    times: dict[Log, int] = {}
+    notes = [Notes(store=store, times=times) for _ in range(3)]
 
     async def come_and_go(number: int) -> None:
         for _ in range(3):
@@ -131,3 +138,226 @@ async def test_nothing_is_lost_or_doubled_while_members_come_and_go(kafka: Clust
     for log, end in store.items():
         offsets = sorted(record.offset for one in notes for record in one.taken[log])
         assert offsets == list(range(end))
+
+
+async def test_a_topic_made_again_while_it_runs_is_a_gap_and_folded_from_its_beginning(
+    kafka: Cluster,
+) -> None:
+    config, places, notes = settings(kafka, partitions=1), Places(), Notes()
+    log, name = Log(Topic.SIGNALS, 0), f"{config.topic_prefix}signals"
+    async with KafkaBus(config, places) as bus, running(config, notes):
+        await bus.declare()
+        await _fill(bus, 3)
+        await until(lambda: notes.store.get(log) == 18)
+        await asyncio.to_thread(kafka.topics.delete, name)
+        await bus.declare()
+        await _fill(bus, 2, 100)
+        await until(lambda: notes.store.get(log) == 12)
+    assert notes.gaps() == [("gap", log, 18, 0)]
+    assert _ids(notes, log)[18:] == [f"{n}-{i}" for i in (100, 101) for n in CLUSTERS]
+
+
+async def test_a_topic_made_again_is_noticed_though_it_has_grown_beyond_the_offset(
+    kafka: Cluster,
+) -> None:
+    config, places, notes = settings(kafka, partitions=1), Places(), Notes()
+    log, name = Log(Topic.SIGNALS, 0), f"{config.topic_prefix}signals"
+    async with KafkaBus(config, places) as bus:
+        await bus.declare()
+        await _fill(bus, 2)
+        async with running(config, notes):
+            await until(lambda: notes.store.get(log) == 12)
+        await asyncio.to_thread(kafka.topics.delete, name)
+    async with KafkaBus(config, places) as bus:
+        await bus.declare()
+        await _fill(bus, 4, 100)
+        async with running(config, notes):
+            await until(lambda: notes.store.get(log) == 24)
+    assert notes.gaps() == [("gap", log, 12, 0)]
+
+
+async def test_records_that_retention_took_are_a_gap(kafka: Cluster) -> None:
+    config, places, notes = settings(kafka, partitions=1), Places(), Notes()
+    log, name = Log(Topic.SIGNALS, 0), f"{config.topic_prefix}signals"
+    async with KafkaBus(config, places) as bus:
+        await bus.declare()
+        await _fill(bus, 1)
+        async with running(config, notes):
+            await until(lambda: notes.store.get(log) == 6)
+        await _fill(bus, 2, 1)
+        await _trim(kafka, name, 10)
+        async with running(config, notes):
+            await until(lambda: notes.store.get(log) == 18)
+    assert notes.gaps() == [("gap", log, 6, 10)]
+    assert [record.offset for record in notes.taken[log]] == [*range(6), *range(10, 18)]
+
+
+async def _trim(kafka: Cluster, name: str, before: int) -> None:
+    """Delete the records below an offset, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    await admin.start()
+    place = TopicPartition(name, 0)
+    await admin.delete_records({place: RecordsToDelete(before_offset=before)})
+    await admin.close()
+
+
+async def test_a_log_whose_owner_can_not_take_it_is_asked_for_again_while_others_go_on(
+    kafka: Cluster,
+) -> None:
+    config, places, notes = settings(kafka), Places(), Notes()
+    async with KafkaBus(config, places) as bus:
+        await bus.declare()
+        await _fill(bus, 5)
+        sick = Log(Topic.SIGNALS, places.kept["a"])
+        notes.refuse.add(sick)
+        others = {Log(Topic.SIGNALS, one) for one in places.kept.values()} - {sick}
+        async with running(config, notes) as worker:
+            await until(lambda: all(notes.taken[log] for log in others))
+            await until(lambda: notes.calls.count(("assigned", sick)) > 2)
+            assert worker.problem == "store: no route to host"
+            assert not notes.taken[sick]
+            notes.refuse.clear()
+            await _all_taken(bus, notes)
+            assert not worker.problem
+
+
+async def test_a_log_that_somebody_else_took_is_taken_over_again(kafka: Cluster) -> None:
+    config, places, notes = settings(kafka, session_timeout_s=1), Places(), Notes()
+    async with KafkaBus(config, places) as bus, running(config, notes) as worker:
+        await bus.declare()
+        await _fill(bus, 2)
+        log = Log(Topic.SIGNALS, places.kept["a"])
+        await until(lambda: notes.taken[log])
+        notes.fence.add(log)
+        await _fill(bus, 2, 2)
+        await until(lambda: notes.calls.count(("assigned", log)) == 2)
+        await _all_taken(bus, notes)
+        notes.holding.discard(log)
+        worker.lost(log)
+        await until(lambda: notes.calls.count(("assigned", log)) == 3)
+        await _fill(bus, 2, 4)
+        await _all_taken(bus, notes)
+    assert [record.offset for record in notes.taken[log]] == list(range(notes.store[log]))
+
+
+async def test_records_that_no_one_can_read_pass_through(kafka: Cluster) -> None:
+    config, places, notes = settings(kafka, partitions=1), Places(), Notes()
+    log = Log(Topic.SIGNALS, 0)
+    poison = [b"", b"\xff" * 9, b"[" * 10_000, b"x" * (4 << 20), b'[{"a":1,"a":2}]', b"\x00"]
+    async with KafkaBus(config, places) as bus, running(config, notes):
+        await bus.declare()
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka.bootstrap, max_request_size=5 << 20, acks="all"
+        )
+        await producer.start()
+        name = f"{config.topic_prefix}signals"
+        for value in poison:
+            await producer.send_and_wait(name, value, key=b"\xfe", headers=[("h", b"\xff")])
+        await producer.send_and_wait(name, None, key=b"tombstone")
+        await producer.send_and_wait(name, b"[]", key=None)
+        await producer.stop()
+        await bus.append([a_signal("a", 1)])
+        await until(lambda: notes.store.get(log) == 9)
+    assert [record.value for record in notes.taken[log]][:8] == [*poison, b"", b"[]"]
+    assert notes.taken[log][0].headers == (("h", b"\xff"),)
+    assert not notes.gaps()
+
+
+async def test_partitions_that_are_added_are_folded_too(kafka: Cluster) -> None:
+    config, places, notes = settings(kafka, partitions=2), Places(), Notes()
+    async with KafkaBus(config, places) as bus, running(config, notes):
+        await bus.declare()
+        await until(lambda: len(notes.holding) == 3)
+        await KafkaBus(config.model_copy(update={"partitions": 6}), places).declare()
+        await until(lambda: len(notes.holding) == 7)
+        await bus.append_to(Topic.SIGNALS, 5, [a_signal("late", 1)])
+        await until(lambda: notes.taken[Log(Topic.SIGNALS, 5)])
+
+
+async def test_a_slow_owner_keeps_its_logs(kafka: Cluster) -> None:
+    config, places = settings(kafka, session_timeout_s=1, partitions=1), Places()
+    notes = Notes(slow_s=4)
+    async with KafkaBus(config, places) as bus, running(config, notes):
+        await bus.declare()
+        await _fill(bus, 1)
+        await until(lambda: notes.count() == 2)
+    assert notes.calls.count(("assigned", Log(Topic.SIGNALS, 0))) == 1
+
+
+async def test_brokers_that_go_and_come_are_a_problem_meanwhile_and_nothing_is_lost(
+    kafka: Cluster,
+) -> None:
+    config, places, notes = settings(kafka), Places(), Notes()
+    async with KafkaBus(config, places) as bus, running(config, notes) as worker:
+        await bus.declare()
+        await _fill(bus, 5)
+        await _all_taken(bus, notes)
+        await asyncio.to_thread(kafka.kill)
+        await until(lambda: worker.problem)
+        assert worker.problem == f"bus.kafka: {kafka.bootstrap}: connection refused"
+        await asyncio.to_thread(kafka.start)
+        await _fill(bus, 5, 5)
+        await _all_taken(bus, notes)
+        await until(lambda: not worker.problem)
+    assert not notes.gaps()
+    for log, records in notes.taken.items():
+        assert [record.offset for record in records] == list(range(notes.store[log]))
+
+
+async def test_brokers_that_are_away_at_the_start_are_joined_when_they_come(
+    kafka: Cluster,
+) -> None:
+    config, places, notes = settings(kafka), Places(), Notes()
+    await asyncio.to_thread(kafka.stop)
+    async with running(config, notes) as worker:
+        await until(lambda: worker.problem)
+        assert worker.problem == f"bus.kafka: {kafka.bootstrap}: connection refused"
+        await asyncio.to_thread(kafka.start)
+        async with KafkaBus(config, places) as bus:
+            await bus.declare()
+            await _fill(bus, 1)
+            await _all_taken(bus, notes)
+            await until(lambda: not worker.problem)
+
+
+async def test_topics_that_are_missing_are_a_problem_until_they_are_made(kafka: Cluster) -> None:
+    config, places, notes = settings(kafka), Places(), Notes()
+    async with running(config, notes) as worker:
+        await until(lambda: worker.problem)
+        name = f"{config.topic_prefix}signals"
+        assert worker.problem.startswith(f"bus.kafka: no topic {name}")
+        async with KafkaBus(config, places) as bus:
+            await bus.declare()
+            await _fill(bus, 1)
+            await _all_taken(bus, notes)
+            await until(lambda: not worker.problem)
+
+
+async def test_a_wrong_password_is_a_problem_without_it(kafka: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a wrong password\n")
+    sasl = {"username": "dogwatch", "password_file": str(tmp_path / "password")}
+    brokers = kafka.sasl_bootstrap.split(",")
+    config, notes = settings(kafka, brokers=brokers, sasl=sasl), Notes()
+    async with running(config, notes) as worker:
+        await until(lambda: worker.problem)
+        assert worker.problem == (
+            f"bus.kafka: {brokers[0]}: user 'dogwatch' or its password was refused"
+        )
+        (tmp_path / "password").write_text("correct-horse\n")
+        async with KafkaBus(config, Places()) as bus:
+            await bus.declare()
+            await bus.append([a_signal("a")])
+            await until(notes.count)
+
+
+async def test_what_an_owner_raises_that_is_no_refusal_ends_the_run(kafka: Cluster) -> None:
+    class Broken(Notes):
+        async def take(self, log: Log, record: Record) -> None:
+            raise ZeroDivisionError(str(log))
+
+    config = settings(kafka)
+    async with KafkaBus(config, Places()) as bus:
+        await bus.declare()
+        await bus.append([a_signal("a")])
+        with pytest.raises(ZeroDivisionError):
+            await KafkaWorker(config, Broken(), member="a").run()
