@@ -19,6 +19,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import httpx
 import psycopg
 import pytest
 from aiokafka.errors import KafkaError
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BUILD = Path(__file__).parent.parent.parent / "build" / "chaos"
-FAILURES = (AssertionError, NotReadyError, KafkaError, psycopg.Error, OSError)
+FAILURES = (AssertionError, NotReadyError, KafkaError, psycopg.Error, httpx.HTTPError, OSError)
 """What ends a scenario, and not the run."""
 SHOWN = 20
 WIDTH = 150

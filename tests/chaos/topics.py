@@ -6,6 +6,8 @@ import asyncio
 import os
 import subprocess
 from contextlib import ExitStack, contextmanager
+from itertools import count, islice
+from time import monotonic
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -50,19 +52,23 @@ def grow(world: World, outcome: Outcome, number: int) -> None:
 
         def work(_killer: Killer) -> None:
             play.some_happen()
-            before = dict(play.stage.reading.select(_PLACED))
+            before = _placements(play)
             play.kafka.topics.grow(play.topic, MANY)
             play.did("growths")
-            late = _late_clusters(number)
-            eventually(lambda: _use_new_partitions(play, late), SEEN_S, every_s=1.0)
-            after = dict(play.stage.reading.select(_PLACED))
-            unused = [name for name in late if after.get(name, 0) < FEW]
+            began = monotonic()
+            probes = _clusters_beyond(FEW, "probe")
+            noticed = eventually(lambda: _is_new(play, next(probes)), SEEN_S, every_s=1.0)
+            outcome.figures["noticed_s"] = round(monotonic() - began, 1)
+            if noticed is None:
+                play.wrong(f"new partitions are not used {SEEN_S:g} s after they were made")
+            unused = sum(not _is_new(play, name) for name in islice(probes, number))
+            play.did("new clusters", number)
             if unused:
-                play.wrong(f"{len(unused)} of {len(late)} new clusters use no new partition")
+                play.wrong(f"{unused} of {number} new clusters use no new partition")
+            after = _placements(play)
             moved = [name for name, place in before.items() if after[name] != place]
             if moved:
                 play.wrong(f"clusters were moved: {moved}")
-            play.did("new clusters", len(late))
             back_at_once(play)
 
         play.run(work)
@@ -141,36 +147,30 @@ def poisoned(world: World, outcome: Outcome, number: int) -> None:
         play.run(work)
 
 
-def _late_clusters(number: int) -> list[str]:
-    """Return names of clusters that belong into the new partitions."""
-    found: list[str] = []
-    place = 0
-    while len(found) < number:
-        place += 1
-        name = f"late-{place}"
-        if crc32(name.encode()) % MANY >= FEW:
-            found.append(name)
-    return found
+def _clusters_beyond(few: int, word: str) -> Iterator[str]:
+    """Yield names of clusters that belong into partitions from `few` on."""
+    names = (f"{word}-{number}" for number in count())
+    return (name for name in names if crc32(name.encode()) % MANY >= few)
 
 
-def _use_new_partitions(play: Play, late: list[str]) -> bool | None:
-    """Send a heartbeat of each new cluster that is nowhere yet; whether none is left."""
-    placed = dict(play.stage.reading.select(_PLACED))
-    left = [name for name in late if name not in placed]
-    for name in left:
-        beat = {
-            "specversion": "1.0",
-            "id": f"{name}-{play.random.random()}",
-            "source": f"late/{name}",
-            "type": "watcher.heartbeat",
-            "time": "2025-06-01T00:00:00+00:00",
-            "cluster": name,
-            "data": {},
-        }
-        url = f"{play.stage.intakes[0]}/v1/signals"
-        httpx.post(url, json=[beat], headers=HEADERS, timeout=10)
-        play.wait(0.2)
-    return not left or None
+def _is_new(play: Play, cluster: str) -> bool | None:
+    """Send a first heartbeat of a cluster; return whether it was placed in a new partition."""
+    beat = {
+        "specversion": "1.0",
+        "id": f"{cluster}-1",
+        "source": f"late/{cluster}",
+        "type": "watcher.heartbeat",
+        "time": "2025-06-01T00:00:00+00:00",
+        "cluster": cluster,
+        "data": {},
+    }
+    url = f"{play.stage.intakes[0]}/v1/signals"
+    httpx.post(url, json=[beat], headers=HEADERS, timeout=10)
+    return _placements(play).get(cluster, 0) >= FEW or None
+
+
+def _placements(play: Play) -> dict[str, int]:
+    return dict(play.stage.reading.select(_PLACED))
 
 
 def _delete(play: Play) -> None:
