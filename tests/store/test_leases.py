@@ -101,8 +101,9 @@ def test_there_are_never_two_holders(store: Store, other: Store) -> None:
                 continue
             inside.append(me)
             taken.append(epoch)
-            if len(inside) != 1:
-                doubled.append(list(inside))
+            holders = [lease.holder for lease in mine.leases("cluster/")]
+            if inside != [me] or holders != [me]:
+                doubled.append([me, *inside, *holders])
             inside.remove(me)
             mine.give_back("cluster/east", me)
 

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from engine.failpoint import Point
 from engine.model.errors import StoreError
 from engine.store.checkpoint import Commit
 from engine.store.postgres import unsuitable
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
+from tests.store.answers import meanwhile
 from tests.store.rows import Hand, a_commit, a_run, a_transition
 from tests.store.test_files import fill
 from tests.testbeds.process import eventually
@@ -183,6 +185,32 @@ def test_a_server_that_is_restarted_is_met_again_without_a_restart_here(
         assert [row.id for row in store.missions()] == ["m-10", "m-1", "m-0"]
 
 
+def waiting(postgres: Postgres, name: str) -> int:
+    """Return how many sessions of a database wait for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = "
+    return int(postgres.execute(f"{query}'{name}'")[0][0])
+
+
+def test_a_claim_waits_for_the_commit_that_is_under_way(
+    postgres: Postgres, database: str, served: Store
+) -> None:
+    name = database.rpartition("/")[2]
+    old = served.claim(0)
+    claimed: list[int] = []
+    other = threading.Thread(target=lambda: claimed.append(served.claim(0)))
+
+    def claim() -> None:
+        other.start()
+        assert eventually(lambda: waiting(postgres, name) or not other.is_alive() or None)
+
+    with meanwhile(Point.CHECKPOINT_WRITTEN, "before", claim):
+        served.commit(0, old, a_commit(1))
+    other.join()
+    assert claimed == [old + 1]
+    assert served.positions()[0].epoch == old + 1
+    assert served.load(0).next_offset == 2
+
+
 def test_two_that_wait_for_each_other_both_end(
     postgres: Postgres, database: str, served: Store
 ) -> None:
@@ -192,16 +220,12 @@ def test_two_that_wait_for_each_other_both_end(
     served.commit(0, epoch, Commit(5, quarantined=bad))
     worse = Commit(6, {"a": b"1"}, quarantined=[Quarantined(5, "bad-json", "no", b"}")])
     name = database.rpartition("/")[2]
-    waits = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-        f"AND datname = '{name}'"
-    )
     with psycopg.connect(database) as rival:
         rival.execute("SET deadlock_timeout = '1h'")
         rival.execute("SELECT * FROM quarantine_counts FOR UPDATE")
         done = threading.Thread(target=served.commit, args=(0, epoch, worse))
         done.start()
-        assert eventually(lambda: postgres.execute(waits)[0][0] or None)
+        assert eventually(lambda: waiting(postgres, name) or None)
         rival.execute("SELECT * FROM partitions FOR UPDATE")
         deadlocks = f"SELECT deadlocks FROM pg_stat_database WHERE datname = '{name}'"
         rival.commit()
