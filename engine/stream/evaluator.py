@@ -232,7 +232,7 @@ class Evaluator:
         return step
 
     def _load(self, state: Mapping[str, bytes]) -> None:
-        entries = [(parts_of(name), raw) for name, raw in state.items()]
+        entries = [(parts_of(name), raw) for name, raw in sorted(state.items())]
         chunks: dict[str, dict[Chunk, ChunkState]] = {}
         for parts, raw in entries:
             if parts[0] == "cluster":
@@ -263,7 +263,7 @@ class Evaluator:
         return self._folds[cluster]
 
     def _load_cells(self, entries: Iterable[tuple[list[Any], bytes]]) -> None:
-        for (_, rule, cluster, key), raw in sorted(entries):
+        for (_, rule, cluster, key), raw in entries:
             state, fold, place = load(CellState, raw), self._known(cluster), tuple(key)
             reader = self._shared.readers.get(rule)
             if reader is not None and reader.rule.hash == state.hash:

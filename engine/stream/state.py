@@ -5,7 +5,6 @@ Keys are JSON lists, so that they can be read: ["cell", rule, cluster, [key ...]
 Values are MessagePack with a version.
 """
 
-import json
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -82,7 +81,7 @@ def name_of(*parts: Any) -> str:
 def parts_of(name: str) -> list[Any]:
     """Return the parts of a key of a state entry. Raises StoreError for a foreign one."""
     try:
-        parts = json.loads(name)
+        parts = msgspec.json.decode(name)
     except ValueError:
         parts = None
     if not isinstance(parts, list) or not parts:
