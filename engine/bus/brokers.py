@@ -1,5 +1,6 @@
 """A connection of its own to the brokers: which topics there are, and how far they go."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from engine.bus.connection import connection, said, trouble
 from engine.bus.settings import KafkaConfig
-from engine.model.errors import DogwatchError, StoreError
+from engine.model.errors import StoreError
 
 EARLIEST: Final = -2
 LATEST: Final = -1
@@ -56,6 +57,7 @@ class Brokers:
         self._settings = settings
         self._name = client
         self._client: AIOKafkaClient | None = None
+        self._connecting = asyncio.Lock()
 
     async def topics(self, names: Iterable[str]) -> Mapping[str, tuple[Partition, ...]]:
         """Return the partitions of those of `names` that exist, by number.
@@ -179,12 +181,13 @@ class Brokers:
         return await client.send(chosen, request)
 
     async def _connected(self) -> AIOKafkaClient:
-        if self._client is None:
-            client = AIOKafkaClient(**connection(self._settings, self._name))
-            try:
-                await client.bootstrap()
-            except (*CLIENT_ERRORS, DogwatchError):
-                await client.close()
-                raise
-            self._client = client
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                client = AIOKafkaClient(**connection(self._settings, self._name))
+                try:
+                    await client.bootstrap()
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client

@@ -27,6 +27,8 @@ LOG = structlog.get_logger()
 TURN_S: Final = 0.5
 CHECK_S: Final = 5.0
 """How often the brokers are asked whether all is well, and told how far we are."""
+HEARTBEAT_MS: Final = 2_000
+"""How soon at the latest a member hears that another one came, went, or was given up."""
 WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 15.0
 """How long to wait before the next try to join the group, at first and at last."""
@@ -230,7 +232,7 @@ class KafkaWorker:
             **connection(settings, self._member),
             "group_id": settings.group,
             "session_timeout_ms": session_ms,
-            "heartbeat_interval_ms": session_ms // 3,
+            "heartbeat_interval_ms": min(session_ms // 3, HEARTBEAT_MS),
         }
         app.assigned = lambda places: self._holdings.assigned(self._logs(places))
         app.revoked = lambda places: self._holdings.revoked(self._logs(places))

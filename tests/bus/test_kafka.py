@@ -81,7 +81,8 @@ async def test_clusters_stay_where_they_are_when_partitions_are_added(kafka: Clu
         await bus.declare()
         await bus.append([a_signal(name) for name in clusters])
         before = dict(places.kept)
-        await KafkaBus(config.model_copy(update={"partitions": 8}), places).declare()
+        async with KafkaBus(config.model_copy(update={"partitions": 8}), places) as grown:
+            await grown.declare()
         ends = await bus.ends()
         assert sum(log.topic is Topic.SIGNALS for log in ends) == 8
         await bus.append([a_signal(name, 1) for name in clusters])
@@ -327,7 +328,8 @@ async def test_a_wrong_password_is_said_without_it_and_a_right_one_heals(
 
 
 async def test_a_user_without_rights_is_told_so(kafka: Cluster, tmp_path: Path) -> None:
-    await KafkaBus(config := settings(kafka), Places()).declare()
+    async with KafkaBus(config := settings(kafka), Places()) as bus:
+        await bus.declare()
     guest = config.model_copy(
         update={
             "brokers": tuple(kafka.sasl_bootstrap.split(",")),

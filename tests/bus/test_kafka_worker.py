@@ -268,7 +268,8 @@ async def test_partitions_that_are_added_are_folded_too(kafka: Cluster) -> None:
     async with KafkaBus(config, places) as bus, running(config, notes):
         await bus.declare()
         await until(lambda: len(notes.holding) == 3)
-        await KafkaBus(config.model_copy(update={"partitions": 6}), places).declare()
+        async with KafkaBus(config.model_copy(update={"partitions": 6}), places) as grown:
+            await grown.declare()
         await until(lambda: len(notes.holding) == 7)
         await bus.append_to(Topic.SIGNALS, 5, [a_signal("late", 1)])
         await until(lambda: notes.taken[Log(Topic.SIGNALS, 5)])
