@@ -1,7 +1,7 @@
 # Everything a developer runs. Works from anywhere by `make -C`; needs Python 3.11 or 3.12.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo test nightly testbeds check bench lock has-python environment environment-runtime
+.PHONY: help demo test nightly chaos testbeds check bench lock has-python environment environment-runtime
 
 # Tests that run beside one another; most of them wait for servers.
 WORKERS ?= 3
@@ -25,6 +25,9 @@ test: environment testbeds ## run all tests; ARGS="-k name" for some of them
 nightly: environment ## run the random tests of the rule language at length: some hours
 	CEL_EXAMPLES=100000 RULE_FUZZ_EXAMPLES=1000000 PROMTOOL_TRACES=400 .venv/bin/python -m pytest \
 	--timeout 0 --hypothesis-profile nightly tests/stream tests/rules $(ARGS)
+
+chaos: environment testbeds ## kill, stop and starve all there is, beside a ledger: hours; ARGS="--quick"
+	@.venv/bin/python -m tests.chaos $(ARGS)
 
 testbeds: environment ## get the servers that tests start, once, into a cache outside the tree
 	@.venv/bin/python -m tests.testbeds build

@@ -81,9 +81,7 @@ def main(arguments: Sequence[str]) -> int:
         console = Console(stderr=console.stderr, highlight=False, width=WIDTH)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are down on purpose
     if asked.list:
-        for name, one in SCENARIOS.items():
-            text = (one.play.__doc__ or "").splitlines()[0]
-            console.print(f"{name}={one.size}  ({one.unit}; --quick {one.quick})  {text}")
+        _list(console, as_json=asked.output == "json")
         return 0
     try:
         sizes = _sizes(asked.scenarios, quick=asked.quick)
@@ -96,6 +94,17 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     _print(console, outcomes, as_json=asked.output == "json")
     return 0 if all(one.passed for one in outcomes) else 1
+
+
+def _list(console: Console, *, as_json: bool) -> None:
+    if as_json:
+        sizes = {name: {"size": one.size, "quick": one.quick} for name, one in SCENARIOS.items()}
+        print(json.dumps(sizes))
+        return
+    for name, one in SCENARIOS.items():
+        text = (one.play.__doc__ or "").splitlines()[0]
+        line = f"{name}={one.size}  ({one.unit}; --quick {one.quick})  {text}"
+        console.print(line, soft_wrap=True)
 
 
 def _parser() -> argparse.ArgumentParser:
