@@ -78,7 +78,8 @@ class Correlator:
     def hear(self, signal: Signal) -> list[Change]:
         """Take in a condition; return what must be looked at."""
         data = signal.data
-        firing, reader = data.get("firing"), self._readers.get(data.get("rule", ""))
+        firing, name = data.get("firing"), data.get("rule")
+        reader = self._readers.get(name) if isinstance(name, str) else None
         if reader is None or not isinstance(firing, str) or not firing:
             return []
         if data.get("state") == State.FIRING:

@@ -66,6 +66,9 @@ def _rollout() -> Iterator[dict[str, Any]]:
     """Four replicas of `web` are replaced one by one at noon."""
     before = {"name": "web", "namespace": "shop", "desired": 4, "readyReplicas": 4}
     yield _object("8d", "Deployment", **before, available=4, updated=4, change="synced")
+    given = {"metadata": {"creationTimestamp": CREATED}, "spec": {"template": {"image": "v2"}}}
+    change = {"object": given, "old": {"spec": {"template": {"image": "v1"}}}}
+    yield _object("8d12h", "Deployment", **before, available=4, **change, change="modified")
     steps = {"available": [3, 4, 3, 4, 3, 4, 3, 4], "updated": [1, 1, 2, 2, 3, 3, 4, 4]}
     yield _object("8d12h..8d12h7m/1m", "Deployment", **before, **steps, change="modified")
     for place in range(4):
