@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.ledger", description=__doc__)
     parser.add_argument("--signals", type=int, default=10_000, help="how many at least")
-    parser.add_argument("--rules", type=int, default=14)
+    parser.add_argument("--rules", type=int, default=20)
     parser.add_argument("--clusters", type=int, default=6)
     parser.add_argument("--bus", choices=("embedded", "kafka"), default="embedded")
     parser.add_argument("--brokers", type=int, choices=(1, 3), default=1)

@@ -9,22 +9,24 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tests.ledger.conditions import instant, spans
 from tests.ledger.shapes import (
     CAUSED,
     ECHO,
     ECHOED,
     PAGED,
+    PAIR,
+    PAIRED,
+    SECOND,
     conditions,
-    instant,
     rule_names,
     shape_of,
-    spans,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tests.ledger.shapes import Event
+    from tests.ledger.conditions import Event
 
 MAX_CRASHES = 5
 
@@ -32,7 +34,8 @@ MAX_CRASHES = 5
 class Episode(NamedTuple):
     """One firing that must be: microseconds since T0, `resolved` None for one still open.
 
-    That of an echo has the cluster, the name and the opening of the firing that it is about.
+    That of an echo has the cluster, the name and the opening of the firing that it is about,
+    that of a pair the later one of its two.
     """
 
     rule: str
@@ -61,8 +64,11 @@ class Found:
     missions: list[tuple[str, str, str, str, int]]
     told: list[Told]
 
-    def first_stage(self) -> set[str]:
-        """Return the ids of firings that the ledger alone decides, to the microsecond."""
+    def ids(self) -> set[str]:
+        """Return the ids of the firings that the ledger alone decides.
+
+        Not those of echoes: their id has the instant at which the second stage heard of them.
+        """
         return {one for one, made in self.episodes.items() if shape_of(made.rule) != ECHO}
 
 
@@ -80,7 +86,24 @@ def expected(events: Iterable[Event], rules: int) -> list[Episode]:
                 found.append(Episode(f"{shape}-{lot}", cluster, name, opened, resolved))
                 if shape == ECHOED:
                     found.append(Episode(f"{ECHO}-{lot}", cluster, name, opened, None))
-    return [one for one in found if one.rule in known]
+    return [one for one in [*found, *pairs(found)] if one.rule in known]
+
+
+def pairs(found: Iterable[Episode]) -> list[Episode]:
+    """Return the pairs that come of the episodes `found` of the first stage."""
+    marked, stamped = (
+        {
+            (one.rule.rpartition("-")[2], one.cluster, one.name): one.opened
+            for one in found
+            if shape_of(one.rule) == shape
+        }
+        for shape in PAIRED
+    )
+    return [
+        Episode(f"{PAIR}-{lot}", cluster, name, max(at, stamped[lot, cluster, name]), None)
+        for (lot, cluster, name), at in marked.items()
+        if (lot, cluster, name) in stamped
+    ]
 
 
 def faults(wanted: Sequence[Episode], found: Found, blows: int) -> list[str]:
@@ -144,7 +167,7 @@ def _told_faults(wanted: Sequence[Episode], found: Found, blows: int) -> Iterato
 def _to_be_told(wanted: Iterable[Episode]) -> Iterator[tuple[Any, ...]]:
     for rule, cluster, name, opened, resolved in wanted:
         key, shape = (rule, cluster, name, opened), shape_of(rule)
-        at = None if shape == ECHO else opened
+        at = None if shape in SECOND else opened
         yield "hook", "fire", *key, at
         if shape in PAGED:
             yield "pager", "fire", *key, at
@@ -158,6 +181,6 @@ def _heard(told: Told, found: Found) -> tuple[Any, ...]:
     data = told.body["data"]
     episode = found.episodes.get(data["incident"])
     # When the second stage heard of a firing depends on how long that took.
-    timeless = data["change"] == "result" or (episode and shape_of(episode.rule) == ECHO)
+    timeless = data["change"] == "result" or (episode and shape_of(episode.rule) in SECOND)
     at = None if timeless else instant(data["at"])
     return (told.sink, data["change"], *(episode[:4] if episode else (data["incident"],)), at)

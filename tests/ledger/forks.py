@@ -23,6 +23,7 @@ from tests.failpoints.armed import arm_from
 LOADED = (
     "engine.app.serve",
     "engine.missions.kinds.incident_response.run",
+    "engine.stream.joins",
     "uvicorn.loops.auto",
     "uvicorn.protocols.http.auto",
 )

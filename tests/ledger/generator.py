@@ -7,12 +7,13 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.ledger.shapes import END_US, SECOND_US, T0, instant, lots
+from tests.ledger.conditions import END_US, SECOND_US, T0, instant
+from tests.ledger.shapes import lots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tests.ledger.shapes import Event
+    from tests.ledger.conditions import Event
 
 STRETCH_US = 5 * SECOND_US
 """Event time between two heartbeats."""
@@ -84,9 +85,13 @@ class _Lot:
             yield "metric", name, self._metric("busy", name, self._values[name])
         for name in _some(random, self._values, 0.3):
             yield "metric", name, self._metric("pulse", name, 1.0)
+        for metric in ("mark", "stamp"):
+            for name in _some(random, self._values, 0.02):
+                yield "metric", name, self._metric(metric, name, 1.0)
 
     def _metric(self, metric: str, node: str, value: float) -> dict[str, Any]:
-        return {"metric": f"{metric}-{self._number}", "labels": {"node": node}, "value": value}
+        named = {"metric": f"{metric}-{self._number}", "labels": {"node": node}, "node": node}
+        return {**named, "value": value}
 
 
 def _some(random: Random, names: Iterable[str], share: float) -> Iterator[str]:

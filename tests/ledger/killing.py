@@ -97,13 +97,11 @@ class Killer:
         self._begin(member)
 
     def _choose(self, phase: str) -> Member:
-        """Return whom to strike: every role as often, and within a start who has just begun one."""
+        """Return whom to strike: any one, and within a start who has just begun one."""
         if phase == START and self._started:
             newest = max(self._started, key=self._started.__getitem__)
             return next(one for one in self._stage.members if one.name == newest)
-        roles = sorted({one.roles for one in self._stage.members})
-        roles_hit = self._random.choice(roles)
-        return self._random.choice([one for one in self._stage.members if one.roles == roles_hit])
+        return self._random.choice(self._stage.members)
 
     def _begin(self, member: Member) -> None:
         member.start()

@@ -7,8 +7,9 @@ from collections import Counter
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tests.ledger.checker import Episode, Found
-from tests.ledger.shapes import ECHO, T0, shape_of
+from tests.ledger.checker import Episode, Found, pairs
+from tests.ledger.conditions import T0
+from tests.ledger.shapes import SECOND, shape_of
 from tests.testbeds.process import eventually
 
 if TYPE_CHECKING:
@@ -53,19 +54,22 @@ def drain(stage: Stage) -> None:
 
 def episodes(reading: Reading) -> dict[str, Episode]:
     """Return the firings in the store by id."""
-    made, echoes = {}, {}
+    made, second = {}, {}
     for firing, rule, key, opened, resolved in reading.select(_FIRINGS):
         group = json.loads(key) if isinstance(key, str) else dict(key)
-        if shape_of(rule) == ECHO:
-            echoes[firing] = (rule, group["signal.data.firing"])
-            continue
-        cluster = group.pop("cluster", "")
-        (name,) = group.values()
+        about = group.pop("signal.data.firing", "")
+        cluster, name = group.pop("cluster", ""), "".join(group.values())
         at = (opened - _T0_US, None if resolved is None else resolved - _T0_US)
-        made[firing] = Episode(rule, cluster, name, *at)
-    about = {one: made.get(member, _NOBODY) for one, (_, member) in echoes.items()}
-    for firing, (rule, _) in echoes.items():
-        made[firing] = about[firing]._replace(rule=rule, resolved=None)
+        episode = Episode(rule, cluster, name, *at)
+        if shape_of(rule) in SECOND:
+            second[firing] = (episode, about)
+        else:
+            made[firing] = episode
+    paired = {one[:3]: one for one in pairs(made.values())}
+    of_echoes = {one: made.get(about, _NOBODY) for one, (_, about) in second.items()}
+    for firing, (episode, about) in second.items():
+        of = of_echoes[firing] if about else paired.get(episode[:3], _NOBODY)
+        made[firing] = of._replace(rule=episode.rule, resolved=episode.resolved)
     return made
 
 

@@ -13,12 +13,13 @@ import httpx
 
 from tests.ledger.checker import Episode, expected
 from tests.ledger.generator import clusters, last_beats, ledger
+from tests.ledger.shapes import SHAPES
 from tests.ledger.stage import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tests.ledger.shapes import Event
+    from tests.ledger.conditions import Event
 
 HEADERS = {
     "content-type": "application/cloudevents-batch+json",
@@ -34,7 +35,7 @@ class Ledger:
     """Which signals there are: at least `signals` in all, for `rules` rules."""
 
     seed: int
-    rules: int = 7
+    rules: int = len(SHAPES)
     clusters: int = 2
     signals: int = 2_000
 

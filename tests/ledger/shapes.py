@@ -8,20 +8,14 @@ Rules of the same shape differ in their lot, a number that their signals carry t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from tests.ledger.conditions import burst, chain, gone, held, hot, once, seen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-T0 = datetime(2025, 6, 1, tzinfo=UTC)
-SECOND_US = 1_000_000
-END_US = 120 * SECOND_US
-"""How far heartbeats go on behind the last signal: every timer has run by then."""
-
-Event = dict[str, Any]
-Change = tuple[int, bool]
-"""From this instant on a condition is true, or false."""
+    from tests.ledger.conditions import Change, Event
 
 
 @dataclass(frozen=True)
@@ -66,90 +60,6 @@ def shape_of(rule: str) -> str:
     return rule.rpartition("-")[0] or rule
 
 
-def instant(time: str) -> int:
-    """Return RFC 3339 `time` in microseconds since T0."""
-    return (datetime.fromisoformat(time) - T0) // timedelta(microseconds=1)
-
-
-def _times(own: Sequence[Event]) -> list[int]:
-    return [instant(one["time"]) for one in own]
-
-
-def _burst(own: Sequence[Event]) -> list[Change]:
-    """Five in a minute."""
-    at = _times(own)
-    steps = sorted([*((t, 1) for t in at), *((t + 60 * SECOND_US, -1) for t in at)])
-    inside, changes = 0, []
-    for t, step in steps:
-        inside += step
-        changes.append((t, inside >= 5))
-    return changes
-
-
-def _held(own: Sequence[Event]) -> list[Change]:
-    """Above 90 for twenty seconds."""
-    return _delayed(_levels(own, 90.0), rise=20 * SECOND_US)
-
-
-def _hot(own: Sequence[Event]) -> list[Change]:
-    """Above 95, and fifteen seconds more."""
-    return _delayed(_levels(own, 95.0), fall=15 * SECOND_US)
-
-
-def _seen(own: Sequence[Event]) -> list[Change]:
-    """A deletion, until none came for thirty seconds."""
-    return _occurrences([instant(one["time"]) for one in own if one["data"]["verb"] == "delete"])
-
-
-def _chain(own: Sequence[Event]) -> list[Change]:
-    """A list after a get within twenty seconds, each get taken once, the earliest first."""
-    begun: list[int] = []
-    whole = []
-    for one in own:
-        at = instant(one["time"])
-        begun = [first for first in begun if at - first <= 20 * SECOND_US]
-        if one["data"]["verb"] == "get":
-            begun.append(at)
-        elif one["data"]["verb"] == "list" and begun:
-            begun.pop(0)
-            whole.append(at)
-    return _occurrences(whole)
-
-
-def _gone(own: Sequence[Event]) -> list[Change]:
-    """Not heard of for twenty seconds, once known."""
-    at, changes = _times(own), []
-    for t, after in zip(at, [*at[1:], at[-1] + END_US], strict=True):
-        changes.append((t, False))
-        if after - t > 20 * SECOND_US:
-            changes.append((t + 20 * SECOND_US, True))
-    return changes
-
-
-def _levels(own: Sequence[Event], limit: float) -> list[Change]:
-    return [(instant(one["time"]), one["data"]["value"] > limit) for one in own]
-
-
-def _occurrences(at: Sequence[int], stale_us: int = 30 * SECOND_US) -> list[Change]:
-    """Return when something that happened at those times is true: until none came for long."""
-    ends = [t + stale_us for t in at]
-    nexts = [*at[1:], ends[-1] + 1] if ends else []
-    gaps = [(end, False) for end, after in zip(ends, nexts, strict=True) if after > end]
-    return sorted([*((t, True) for t in at), *gaps])
-
-
-def _delayed(changes: Sequence[Change], rise: int = 0, fall: int = 0) -> list[Change]:
-    """Return `changes` as they are after a hold: true for `rise` before it counts, or false."""
-    edges = [one for i, one in enumerate(changes) if i == 0 or one[1] != changes[i - 1][1]]
-    ends = [*(at for at, _ in edges[1:]), edges[-1][0] + END_US]
-    found = []
-    for (at, true), end in zip(edges, ends, strict=True):
-        hold = rise if true else fall
-        if end - at > hold:
-            found.append((at + hold, true))
-    return found
-
-
 _HEAD = """\
 apiVersion: dogwatch.dev/v1
 kind: RuleGroup
@@ -173,7 +83,7 @@ SHAPES = (
       mission: {kind: incident-response, params: {symptom: "{{ m.n }} alerts of {{ key.name }}"}}
       labels: {severity: critical}
 """,
-        _burst,
+        burst,
         caused=True,
         paged=True,
     ),
@@ -190,7 +100,7 @@ SHAPES = (
       mission: {kind: incident-response, params: {symptom: busy}}
       labels: {severity: high}
 """,
-        _held,
+        held,
         caused=True,
     ),
     Shape(
@@ -204,7 +114,7 @@ SHAPES = (
       keep_firing_for: 15s
       labels: {severity: low}
 """,
-        _hot,
+        hot,
     ),
     Shape(
         "seen",
@@ -218,7 +128,7 @@ SHAPES = (
       mission: {kind: incident-response, params: {symptom: deletions}}
       labels: {severity: critical}
 """,
-        _seen,
+        seen,
         caused=True,
         paged=True,
     ),
@@ -240,7 +150,7 @@ SHAPES = (
       stale_after: 30s
       labels: {severity: high}
 """,
-        _chain,
+        chain,
     ),
     Shape(
         "gone",
@@ -252,7 +162,7 @@ SHAPES = (
       absent: {expect: seen, within: 20s}
       labels: {severity: low}
 """,
-        _gone,
+        gone,
     ),
     Shape(
         "echo",
@@ -272,8 +182,50 @@ SHAPES = (
         lambda _: [],
         caused=True,
     ),
+    Shape(
+        "marked",
+        "mark",
+        """
+    - name: marked-LOT
+      on: [{type: metric, metrics: [mark-LOT]}]
+      when: signal.value > 0.5
+      by: [cluster, node]
+      labels: {severity: low}
+""",
+        once,
+    ),
+    Shape(
+        "stamped",
+        "stamp",
+        """
+    - name: stamped-LOT
+      on: [{type: metric, metrics: [stamp-LOT]}]
+      when: signal.value > 0.5
+      by: [cluster, node]
+      labels: {severity: high}
+""",
+        once,
+    ),
+    Shape(
+        "pair",
+        "",
+        # What neither of the two ever takes back comes together in whatever order it is heard.
+        """
+    - name: pair-LOT
+      correlate:
+        all: [marked-LOT, stamped-LOT]
+        on: [cluster, node]
+      mission: {kind: incident-response, params: {symptom: marked and stamped}}
+      labels: {severity: high}
+""",
+        lambda _: [],
+        caused=True,
+    ),
 )
 ECHO, ECHOED = "echo", "chain"
+PAIR, PAIRED = "pair", ("marked", "stamped")
+SECOND = frozenset({ECHO, PAIR})
+"""Shapes of the second stage: the ledger says that they fire, but not at which instant."""
 CAUSED = frozenset(one.name for one in SHAPES if one.caused)
 """Shapes of rules with a mission."""
 PAGED = frozenset(one.name for one in SHAPES if one.paged)
@@ -284,16 +236,3 @@ def conditions(stream: str, own: Sequence[Event]) -> Iterator[tuple[str, list[Ch
     for shape in SHAPES:
         if shape.stream == stream:
             yield shape.name, shape.changes(own)
-
-
-def spans(changes: Iterable[Change]) -> Iterator[tuple[int, int | None]]:
-    """Yield from when to when the condition is true; None: it still is in the end."""
-    opened = None
-    for at, true in changes:
-        if true and opened is None:
-            opened = at
-        elif not true and opened is not None:
-            yield opened, at
-            opened = None
-    if opened is not None:
-        yield opened, None
