@@ -125,6 +125,14 @@ def test_a_series_keeps_one_sample_in_each_period_and_none_starves() -> None:
     assert len(taken) == 20
 
 
+def test_a_sample_that_was_let_pass_is_not_asked_for_again() -> None:
+    samples = Samples()
+    flood = waiting(*(a_sample(second, "s", second, second) for second in range(100)))
+    once = shed(flood, Pressure.METRICS, samples).kept
+    assert 4 <= len(once) <= 5
+    assert shed(once, Pressure.METRICS, samples).kept == once
+
+
 def test_a_deletion_ends_what_was_before_it() -> None:
     pods = [
         a_pod(1, "a", change="added"),
