@@ -69,6 +69,15 @@ class Thread(driver.AIOKafkaConsumerThread):
     def on_crash(self, msg: str, *fmt: Any, **given: Any) -> None:
         """Print nothing: the reason is kept, and told by the worker."""
 
+    async def on_thread_stop(self) -> None:
+        """Leave the group, and close every connection, also one that was just being opened."""
+        try:
+            await super().on_thread_stop()
+        finally:
+            await self._gather_remaining_tasks()
+            if self._consumer is not None:
+                await self._consumer._client.close()  # noqa: SLF001
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         del transport
         return AIOKafkaConsumer(
@@ -228,6 +237,9 @@ class Consumer(driver.Consumer):
             self._waiting.add(message)
             self._waiting_bytes += len(record.value or b"")
             yield tp, message
+
+    def close(self) -> None:
+        """Leave closing to the stop that follows: faust would do it from another loop."""
 
     async def verify_all_partitions_active(self) -> None:
         """Complain of nothing: a quiet partition is no fault, and lag is measured elsewhere."""
