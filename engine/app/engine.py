@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -163,9 +164,12 @@ class Engine:
         stream, bus = self.settings.stream, self.bus
         limits = Limits(stream.intake_bytes, stream.shed_after_s, 2 * stream.checkpoint_signals)
         if isinstance(bus, EmbeddedBus):
+            limits = replace(limits, floor=stream.checkpoint_signals)
             (fold,) = self.folds()
             folding: Folding = EmbeddedProgress(bus, lambda: fold.next_offset, self.clock)
         else:
+            # Workers give a sign of themselves by their commits.
+            limits = replace(limits, window_s=stream.checkpoint_s + 1)
             folding = SharedProgress(bus, self.store, self.clock)
         return Intake(bus, folding, limits, self.clock)
 

@@ -2,7 +2,7 @@
 
 The age of what is folded is a late sign: where ten times too much comes, a log that is three
 seconds behind already holds half a minute of work. So the amount is limited, not the age: the
-log may hold WINDOW_S of work, and the rest waits where it can still be shed.
+log may hold some seconds of work, and the rest waits where it can still be shed.
 """
 
 from collections import deque
@@ -11,7 +11,6 @@ from typing import Final
 from engine.bus.codec import BATCH_LIMIT
 from engine.model.instant import MICROS
 
-WINDOW_S: Final = 3.0
 MEASURE_US: Final = 1_000_000
 PAUSE_US: Final = 10_000_000
 """Folding that stood still for longer was not slow, it was not there: the rate stays."""
@@ -22,6 +21,7 @@ SHARE: Final = 0.5
 PIECE_S: Final = 0.05
 _LEAST: Final = 20
 _JOINED_US: Final = 20_000
+_SMALLEST: Final = 100
 _GOOD_NEWS, _BAD_NEWS = 0.5, 0.3
 """How much a new measure counts: a rate that is taken for too low sheds what would have passed."""
 
@@ -29,11 +29,14 @@ _GOOD_NEWS, _BAD_NEWS = 0.5, 0.3
 class Flow:
     """The flow of one lane. Times are microseconds of the wall clock, amounts are signals.
 
-    `floor`: how much may always be in flight; more than folding takes to give a sign of itself.
+    `floor`: how much may be in flight before folding was seen at its limit; `window_s`: for how
+    many seconds of folding afterwards. Both must be more than what passes between two signs of
+    it, or folding would wait.
     """
 
-    def __init__(self, floor: int) -> None:
+    def __init__(self, floor: int, window_s: float) -> None:
         self._floor = floor
+        self._window_s = window_s
         self._appended: deque[list[int]] = deque()
         self._last = 0
         self.in_flight = 0
@@ -63,7 +66,7 @@ class Flow:
     @property
     def window(self) -> int:
         """How many signals may be in flight."""
-        return max(self._floor, int(self.rate * WINDOW_S))
+        return max(_SMALLEST if self._known else self._floor, int(self.rate * self._window_s))
 
     def allowance(self, now: int) -> int:
         """Return how many signals may be appended now."""
@@ -91,11 +94,11 @@ class Flow:
             return
         if passed < PAUSE_US:
             rate = self._done * MICROS / passed
-            busy = self._busy and self.in_flight * 2 >= self._floor
+            busy = self._busy and self.in_flight * 2 >= self.window
             if busy and self._known:
                 news = _GOOD_NEWS if rate > self.rate else _BAD_NEWS
                 rate = (1 - news) * self.rate + news * rate
             self.rate = rate if busy else max(self.rate, rate)
             self._known = self._known or busy
         self._since, self._done = now, 0
-        self._busy = self.in_flight * 2 >= self._floor
+        self._busy = self.in_flight * 2 >= self.window

@@ -10,6 +10,7 @@ import structlog
 
 from engine import meters
 from engine.app.intake.entry import Batch, Entry, records, weigh
+from engine.app.intake.flow import Flow
 from engine.app.intake.lane import Lane, Taken
 from engine.app.intake.progress import Folding
 from engine.app.intake.shedding import Pressure
@@ -53,12 +54,13 @@ class Limits:
     Attributes:
         bytes: of memory, that all signals that wait may take.
         shed_after_s: how late folding may be before shedding is in full swing but for levels.
-        floor: signals that may be in the log unfolded in any case, as in Flow.
+        floor, window_s: how much may be in the log unfolded, as in Flow.
     """
 
     bytes: int
     shed_after_s: float
     floor: int
+    window_s: float = 3.0
 
     def pressure(self, delay_s: float, fill: float) -> Pressure:
         """Return what must be given up at this delay of folding and fill of the intake."""
@@ -175,7 +177,7 @@ class Intake:
         if number is None:
             number = self._of[cluster] = await self._folding.lane(cluster)
         if number not in self._lanes:
-            self._lanes[number] = Lane(self._limits.floor)
+            self._lanes[number] = Lane(Flow(self._limits.floor, self._limits.window_s))
             self._grown[number] = asyncio.Event()
             self._new.put_nowait(number)
         return self._lanes[number]

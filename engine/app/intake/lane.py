@@ -39,9 +39,9 @@ class _Queue:
 class Lane:
     """What waits for one partition, by cluster, and the flow of it into the log."""
 
-    def __init__(self, floor: int) -> None:
-        """Begin empty; `floor` as in Flow."""
-        self.flow = Flow(floor)
+    def __init__(self, flow: Flow) -> None:
+        """Begin empty."""
+        self.flow = flow
         self.count = 0
         self.bytes = 0
         self._queues: dict[str, _Queue] = {}

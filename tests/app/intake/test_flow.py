@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.app.intake.flow import SHARE, WINDOW_S, Flow
+from engine.app.intake.flow import SHARE, Flow
 from engine.model.instant import MICROS
 
 FLOOR = 1000
+WINDOW_S = 3.0
 
 
 @dataclass
@@ -15,7 +16,7 @@ class Plant:
     """A log and a folder of `rate` signals a second, at our own port, in steps of 50 ms."""
 
     rate: float
-    flow: Flow = field(default_factory=lambda: Flow(FLOOR))
+    flow: Flow = field(default_factory=lambda: Flow(FLOOR, WINDOW_S))
     now: int = 1_000_000 * MICROS
     log: list[tuple[int, int]] = field(default_factory=list)
     credit: float = 0.0
@@ -95,11 +96,32 @@ def test_a_backlog_of_an_outage_is_folded_while_half_the_load_passes() -> None:
         plant.step(40)
     plant.rate = 2000
     assert sum(plant.step(40) for _ in range(900)) >= 0.97 * 40 * 900
-    assert plant.unfolded <= FLOOR
+    assert plant.unfolded <= plant.flow.window
 
 
 def test_nothing_is_late_before_it_is_known_how_fast_folding_is() -> None:
-    flow = Flow(FLOOR)
+    flow = Flow(FLOOR, WINDOW_S)
     flow.appended(MICROS, 5 * FLOOR)
     assert flow.seconds(100 * FLOOR) == 0
     assert flow.allowance(MICROS) == 0
+
+
+def test_slow_folding_gets_seconds_of_work_and_no_more_once_it_is_known() -> None:
+    plant = Plant(rate=100)
+    for _ in range(600):
+        plant.step(100)
+    plant.longest = 0.0
+    for _ in range(1200):
+        plant.step(100)
+    assert plant.longest <= 2 * WINDOW_S
+    assert plant.flow.window < FLOOR
+
+
+def test_a_rate_that_was_taken_for_too_low_is_found_again() -> None:
+    plant = Plant(rate=50)
+    for _ in range(1200):
+        plant.step(100)
+    plant.rate = 2000
+    for _ in range(600):
+        plant.step(1000)
+    assert plant.flow.rate >= 1500

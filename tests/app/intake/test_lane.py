@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from engine.app.intake.flow import Flow
 from engine.app.intake.lane import Lane
 from engine.app.intake.shedding import Pressure
 from tests.app.intake.flood import a_pod, a_signal, ids, waiting
 
 
 def a_lane(**counts: int) -> Lane:
-    lane = Lane(100)
+    lane = Lane(Flow(100, 3.0))
     for cluster, count in counts.items():
         lane.add(cluster, waiting(*(a_signal(number, "alert", {}) for number in range(count))))
     return lane
@@ -40,7 +41,7 @@ def test_what_could_not_be_appended_waits_again_where_it_was() -> None:
 
 
 def test_what_a_cluster_holds_is_counted_in_bytes_through_shedding() -> None:
-    lane = Lane(100)
+    lane = Lane(Flow(100, 3.0))
     lane.add("a", waiting(*(a_pod(number, "p", old={"big": "x" * 500}) for number in range(99))))
     counts, gone = lane.shed(Pressure.LEVELS)
     assert counts.total() == len(gone) == 98
