@@ -60,7 +60,6 @@ class Database:
         self._clock = clock
         self._chance = chance
         self._pause = threading.Event()
-        self._in_doubt: set[str] = set()
         self._served = engine.dialect.name == "postgresql"
         self._writing: AbstractContextManager[object] = (
             nullcontext() if self._served else threading.Lock()

@@ -37,24 +37,22 @@ class Missions(Database):
     ) -> MissionRow | None:
         """Take the mission queued for longest, or `mission`; None where there is none.
 
-        `owner` is `PROCESS/NAME`, one that runs a single mission at a time: what it was given
-        by a call whose answer was lost is queued again by its next call.
+        `owner` is `PROCESS/NAME`, one that runs a single mission at a time: what it still has
+        when it asks for another one is queued again. It never heard of that one, because the
+        answer was lost, or could not release it.
         """
         waiting = select(missions).where(missions.c.state == MissionState.QUEUED.value)
         if mission is not None:
             waiting = waiting.where(missions.c.id == mission)
-        if owner in self._in_doubt:
-            self._let_go(owner)
-            self._in_doubt.discard(owner)
         with self.read() as connection:  # an idle worker shall not take the write lock
-            if connection.execute(waiting.limit(1)).first() is None:
-                return None
+            left = connection.execute(_held_by(owner).limit(1)).first()
+            new = connection.execute(waiting.limit(1)).first()
+        if left is not None:
+            self._let_go(owner)
+        elif new is None:
+            return None
         oldest = waiting.order_by(missions.c.seq).limit(1).with_for_update(skip_locked=True)
-        try:
-            return self._claim(oldest, owner, now)
-        except StoreError:
-            self._in_doubt.add(owner)
-            raise
+        return self._claim(oldest, owner, now)
 
     @retried
     def _claim(self, oldest: Select[Any], owner: str, now: datetime) -> MissionRow | None:
@@ -69,10 +67,9 @@ class Missions(Database):
 
     @retried
     def _let_go(self, owner: str) -> None:
-        held = (missions.c.owner == owner) & (missions.c.state == MissionState.RUNNING.value)
-        query = select(missions).where(held).order_by(missions.c.seq).with_for_update()
+        held = _held_by(owner).order_by(missions.c.seq).with_for_update()
         with self.write() as connection:
-            for row in connection.execute(query).all():
+            for row in connection.execute(held).all():
                 state = move(MissionState.RUNNING, MissionEvent.RELEASE)
                 _set(connection, row.id, state=state, owner="", epoch=row.epoch + 1)
 
@@ -212,6 +209,11 @@ def _there(connection: Connection, mission: str) -> Row[Any]:
 def _own(row: Row[Any], epoch: int) -> None:
     if row.epoch != epoch:
         raise Fenced(f"mission {row.id} has epoch {row.epoch}, this worker {epoch}: it lost it")
+
+
+def _held_by(owner: str) -> Select[Any]:
+    running = missions.c.state == MissionState.RUNNING.value
+    return select(missions).where(running, missions.c.owner == owner)
 
 
 def _one(mission: str) -> Select[Any]:

@@ -31,12 +31,12 @@ def test_missions_are_claimed_in_order_and_once(store: Store) -> None:
     for number in (3, 1, 2):
         assert store.add_mission(a_run(f"m-{number}"))
     assert not store.add_mission(a_run("m-1", reason="again"))
-    claimed = [store.claim_mission("w", NOON) for _ in range(4)]
+    claimed = [store.claim_mission(f"w-{n}", NOON) for n in range(4)]
     assert [row and row.id for row in claimed] == ["m-3", "m-1", "m-2", None]
     assert claimed[0] is not None
     assert (claimed[0].state, claimed[0].owner, claimed[0].started) == (
         MissionState.RUNNING,
-        "w",
+        "w-0",
         NOON,
     )
 
@@ -47,7 +47,7 @@ def test_one_named_mission_can_be_claimed(store: Store) -> None:
     row = store.claim_mission("w", NOON, "m-2")
     assert row is not None
     assert row.id == "m-2"
-    assert store.claim_mission("w", NOON, "m-2") is None
+    assert store.claim_mission("v", NOON, "m-2") is None
 
 
 def test_many_workers_never_share_a_mission(store: Store) -> None:

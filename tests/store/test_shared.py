@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine.model.errors import Fenced
+from engine.failpoint import Point
+from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MAX_CRASHES, MissionState
 from engine.model.report import Outcome
 from engine.store.checkpoint import Checkpoint, Commit, Committed, Position
@@ -186,7 +187,7 @@ def test_a_mission_that_crashed_too_often_is_ended_once_by_whoever_comes(
 def test_a_claim_whose_answer_was_lost_is_queued_again_by_its_worker(store: Store) -> None:
     for number in (1, 2):
         store.add_mission(a_run(f"m-{number}"))
-    with pytest.raises(Exception, match="connection was lost"), an_answer_lost():
+    with pytest.raises(StoreError, match="connection was lost"), an_answer_lost():
         store.claim_mission("p/worker-0", NOON)
     assert [row.owner for row in store.missions(states=[MissionState.RUNNING])] == ["p/worker-0"]
     row = store.claim_mission("p/worker-0", NOON)
@@ -195,10 +196,31 @@ def test_a_claim_whose_answer_was_lost_is_queued_again_by_its_worker(store: Stor
     assert [row.id for row in store.missions(states=[MissionState.RUNNING])] == ["m-1"]
 
 
+def test_a_mission_that_could_not_be_released_is_queued_again_by_its_worker(
+    store: Store, other: Store
+) -> None:
+    """Its process lives on: nobody else would take it for dead."""
+    store.acquire("process/p", "p", 60)
+    store.add_mission(a_run())
+    row = store.claim_mission("p/worker-0", NOON)
+    assert row is not None
+    with (
+        pytest.raises(StoreError, match="connection was lost"),
+        an_answer_lost(Point.COMMIT, "before"),
+    ):
+        store.release("m-1", epoch=row.epoch)
+    assert other.claim_mission("q/worker-0", NOON) is None
+    again = store.claim_mission("p/worker-0", NOON)
+    assert again is not None
+    assert (again.id, again.crashes, again.epoch > row.epoch) == ("m-1", 0, True)
+    with pytest.raises(Fenced):
+        store.record("m-1", "collect", 1, epoch=row.epoch)
+
+
 def test_a_commit_whose_answer_was_lost_is_safe_to_repeat(store: Store) -> None:
     epoch = store.claim(0)
     commit = a_commit(1, conditions={"c-1": b"1"})
-    with pytest.raises(Exception, match="connection was lost"), an_answer_lost():
+    with pytest.raises(StoreError, match="connection was lost"), an_answer_lost():
         store.commit(0, epoch, commit)
     once = store.load(0), store.unpublished(0, 9), store.firings(), store.missions()
     assert store.commit(0, epoch, commit) == Committed()
@@ -211,7 +233,7 @@ def test_the_repeated_commit_of_one_who_lost_the_partition_meanwhile_is_refused(
     store: Store, other: Store
 ) -> None:
     epoch = store.claim(0)
-    with pytest.raises(Exception, match="connection was lost"), an_answer_lost():
+    with pytest.raises(StoreError, match="connection was lost"), an_answer_lost():
         store.commit(0, epoch, a_commit(1))
     new = other.claim(0)
     other.commit(0, new, a_commit(5))
@@ -224,7 +246,7 @@ def test_a_report_whose_answer_was_lost_is_told_once(store: Store) -> None:
     store.add_mission(a_run())
     row = store.claim_mission("p/worker-0", NOON)
     assert row is not None
-    with pytest.raises(Exception, match="connection was lost"), an_answer_lost():
+    with pytest.raises(StoreError, match="connection was lost"), an_answer_lost():
         store.finish("m-1", a_report(), [a_delivery()], NOON, epoch=row.epoch)
     store.finish("m-1", a_report(), [a_delivery()], NOON, epoch=row.epoch)
     assert store.pending("web").waiting == 1
