@@ -3,10 +3,10 @@
 A fact says that a rule has at least one open firing whose labels have the values of a key. So a
 join has one match for each key at most, however many firings there are. Facts are asserted and
 retracted by one thread, in one state; there are no events and no timers. What durable_rules can
-not bear is not done to it: no fact twice, none that no rule looks at, at most MOST_IN_RULESET rules
-in a ruleset, and two patterns in a rule: with two negated ones it is wrong, with five patterns it
-is wrong or crashes. So three rules are joined as two, whose match is a fact, and the third; and all
-rules of a `none` have one fact in common.
+not bear is not done to it: no fact twice, none that no rule looks at; in a ruleset at most
+MOST_IN_RULESET rules, MOST_OF_ONE of them with the same fact; and two patterns in a rule. With two
+negated ones it is wrong, with five patterns it is wrong or crashes: so three rules are joined as
+two, whose match is a fact, and the third, and all rules of a `none` have one fact in common.
 """
 
 import weakref
@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from durable import engine as durable
 
 MOST_IN_RULESET: Final = 300
+MOST_OF_ONE: Final = 64
 _STATE: Final = "dogwatch"
 _NUMBERS: Final = count()
 
@@ -203,14 +204,17 @@ class _Ruleset:
 def _parts(joins: Sequence[Join]) -> Iterator[list[Join]]:
     """Yield the joins in parts that a ruleset can bear."""
     part: list[Join] = []
-    size = 0
+    uses: Counter[tuple[str, str]] = Counter()
     for join in joins:
-        more = sum(len(way) + bool(join.none) for way in join.ways())
-        if part and size + more > MOST_IN_RULESET:
+        more = Counter((join.labels, rule) for way in join.ways() for rule in way)
+        if join.none:
+            more[join.labels, join.blocker()] = 2 * len(join.ways())
+        both = uses + more
+        if part and (both.total() > MOST_IN_RULESET or max(both.values()) > MOST_OF_ONE):
             yield part
-            part, size = [], 0
+            part, both = [], more
         part.append(join)
-        size += more
+        uses = both
     if part:
         yield part
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.model.firing import Step
 from engine.model.instant import to_us
 from engine.model.signal import Signal
-from engine.rules.rule import Rule, Selector
+from engine.rules.rule import Correlate, Rule, Selector
 from engine.stream.evaluator import Evaluator, OpenKey
 from engine.stream.stage import Stage
 from tests.stream.building import (
@@ -24,6 +24,7 @@ from tests.stream.building import (
     seconds,
     us,
 )
+from tests.stream.correlating import correlating
 from tests.stream.strategies import TYPES, logs, whole_rules
 from tests.stream.test_properties import arrival, told
 
@@ -57,6 +58,9 @@ ACROSS = (
     ),
     a_rule("sick", on="condition", when='signal.data.state == "degraded"', by=("cluster",)),
     a_rule("closed", on="mission", by=("signal.data.mission",)),
+    correlating("ab", Correlate(("cluster",), all=("a", "b")), mission={}),
+    correlating("only-a", Correlate(("cluster",), all=("a",), none=("b",)), **{"for": "2s"}),
+    correlating("chain", Correlate(("cluster",), all=("open",), any=("only-a", "ab")), mission={}),
 )
 
 
