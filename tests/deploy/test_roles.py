@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -10,10 +11,11 @@ import shutil
 import subprocess
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from tests.deploy.pages import lines, part, yaml_of
 from tests.readme import COMMAND, ROOT, run
@@ -53,8 +55,9 @@ HOST = re.compile(r"127\.0\.0\.1:(\d+)")
 class Newcomer:
     """Somebody in a folder with the file of the page, who types what the page says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prefix: str) -> None:
         self.folder = folder
+        self.prefix = prefix
         self.servers: list[Server] = []
         self.held = ExitStack()
         self.ports: dict[str, int] = {}
@@ -124,14 +127,28 @@ def newcomer(kafka: Cluster, postgres: Postgres, tmp_path: Path) -> Iterator[New
     (tmp_path / "secrets" / "http").write_text("let me in")
     shutil.copytree(ROOT / "rules", tmp_path / "rules")
     (tmp_path / "rules" / "mine.yaml").write_text(RULE)
-    person = Newcomer(tmp_path)
+    person = Newcomer(tmp_path, prefix)
     yield person
     person.close()
     postgres.drop(name)
 
 
-def test_who_follows_the_page_sees_an_alert_told_and_a_dead_worker_replaced(
-    newcomer: Newcomer,
+async def poison(kafka: Cluster, prefix: str) -> tuple[int, int]:
+    """Send what is no signal; return the partition and the offset where it is."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        headers = [("sender", b"\xff")]
+        sent = await producer.send_and_wait(f"{prefix}signals", b"\xffgarbage", headers=headers)
+        return sent.partition, sent.offset
+
+
+def kept(newcomer: Newcomer) -> list[dict[str, Any]]:
+    done = newcomer.type("dogwatch quarantine list --config scale-out.yaml --output json")
+    rows: list[dict[str, Any]] = json.loads(done.stdout)["records"]
+    return rows
+
+
+def test_who_follows_the_page_sees_alerts_told_poison_kept_and_a_dead_worker_replaced(
+    newcomer: Newcomer, kafka: Cluster
 ) -> None:
     check, *starts = lines(part("start"))
     done = newcomer.type(check)
@@ -149,6 +166,13 @@ def test_who_follows_the_page_sees_an_alert_told_and_a_dead_worker_replaced(
     posted = next(line for line in page if "/v1/signals" in line)
     runner = newcomer.servers[3].log
     assert eventually(lambda: "hot: lab, attic" in runner.read_text() or None, 60)
+
+    at = asyncio.run(poison(kafka, newcomer.prefix))
+    assert eventually(lambda: kept(newcomer) or None, 60)
+    (row,) = kept(newcomer)
+    assert (row["partition"], row["offset"], row["headers"]) == (*at, {"sender": "\\xff"})
+    assert (row["reason"], row["bytes"]) == ("not-a-batch", "\\xffgarbage")
+    assert kafka.topics.ends(f"{newcomer.prefix}quarantine") == {0: 1}
 
     newcomer.servers[1].kill()
     again = posted.replace("2026-01-01T00:00:00Z", datetime.now(UTC).isoformat())
