@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _LOCKS = 0x4457
 """First half of the keys of our advisory locks in a database that others may share."""
+_SHARES = 64
+"""Advisory locks in all, which names share: a server has room for some thousand."""
 _NOW_US = func.floor(func.extract("epoch", func.clock_timestamp()) * 1_000_000).cast(BigInteger)
 
 
@@ -33,7 +35,7 @@ def served(connection: Connection) -> bool:
 def hold(connection: Connection, *names: str) -> None:
     """Let no other transaction that holds one of `names` go on before this one ends."""
     if served(connection):
-        for key in sorted({crc32(name.encode()) - (1 << 31) for name in names}):
+        for key in sorted({crc32(name.encode()) % _SHARES for name in names}):
             lock = text("SELECT pg_advisory_xact_lock(:ours, :key)")
             connection.execute(lock, {"ours": _LOCKS, "key": key})
 

@@ -18,7 +18,7 @@ from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
 from tests.store.answers import meanwhile
-from tests.store.rows import Hand, a_commit, a_run, a_transition
+from tests.store.rows import NOON, Hand, a_commit, a_delivery, a_run, a_transition
 from tests.store.test_files import fill
 from tests.testbeds.process import eventually
 
@@ -141,6 +141,24 @@ def test_two_that_wait_for_each_other_both_end(
     assert eventually(lambda: postgres.execute(deadlocks)[0][0] or None) == 1
     assert served.load(0).next_offset == 6
     assert served.quarantine_counts() == {"bad-json": 2}
+
+
+def test_a_storm_of_groups_needs_no_more_locks_than_the_server_has(served: Store) -> None:
+    told = [
+        a_delivery(f"d-{n}", incident=f"f-{n}", shared={"group": str(n)}, since=NOON)
+        for n in range(500)
+    ]
+    found: list[int] = []
+    with meanwhile(Point.OUTBOX_ROW, "after", lambda: found.extend(_locks(served))):
+        served.enqueue(told)
+    assert 0 < found[0] <= 64
+
+
+def _locks(store: Store) -> list[int]:
+    with store.read() as connection:
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+        own = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        return list(connection.exec_driver_sql(query + own).scalars())
 
 
 def test_nothing_is_waited_for_for_ever(served: Store) -> None:

@@ -12,8 +12,9 @@ from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MAX_CRASHES, MissionState
 from engine.model.report import Outcome
 from engine.store.checkpoint import Checkpoint, Commit, Committed, Position
+from engine.store.quarantine import Quarantined
 from tests.store.answers import an_answer_lost
-from tests.store.rows import NOON, a_commit, a_delivery, a_launch, a_report, a_run
+from tests.store.rows import NOON, SECOND, a_commit, a_delivery, a_launch, a_report, a_run
 from tests.store.test_leases import run_out
 
 if TYPE_CHECKING:
@@ -182,6 +183,30 @@ def test_a_mission_that_crashed_too_often_is_ended_once_by_whoever_comes(
     other.finish("m-1", report, [a_delivery()], NOON, epoch=second.epoch)
     assert store.pending("web").waiting == 1
     assert not store.recover(shared=True)
+
+
+def test_couriers_of_two_processes_make_one_message_of_a_batch(store: Store, other: Store) -> None:
+    """As when one was stopped for long, and the other took its lease."""
+    for batch in range(20):
+        group = {"shared": {"batch": str(batch)}, "since": NOON}
+        store.enqueue(
+            [a_delivery(f"{batch}-{n}", incident=f"f-{batch}-{n}", **group) for n in range(3)]
+        )
+    later = NOON + 31 * SECOND
+    with ThreadPoolExecutor(4) as threads:
+        due = list(threads.map(lambda n: (store, other)[n % 2].due("web", later, 100), range(4)))
+    assert all(one == due[0] for one in due)
+    assert [len(message.episodes) for message in due[0]] == [3] * 20
+
+
+def test_what_several_processes_quarantine_is_counted_whole(store: Store, other: Store) -> None:
+    def quarantine(number: int) -> None:
+        bad = [Quarantined(-1, word, "no", str(number).encode()) for word in ("a", "b", "c")]
+        (store, other)[number % 2].quarantine(bad[:: 1 if number % 3 else -1], NOON)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(quarantine, range(40)))
+    assert store.quarantine_counts() == {"a": 40, "b": 40, "c": 40}
 
 
 def test_a_claim_whose_answer_was_lost_is_queued_again_by_its_worker(store: Store) -> None:
