@@ -234,7 +234,7 @@ class Intake:
                 await asyncio.sleep(LOOK_S)
                 continue
             try:
-                await self._write(lane, lane.take(most))
+                await self._write(lane, lane.take(min(most, lane.flow.at_once)))
             except StoreError as error:
                 await self._keep(lane, grown, error)
 
@@ -254,14 +254,13 @@ class Intake:
         """Append `taken`; what could not be appended waits again. Raises StoreError."""
         piece = lane.flow.piece
         pairs = [(cluster, record) for cluster, own in taken for record in records(own, piece)]
-        at = self._now()
         try:
             await self._log.append_records(pairs)
         except BaseException:
             lane.put_back(taken)
             raise
         entries = [entry for _, own in taken for entry in own]
-        lane.flow.appended(at, len(entries))
+        lane.flow.appended(self._now(), len(entries))
         _settle(entries)
         self._freed.set()
         if self._refused:

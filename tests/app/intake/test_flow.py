@@ -28,10 +28,14 @@ class Plant:
         self._fold()
         until = self.log[0][0] if self.log else self.now
         self.flow.folded(until, self.now)
-        taken = min(offered, max(0, self.flow.allowance(self.now)))
-        if taken:
-            self.flow.appended(self.now, taken)
-            self.log.append((self.now, taken))
+        taken = 0
+        while taken < offered and (room := self.flow.allowance(self.now)) > 0:
+            count = min(offered - taken, room, self.flow.at_once)
+            self.now += 100
+            self.log.append((self.now, count))
+            self.now += 100
+            self.flow.appended(self.now, count)
+            taken += count
         return taken
 
     def _fold(self) -> None:
