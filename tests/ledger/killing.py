@@ -24,6 +24,12 @@ START = "start"
 LATER = "later"
 PHASES = (START, START, "sending", "acknowledged", "delivering", "delivering", LATER)
 """When a kill comes: within a start, at a moment that others tell of, or any time later."""
+STRUCK = {
+    "sending": ("web", "worker"),
+    "acknowledged": ("web", "worker"),
+    "delivering": ("runner", "worker"),
+}
+"""Roles that are at work at a moment, or right behind it."""
 
 
 @dataclass
@@ -97,11 +103,13 @@ class Killer:
         self._begin(member)
 
     def _choose(self, phase: str) -> Member:
-        """Return whom to strike: any one, and within a start who has just begun one."""
+        """Return whom to strike: who is at work at that moment, or who has just begun a start."""
         if phase == START and self._started:
             newest = max(self._started, key=self._started.__getitem__)
             return next(one for one in self._stage.members if one.name == newest)
-        return self._random.choice(self._stage.members)
+        at_work = {one.name for role in STRUCK.get(phase, ()) for one in self._stage.of(role)}
+        chosen = [one for one in self._stage.members if one.name in at_work]
+        return self._random.choice(chosen or self._stage.members)
 
     def _begin(self, member: Member) -> None:
         member.start()
