@@ -164,43 +164,46 @@ class Correlator:
             return []
         self.openings[firing] = opening
         self.touched.add(firing)
-        self._place(firing, opening)
-        return list(self._changes(firing, opening, opened=True))
+        places = self._place(firing, opening)
+        return list(self._changes(firing, opening.rule, places, opened=True))
 
     def _close(self, firing: str) -> list[Change]:
         opening = self.openings.get(firing)
         if opening is None:
             return []
-        for labels, key in self._places(opening):
+        places = self._places(opening)
+        for labels, key in places:
             group = self._groups[labels, key]
             if group.remove(firing, opening) and self._joins is not None:
                 self._joins.retract_fact(_name(labels), opening.rule, key)
             if not group.opened:
                 del self._groups[labels, key]
         self._forget(firing)
-        return list(self._changes(firing, opening, opened=False))
+        return list(self._changes(firing, opening.rule, places, opened=False))
 
     def _forget(self, firing: str) -> None:
         del self.openings[firing]
         self.touched.add(firing)
 
-    def _place(self, firing: str, opening: Opening) -> None:
-        for labels, key in self._places(opening):
+    def _place(self, firing: str, opening: Opening) -> list[tuple[Labels, str]]:
+        places = self._places(opening)
+        for labels, key in places:
             group = self._groups.setdefault((labels, key), Group())
             if group.add(firing, opening) and self._joins is not None:
                 self._joins.assert_fact(_name(labels), opening.rule, key)
+        return places
 
-    def _places(self, opening: Opening) -> Iterator[tuple[Labels, str]]:
-        for labels in self._naming.get(opening.rule, ()):
-            key = opening.key(labels)
-            if key is not None:
-                yield labels, key
+    def _places(self, opening: Opening) -> list[tuple[Labels, str]]:
+        """Return the groups that a firing belongs to."""
+        keyed = ((labels, opening.key(labels)) for labels in self._naming.get(opening.rule, ()))
+        return [(labels, key) for labels, key in keyed if key is not None]
 
-    def _changes(self, firing: str, opening: Opening, *, opened: bool) -> Iterator[Change]:
-        for labels, key in self._places(opening):
-            for reader, wanted in self._naming[opening.rule][labels]:
-                blocks = opened and opening.rule in wanted.none
-                yield Change(reader, wanted, key, firing, blocks)
+    def _changes(
+        self, firing: str, rule: str, places: Iterable[tuple[Labels, str]], *, opened: bool
+    ) -> Iterator[Change]:
+        for labels, key in places:
+            for reader, wanted in self._naming[rule][labels]:
+                yield Change(reader, wanted, key, firing, opened and rule in wanted.none)
 
 
 def _joins(found: Iterable[tuple[Reader, Correlate]]) -> "Joins | None":

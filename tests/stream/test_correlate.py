@@ -9,6 +9,7 @@ from engine.model.firing import State
 from engine.model.signal import Signal
 from engine.rules.rule import Correlate, Rule, Selector
 from engine.stream.evaluator import Evaluator
+from engine.stream.explain import Witness, explain
 from engine.stream.stage import Stage
 from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, a_signal, in_order, seconds
 from tests.stream.correlating import MEMBERS, a_condition, correlating
@@ -236,6 +237,32 @@ def test_what_was_never_open_ends_without_a_trace() -> None:
     assert seen.moves == []
     state = {name: raw for name, raw in seen.evaluator.changes().items() if raw is not None}
     assert not [name for name in state if "opening" in name or "cell" in name]
+
+
+def test_a_storm_that_is_over_leaves_nothing() -> None:
+    seen = a_run()
+    for at in range(300):
+        seen.see(opens(at, "a", f"a{at}", f"n{at}"), opens(at, "b", f"b{at}", f"n{at}"))
+    for at in range(300):
+        seen.see(ends(300 + at, "b", f"b{at}", f"n{at}"), ends(300 + at, "a", f"a{at}", f"n{at}"))
+    state = {name for name, raw in seen.to(999).evaluator.changes().items() if raw is not None}
+    assert not [name for name in state if "opening" in name or "cell" in name]
+    assert len(ids(seen)) == 300
+    correlator = seen.evaluator._relay.correlator
+    assert (correlator.openings, correlator._groups) == ({}, {})
+
+
+def test_explain_says_what_is_open_and_what_is_lacking() -> None:
+    seen = a_run(Correlate(NODE, all=("a", "b"), none=("c",), within_us=60_000_000))
+    seen.see(opens(0, "a", "f1"), opens(5, "b", "f2"), opens(6, "c", "f3"))
+    reader = seen.evaluator.reader("r")
+    assert reader is not None
+    found = explain(seen.evaluator, "r", {}, Witness(reader))
+    (gate,) = [one for one in found.gates if one.name == "correlate"]
+    assert (gate.verdict, gate.says) == (
+        "no",
+        "all of a (1 open), b (1 open); none of c (1 open) on cluster, node within 1m",
+    )
 
 
 def _kind(kind: str) -> Selector:
