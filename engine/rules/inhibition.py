@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from engine.rules.draft import entries, items
 from engine.rules.entry import Entry
 from engine.rules.rule import Rule
+from engine.rules.selectors import second_stage
 from engine.rules.wording import guess, quoted, unknown
 from engine.rules.yaml import Node
 
@@ -30,9 +31,8 @@ def _inhibitor(
         message = f"no rule {quoted(name)}: nothing holds this one back{near}"
         notes.warn(place, message, "inhibitor")
         return
-    if not rules[name].enabled:
-        message = f"rule {name} is not enabled: nothing holds this one back"
-        notes.warn(place, message, "inhibitor")
+    if idle := _idle(entry.rule, rules[name]):
+        notes.warn(place, idle, "inhibitor")
     if cycle := circle(entry.rule.name, name, graph):
         message = f"rules inhibit each other in a circle: {' <- '.join(cycle)}"
         notes.error(place, message, "inhibition-cycle")
@@ -42,6 +42,19 @@ def _inhibitor(
                 word, known = str(equal.value), _comparable(rule)
                 message = unknown("key or label", word, known, of=rule.name)
                 notes.error(equal, message, "inhibition-equal")
+
+
+def _idle(rule: Rule, inhibitor: Rule) -> str:
+    """Return why `inhibitor` never holds `rule` back, empty if it may."""
+    name = inhibitor.name
+    if not inhibitor.enabled:
+        return f"rule {name} is not enabled: nothing holds this one back"
+    if second_stage(inhibitor.on) is not second_stage(rule.on):
+        return (
+            f"rule {name} does not hold this one back: one is of a cluster, the other of the "
+            "second stage; name a rule of the same stage"
+        )
+    return ""
 
 
 def _comparable(rule: Rule) -> list[str]:
