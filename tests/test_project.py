@@ -113,6 +113,7 @@ def test_make_alone_lists_every_target_with_what_it_does() -> None:
         "demo",
         "test",
         "nightly",
+        "chaos",
         "testbeds",
         "check",
         "bench",
