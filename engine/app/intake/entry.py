@@ -115,3 +115,17 @@ def records(entries: Sequence[Entry], most: int = BATCH_LIMIT) -> list[bytes]:
     if parts:
         found.append(b"[" + b",".join(parts) + b"]")
     return found
+
+
+def settle(entries: Iterable[Entry]) -> None:
+    """Take note that nobody need wait for `entries` any more."""
+    for entry in entries:
+        if entry.ticket is not None:
+            entry.ticket.done()
+
+
+def fail(entries: Iterable[Entry], error: Exception) -> None:
+    """Tell those who wait for `entries` that not all was taken."""
+    for entry in entries:
+        if entry.ticket is not None:
+            entry.ticket.fail(error)

@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
 from engine import meters
-from engine.app.intake.entry import Batch, Entry, records, weigh
+from engine.app.intake.entry import Batch, Entry, fail, records, settle, weigh
 from engine.app.intake.flow import Flow
 from engine.app.intake.lane import Lane, Taken
-from engine.app.intake.progress import Folding
+from engine.app.intake.progress import Folding, Log
 from engine.app.intake.shedding import Pressure
 from engine.app.intake.told import Told
 from engine.app.intake.worth import Worth
@@ -35,16 +35,6 @@ WAITS_LONGEST_S: Final = 15.0
 """How long a signal may have to wait here: with more before it, its source is held back."""
 RESERVE: Final = 8
 """A part in so many of the bytes is left to batches in which all is critical."""
-
-
-class Log(Protocol):
-    """The bus, as the intake needs it; `problem` as there."""
-
-    problem: str
-
-    async def append_records(self, records: Sequence[tuple[str, bytes]]) -> object:
-        """Append (cluster, record) pairs in order, durable on return. Raises StoreError."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -170,7 +160,7 @@ class Intake:
             lost = sum(lane.count for lane in self._lanes.values())
             LOG.warning("not taken onto the bus", signals=lost, error=str(error) or "no time")
         for lane in self._lanes.values():
-            _fail(lane.withdraw(), StoreError("dogwatch is stopping"))
+            fail(lane.withdraw(), StoreError("dogwatch is stopping"))
 
     async def _lane(self, cluster: str) -> Lane:
         number = self._of.get(cluster)
@@ -245,7 +235,7 @@ class Intake:
         fill = self.waiting_bytes / self._limits.bytes
         pressure = self._limits.pressure(delay_s, fill)
         counts, gone = lane.shed(pressure)
-        _settle(gone)
+        settle(gone)
         self._told.shed(counts, pressure, delay_s, now)
         if gone:
             self._freed.set()
@@ -261,7 +251,7 @@ class Intake:
             raise
         entries = [entry for _, own in taken for entry in own]
         lane.flow.appended(self._now(), len(entries))
-        _settle(entries)
+        settle(entries)
         self._freed.set()
         if self._refused:
             self._refused = False
@@ -272,7 +262,7 @@ class Intake:
         if not self._refused:
             LOG.warning("bus refuses", error=str(error))
         self._refused = True
-        _fail(lane.withdraw(), error)
+        fail(lane.withdraw(), error)
         self._freed.set()
         grown.clear()
         try:
@@ -301,15 +291,3 @@ class Intake:
 
     def _now(self) -> int:
         return to_us(self._clock.now())
-
-
-def _settle(entries: Sequence[Entry]) -> None:
-    for entry in entries:
-        if entry.ticket is not None:
-            entry.ticket.done()
-
-
-def _fail(entries: Sequence[Entry], error: StoreError) -> None:
-    for entry in entries:
-        if entry.ticket is not None:
-            entry.ticket.fail(error)

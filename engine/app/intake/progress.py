@@ -1,7 +1,7 @@
-"""How far folding is: seen in the process itself, or in the store that workers commit to."""
+"""The intake's two ports, and how far folding is: in this process, or in the store of workers."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from engine import meters
@@ -14,6 +14,16 @@ from engine.store.store import Store
 
 if TYPE_CHECKING:
     from engine.bus.kafka import KafkaBus
+
+
+class Log(Protocol):
+    """The bus, as the intake needs it; `problem` as there."""
+
+    problem: str
+
+    async def append_records(self, records: Sequence[tuple[str, bytes]]) -> object:
+        """Append (cluster, record) pairs in order, durable on return. Raises StoreError."""
+        ...
 
 
 class Folding(Protocol):
