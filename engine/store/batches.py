@@ -16,7 +16,7 @@ from engine.model.delivery import Change, Delivery
 from engine.model.ids import delivery_key, digest
 from engine.model.instant import MICROS
 from engine.report.shared import Envelope, share
-from engine.store.dialect import hold
+from engine.store.dialect import hold, listed
 from engine.store.outbox import DeliveryState
 from engine.store.schema import deliveries, firings
 
@@ -38,15 +38,22 @@ def batch_of(delivery: Delivery) -> str:
     return digest([delivery.sink, delivery.rule, delivery.shared])[:24]
 
 
-def due_at(connection: Connection, batch: str, now_us: int) -> int:
-    """Return when a delivery that joins `batch` now goes."""
-    own = deliveries.c.batch == batch
-    waiting = select(func.min(deliveries.c.next_at)).where(own, _waits, ~_sealed)
-    if (at := connection.execute(waiting).scalar()) is not None:
-        return int(at)
-    last = select(func.coalesce(deliveries.c.ended_at, now_us)).where(own, _sealed)
-    before = connection.execute(last.order_by(deliveries.c.seq.desc()).limit(1)).scalar()
-    return max(now_us + WAIT_US, 0 if before is None else before + EVERY_US)
+def due_at(connection: Connection, batches: Sequence[str], now_us: int) -> dict[str, int]:
+    """Return batch -> when a delivery that joins it now goes."""
+    if not batches:
+        return {}
+    given = listed(connection, batches)
+    own = deliveries.c.batch == given.c.value
+    next_at = select(func.min(deliveries.c.next_at)).where(own, _waits, ~_sealed)
+    ended = select(func.coalesce(deliveries.c.ended_at, now_us)).where(own, _sealed)
+    last = ended.order_by(deliveries.c.seq.desc()).limit(1)
+    query = select(given.c.value, next_at.scalar_subquery(), last.scalar_subquery())
+    return {
+        batch: max(now_us + WAIT_US, 0 if before is None else before + EVERY_US)
+        if waiting is None
+        else waiting
+        for batch, waiting, before in connection.execute(query)
+    }
 
 
 def ripe(sink: str, now_us: int) -> Select[Any]:

@@ -206,13 +206,12 @@ def add_deliveries(connection: Connection, new: Sequence[Delivery], now_us: int)
     """Let the deliveries that are new wait; return their keys."""
     if not new:
         return []
-    hold(connection, *filter(None, map(batch_of, new)))
-    due: dict[str, int] = {"": now_us}
+    batches = sorted({batch_of(delivery) for delivery in new} - {""})
+    hold(connection, *batches)
+    due = {"": now_us, **due_at(connection, batches, now_us)}
     rows: list[dict[str, Any]] = []
     for delivery in new:
         batch = batch_of(delivery)
-        if batch not in due:
-            due[batch] = due_at(connection, batch, now_us)
         row: dict[str, Any] = {
             "key": delivery.key,
             "sink": delivery.sink,

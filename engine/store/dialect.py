@@ -1,10 +1,24 @@
 """The one spot that knows how databases differ in what is asked of them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, func, literal, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Table,
+    Text,
+    bindparam,
+    cast,
+    func,
+    literal,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
@@ -34,10 +48,18 @@ def served(connection: Connection) -> bool:
 
 def hold(connection: Connection, *names: str) -> None:
     """Let no other transaction that holds one of `names` go on before this one ends."""
+    if served(connection) and names:
+        keys = sorted({crc32(name.encode()) % _SHARES for name in names})
+        lock = "SELECT pg_advisory_xact_lock(:ours, key) FROM unnest(CAST(:keys AS int[])) AS key"
+        connection.execute(text(lock), {"ours": _LOCKS, "keys": keys})
+
+
+def listed(connection: Connection, names: Sequence[str]) -> FromClause:
+    """Return `names` as a table with the column `value`."""
     if served(connection):
-        for key in sorted({crc32(name.encode()) % _SHARES for name in names}):
-            lock = text("SELECT pg_advisory_xact_lock(:ours, :key)")
-            connection.execute(lock, {"ours": _LOCKS, "key": key})
+        given = cast(bindparam("names", list(names), type_=ARRAY(Text)), ARRAY(Text))
+        return func.unnest(given).table_valued("value").render_derived()
+    return func.json_each(json.dumps(list(names))).table_valued("value")
 
 
 def now_us(connection: Connection, wall_us: int) -> ColumnElement[int]:
