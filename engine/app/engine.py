@@ -127,6 +127,11 @@ class Engine:
             for name, courier in self.couriers.items():
                 group.create_task(leases.hold(f"sink/{name}", courier.run))
 
+    def end(self) -> None:
+        """Get ready to be cancelled."""
+        if self.logs is not None:
+            self.logs.end()
+
     async def swap(self, rules: RuleSet) -> None:
         """Put `rules` in force, from here of each log on."""
         self.force.swap(rules)

@@ -170,9 +170,13 @@ class Fold:
                 self._digest = rules.digest
             await self._commit()
 
+    def end(self) -> None:
+        """Fold nothing more; what the store refuses from now on is left to the next owner."""
+        self._ending = True
+
     async def close(self) -> None:
         """Commit what is pending, or leave it to the next owner, who folds the log again."""
-        self._ending = True
+        self.end()
         async with self._lock:
             try:
                 await self._commit()

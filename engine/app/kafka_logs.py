@@ -44,6 +44,11 @@ class KafkaLogs:
                 self._undeclared = ""
         await self._worker.run()
 
+    def end(self) -> None:
+        """Fold nothing more: a fold that waits for the store would keep the worker from leaving."""
+        for fold in self.folds():
+            fold.end()
+
     async def close(self) -> None:
         """Write what is pending of all logs, where the worker did not have time to."""
         await self._partitions.revoked(list(self._partitions.folds()))

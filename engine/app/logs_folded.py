@@ -28,6 +28,9 @@ class Logs(Protocol):
     async def run(self) -> None:
         """Fold until cancelled. Raises Fenced when another process took the only log over."""
 
+    def end(self) -> None:
+        """Wait for nothing any more: `run` is about to be cancelled."""
+
     async def close(self) -> None:
         """Write what is pending."""
 
@@ -78,6 +81,10 @@ class EmbeddedLog:
         async with asyncio.TaskGroup() as group:
             group.create_task(fold_log(self._fold, self._bus))
             group.create_task(self._chronicler.run())
+
+    def end(self) -> None:
+        """Fold nothing more."""
+        self._fold.end()
 
     async def close(self) -> None:
         """Write what is pending."""

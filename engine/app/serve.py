@@ -125,6 +125,7 @@ class _Process:
             LOG.info("stopping")
             web.should_exit = True
             await serving  # who was promised an answer gets it
+            engine.end()
             for task in tasks:
                 task.cancel()
 
