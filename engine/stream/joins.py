@@ -17,6 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from durable import engine as durable
 
+from engine.model.ids import digest
+
 MOST_IN_RULESET: Final = 300
 MOST_OF_ONE: Final = 64
 _STATE: Final = "dogwatch"
@@ -24,7 +26,10 @@ _NUMBERS: Final = count()
 
 
 class Fact(NamedTuple):
-    """A rule has an open firing whose `labels` (names) have the values of `key`."""
+    """A rule has an open firing whose `labels` (names) have the values of `key`.
+
+    In place of these stands their hash: what a cluster may say is no food for a parser in C.
+    """
 
     labels: str
     rule: str
@@ -77,28 +82,34 @@ class Joins:
 
     def assert_fact(self, labels: str, rule: str, key: str) -> None:
         """Let `rule` have an open firing for `key`, where it had none."""
-        for ruleset in self._rulesets.get((labels, rule), ()):
-            ruleset.assert_fact(Fact(labels, rule, key))
-        for name in sorted(self._blockers.get((labels, rule), ())):
-            blocker = Fact(labels, name, key)
-            self._blocking[blocker] += 1
-            if self._blocking[blocker] == 1:
-                self.assert_fact(*blocker)
+        self._assert(Fact(labels, rule, digest(key)))
 
     def retract_fact(self, labels: str, rule: str, key: str) -> None:
         """Let `rule` have no open firing for `key` any more."""
-        for ruleset in self._rulesets.get((labels, rule), ()):
-            ruleset.retract_fact(Fact(labels, rule, key))
-        for name in sorted(self._blockers.get((labels, rule), ())):
-            blocker = Fact(labels, name, key)
-            self._blocking[blocker] -= 1
-            if not self._blocking[blocker]:
-                del self._blocking[blocker]
-                self.retract_fact(*blocker)
+        self._retract(Fact(labels, rule, digest(key)))
 
     def met(self, name: str, key: str) -> bool:
         """Whether the join `name` is met for `key`."""
-        return (name, key) in self._met
+        return (name, digest(key)) in self._met
+
+    def _assert(self, fact: Fact) -> None:
+        for ruleset in self._rulesets.get(fact[:2], ()):
+            ruleset.assert_fact(fact)
+        for name in sorted(self._blockers.get(fact[:2], ())):
+            blocker = fact._replace(rule=name)
+            self._blocking[blocker] += 1
+            if self._blocking[blocker] == 1:
+                self._assert(blocker)
+
+    def _retract(self, fact: Fact) -> None:
+        for ruleset in self._rulesets.get(fact[:2], ()):
+            ruleset.retract_fact(fact)
+        for name in sorted(self._blockers.get(fact[:2], ())):
+            blocker = fact._replace(rule=name)
+            self._blocking[blocker] -= 1
+            if not self._blocking[blocker]:
+                del self._blocking[blocker]
+                self._retract(blocker)
 
     def _turn(self, name: str, way: int, key: str, *, met: bool) -> None:
         ways = self._met.setdefault((name, key), set())

@@ -1,5 +1,6 @@
 """durable_rules finds the joins that plain sets find, within what it can bear, in flat memory."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
@@ -7,7 +8,7 @@ import pytest
 
 from engine.stream.joins import MOST_IN_RULESET, Join, Joins
 
-KEYS = ("k1", '["a", "ö\\"x"]')
+KEYS = ("k1", '["a", "ö\\"x"]', "\0\ud800{}", "x" * 1_000)
 NAMES = tuple(f"r{n}" for n in range(7))
 
 
@@ -23,6 +24,24 @@ def a_join(random: Random, name: str) -> Join:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_joins_are_those_of_plain_sets(seed: int) -> None:
+    _check(seed)
+
+
+def test_joins_of_several_threads_know_nothing_of_one_another() -> None:
+    """An evaluator folds in one thread, while others are loaded or explain in theirs."""
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(_check, range(200, 260))) == [None] * 60
+
+
+def test_joins_that_one_thread_compiled_work_in_another() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(Joins, [Join("j", "x", ("a", "b"))]).result()
+        pool.submit(found.assert_fact, "x", "a", "k").result()
+    found.assert_fact("x", "b", "k")
+    assert found.met("j", "k")
+
+
+def _check(seed: int) -> None:
     random = Random(seed)
     joins = [a_join(random, f"j{n}") for n in range(random.randint(1, 5))]
     facts: set[tuple[str, str, str]] = set()
