@@ -11,6 +11,7 @@ import json
 import logging
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -156,6 +157,7 @@ def _play_all(console: Console, sizes: dict[str, int], seed: int) -> list[Outcom
         installed = Installed(jars.java(), libs)
         world = World(folder, installed, postgres, nursery, seed, Sizes(), tell)
         tell(f"seed {seed}, files in {folder}")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # it ends with a table, too
         try:
             for name, size in sizes.items():
                 outcomes.append(Outcome(name))

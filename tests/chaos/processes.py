@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from engine.failpoint import Point
 from tests.chaos.world import a_play, times, until
 from tests.failpoints.armed import ACTIONS
-from tests.failpoints.lives import Lives, plans
+from tests.failpoints.lives import LATEST, Lives, plans
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.chaos.report import Outcome
     from tests.chaos.world import Play, World
     from tests.ledger.killing import Killer
@@ -45,6 +47,9 @@ The others need more than a ledger, see tests/failpoints: a migration, bad recor
 sink that takes nothing.
 """
 
+SELDOM = {Point.CONDITIONS_PUBLISHED, Point.LEASE_TAKEN, Point.LEASE_RENEWED}
+"""Points that a process comes by once in some seconds."""
+
 
 def kills(world: World, outcome: Outcome, number: int) -> None:
     """SIGKILL at any moment, every role as often."""
@@ -59,29 +64,37 @@ def kills(world: World, outcome: Outcome, number: int) -> None:
 
 def failpoints(world: World, outcome: Outcome, number: int) -> None:
     """Every point that a role comes by x {before, after} x {kill, exception, ENOSPC, stall}."""
-    with a_play(world, outcome, members=(2, 2, 2)) as play:
+    with a_play(world, outcome, members=(2, 1, 1)) as play:
 
         def work(killer: Killer) -> None:
-            for _ in range(number):
-                for role, points in REACHED_BY.items():
-                    for point in points:
-                        _act(play, killer, role, point)
+            lives = Lives(play.stage, STALL_S)
+            for role, point in _all_points(number):
+                world.tell(f"{outcome.scenario}: {point} in a {role}")
+                _act(play, killer, lives, (role, point))
 
         play.run(work)
 
 
-def _act(play: Play, killer: Killer, role: str, point: Point) -> None:
-    play.world.tell(f"{play.outcome.scenario}: {point} in a {role}")
-    planned = plans(point, ACTIONS, play.random)
+def _all_points(rounds: int) -> Iterator[tuple[str, Point]]:
+    for _ in range(rounds):
+        for role, points in REACHED_BY.items():
+            for point in points:
+                yield role, point
+
+
+def _act(play: Play, killer: Killer, lives: Lives, at: tuple[str, Point]) -> None:
+    role, point = at
+    planned = plans(point, ACTIONS, play.random, latest=1 if point in SELDOM else LATEST)
     member = play.stage.of(role)[0]
+    before = member.starts
     try:
-        Lives(play.stage, STALL_S).act(member, planned, lambda: play.wait(0.2))
+        lives.act(member, planned, lambda: play.wait(0.2))
+        play.did("failpoints", len(planned))
     except AssertionError as error:
         play.wrong(f"{role}: {error}")
     # It is killed before each life, and may have been in the middle of something.
-    killer.blows.by_role[role] += len(planned) + 1
+    killer.blows.by_role[role] += member.starts - before + 1
     member.start()
-    play.did("failpoints", len(planned))
 
 
 def members(world: World, outcome: Outcome, seconds: int) -> None:
