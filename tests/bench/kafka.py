@@ -24,8 +24,10 @@ from engine.app.collector import settle_memory
 from engine.app.rule_files import check_texts, good
 from engine.bus.codec import decode
 from engine.bus.faust_worker import KafkaWorker, Record, Start
+from engine.bus.holding import RETRY_S
 from engine.bus.settings import KafkaConfig
 from engine.bus.topics import Log, Topic
+from engine.model.errors import StoreError
 from engine.stream.evaluator import Evaluator
 from engine.stream.stage import Stage
 from tests.bench.many_rules import rule_files
@@ -87,14 +89,21 @@ class Waiting:
     def __init__(self, folding: Folding, go: Path | None = None) -> None:
         self.folding = folding
         self.go = go
-        self.held: set[Log] = set()
+        self.asked: dict[Log, float] = {}
         self.grown = asyncio.Event()
 
     async def assigned(self, log: Log) -> Start:
-        self.held.add(log)
-        while self.go is not None and not self.go.exists():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        self.asked[log] = monotonic()
+        if self.go is not None and not self.go.exists():
+            raise StoreError("not yet")
         return Start(0)
+
+    def held(self) -> int:
+        """Return how many logs of signals were asked for lately."""
+        return sum(
+            log.topic is Topic.SIGNALS and monotonic() - at < 2 * RETRY_S
+            for log, at in self.asked.items()
+        )
 
     async def gap(self, log: Log, wanted: int, found: int) -> None:
         raise AssertionError(f"{log}: {wanted}, {found}")
@@ -104,7 +113,7 @@ class Waiting:
         self.grown.set()
 
     async def revoked(self, logs: Collection[Log]) -> None:
-        self.held.difference_update(logs)
+        """Keep what was folded: it is only counted."""
 
 
 def main(count: int) -> None:
@@ -217,14 +226,12 @@ async def _processes(config: KafkaConfig, folder: Path, number: int, count: int)
         for each in range(number)
     ]
     for child in children:
-        assert child.stdout is not None
-        assert (await child.stdout.readline()).strip() == b"ready"
+        await _line(child, b"ready")
     go.touch()
     times: list[dict[str, Any]] = []
     done = 0
     for child in children:
-        assert child.stdout is not None
-        found = json.loads(await child.stdout.readline())
+        found = json.loads(await _line(child, b"{"))
         times.append(found)
         done += found["records"]
     for child in children:
@@ -235,6 +242,15 @@ async def _processes(config: KafkaConfig, folder: Path, number: int, count: int)
     return done * RECORD / spent
 
 
+async def _line(child: asyncio.subprocess.Process, start: bytes) -> bytes:
+    """Return the next line that begins with `start`; what is logged is passed over."""
+    assert child.stdout is not None
+    while line := await child.stdout.readline():
+        if line.startswith(start):
+            return line
+    raise RuntimeError("a worker process ended early")
+
+
 async def _child(broker: str, group: str, go: str, number: str, member: str) -> None:
     """Be one worker: say `ready` when every member has its logs, and the times at the end."""
     config = _config(broker, "bench.").model_copy(update={"group": group})
@@ -242,8 +258,11 @@ async def _child(broker: str, group: str, go: str, number: str, member: str) -> 
     owner = Waiting(folding, Path(go))
     work = asyncio.create_task(KafkaWorker(config, owner, member=member).run())
     expected = -(-PARTITIONS // int(number))
-    while sum(log.topic is Topic.SIGNALS for log in owner.held) != expected:  # noqa: ASYNC110
+    since = monotonic()
+    while monotonic() - since < 2 * RETRY_S:
         await asyncio.sleep(0.05)
+        if owner.held() != expected:
+            since = monotonic()
     _say("ready")
     quiet_since, seen = monotonic(), -1
     while folding.records == 0 or monotonic() - quiet_since < 2:
