@@ -1,1 +1,1 @@
-"""The log: records, and the embedded bus."""
+"""The log: records, and the two buses: embedded, and Kafka."""

@@ -161,14 +161,14 @@ async def test_a_record_with_a_wrong_checksum_comes_as_damaged(tmp_path: Path) -
 async def test_a_full_disk_refuses_whole_appends_and_heals_alone(tmp_path: Path) -> None:
     bus = EmbeddedBus(tmp_path / "bus.db", clock=Hand())
     await bus.append_bytes(b"before")
-    pages = bus._write_connection.execute("PRAGMA page_count").fetchone()[0]
-    bus._write_connection.execute(f"PRAGMA max_page_count={pages + 4}")
+    pages = bus._table.writing.execute("PRAGMA page_count").fetchone()[0]
+    bus._table.writing.execute(f"PRAGMA max_page_count={pages + 4}")
     big = [a_signal(n, cluster=str(n), data={"x": "y" * 9000}) for n in range(20)]
     with pytest.raises(StoreError, match="disk is full"):
         await bus.append(big)
     both = await asyncio.gather(bus.append(big), bus.append_bytes(b"ok"), return_exceptions=True)
     assert [type(result) for result in both] == [StoreError, int]
-    bus._write_connection.execute("PRAGMA max_page_count=100000")
+    bus._table.writing.execute("PRAGMA max_page_count=100000")
     last = await bus.append(big)
     records = await take(bus, last + 1)
     assert [record for _, record in records[:2]] == [b"before", b"ok"]
