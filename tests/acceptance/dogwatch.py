@@ -15,6 +15,7 @@ import yaml
 from tests.testbeds.process import Server, reserve_port
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 COMMAND = Path(sys.executable).with_name("dogwatch")
@@ -24,10 +25,12 @@ TOKEN = "let me in"
 class Dogwatch:
     """One `dogwatch run` over a folder; use as a context manager.
 
-    `settings` is the content of dogwatch.yaml without `http` and `data_dir`.
+    `settings` is the content of dogwatch.yaml without `http` and `data_dir`; no `roles`: all.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], rules: str) -> None:
+    def __init__(
+        self, folder: Path, settings: dict[str, Any], rules: str, roles: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         (folder / "rules").mkdir(parents=True, exist_ok=True)
         self.write_rules(rules)
@@ -39,6 +42,7 @@ class Dogwatch:
         whole = {**settings, "http": http, "data_dir": "data", "rules": ["rules"]}
         self.config.write_text(yaml.safe_dump(whole))
         command = [str(COMMAND), "run", "--config", str(self.config)]
+        command += [word for role in roles for word in ("--role", role)]
         self.process = Server("dogwatch", command, folder / "dogwatch.log")
 
     def write_rules(self, text: str) -> None:
