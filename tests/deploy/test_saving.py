@@ -26,7 +26,10 @@ def backups() -> list[str]:
 
 
 @pytest.mark.timeout(120)
-def test_what_was_saved_while_it_ran_comes_back_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", [("dogwatch.db",), ("dogwatch.db", "signals.db")], ids=len)
+def test_what_was_saved_while_it_ran_comes_back_and_goes_on(
+    lost: tuple[str, ...], tmp_path: Path
+) -> None:
     if not shutil.which("sqlite3"):
         missing("sqlite3", "install the Debian package sqlite3")
     with a_lab(tmp_path) as lab:
@@ -37,17 +40,19 @@ def test_what_was_saved_while_it_ran_comes_back_and_goes_on(tmp_path: Path) -> N
         for line in backups():
             subprocess.run(shlex.split(line), cwd=tmp_path, check=True, timeout=60)
         lab.fire("cellar")
-        lab.await_told("fire", "cellar")
+        later = lab.await_told("fire", "cellar")["incident"]
         dogwatch = lab.dogwatch
         dogwatch.process.stop()
-        for path in (tmp_path / "data").glob("*.db*"):
-            path.unlink()
-        for name in ("dogwatch.db", "signals.db"):
+        for name in lost:
+            for path in (tmp_path / "data").glob(f"{name}*"):
+                path.unlink()
             shutil.copy(tmp_path / "backup" / name, tmp_path / "data" / name)
         dogwatch.start()
         assert firing in dogwatch.command("show", firing)
         lab.fire("roof")
         lab.await_told("fire", "roof")
+        if "signals.db" not in lost:
+            assert later in dogwatch.command("show", later), "folded again, with the same id"
 
 
 def typed(line: str, folder: Path, url: str) -> None:
