@@ -182,16 +182,18 @@ async def _again(
         await bus.append(signals)
     well = [row.id for row, _, bad in judged if not bad]
     await asyncio.to_thread(store.drop_quarantined, well)
-    for row, _, bad in judged:
-        if bad:
-            parts = [
-                Quarantined(row.offset, one.reason, one.detail, one.raw, headers=row.headers)
-                for one in bad
-            ]
-            await asyncio.to_thread(store.judge_quarantined, row, parts)
+    await asyncio.to_thread(
+        store.judge_quarantined, [(row, _parts(row, bad)) for row, _, bad in judged if bad]
+    )
     done.signals += len(signals)
     done.good += len(well)
     done.still += len(judged) - len(well)
+
+
+def _parts(row: Quarantined, bad: Sequence[Bad]) -> list[Quarantined]:
+    return [
+        Quarantined(row.offset, one.reason, one.detail, one.raw, headers=row.headers) for one in bad
+    ]
 
 
 def _chosen(store: Store, choice: Choice) -> list[str]:

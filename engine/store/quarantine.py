@@ -108,22 +108,32 @@ class Quarantine(Database):
         return total
 
     @retried
-    def judge_quarantined(self, before: Quarantined, bad: Sequence[Quarantined]) -> None:
-        """Let `bad`, of the same bytes, take the place of an element that was looked at again.
+    def judge_quarantined(
+        self, judged: Sequence[tuple[Quarantined, Sequence[Quarantined]]]
+    ) -> None:
+        """Let what is bad of elements that were looked at again take their places.
 
         An element that is bad as a whole keeps its id; one of which parts are good goes, and
-        each bad part is an element of its own.
+        each bad part is an element of its own. One that is gone by now does not come back.
         """
+        now = self.now_us()
         with self.write() as connection:
-            row = quarantine.c.id == before.id
-            if len(bad) == 1 and bad[0].raw == before.raw:
-                now = {"reason": bad[0].reason, "detail": bad[0].detail}
-                found = connection.execute(update(quarantine).where(row).values(now)).rowcount
-                changed = found and bad[0].reason != before.reason
-                _count(connection, Counter({bad[0].reason: 1} if changed else {}))
-            elif connection.execute(delete(quarantine).where(row)).rowcount:
-                at = to_us(before.at) if before.at else self.now_us()
-                add_quarantined(connection, before.partition, bad, at)
+            for before, bad in judged:
+                _judge(connection, before, bad, now)
+
+
+def _judge(
+    connection: Connection, before: Quarantined, bad: Sequence[Quarantined], now_us: int
+) -> None:
+    row = quarantine.c.id == before.id
+    if len(bad) == 1 and bad[0].raw == before.raw:
+        verdict = {"reason": bad[0].reason, "detail": bad[0].detail}
+        found = connection.execute(update(quarantine).where(row).values(verdict)).rowcount
+        if found and bad[0].reason != before.reason:
+            _count(connection, {bad[0].reason: 1})
+    elif connection.execute(delete(quarantine).where(row)).rowcount:
+        at = to_us(before.at) if before.at else now_us
+        add_quarantined(connection, before.partition, bad, at)
 
 
 def add_quarantined(

@@ -80,18 +80,18 @@ def test_as_many_as_there_are_can_be_dropped_at_once(store: Store) -> None:
 
 def test_an_element_that_is_still_bad_keeps_its_id_and_gets_the_new_reason(store: Store) -> None:
     (row,) = keep(store, a_bad(1, "specversion"))
-    store.judge_quarantined(row, [a_bad(1, "bad-time")])
+    store.judge_quarantined([(row, [a_bad(1, "bad-time")])])
     (after,) = store.quarantined()
     assert (after.id, after.reason, after.at) == (row.id, "bad-time", row.at)
     assert store.quarantine_counts() == {"bad-time": 1, "specversion": 1}
-    store.judge_quarantined(after, [a_bad(1, "bad-time")])
+    store.judge_quarantined([(after, [a_bad(1, "bad-time")])])
     assert store.quarantine_counts() == {"bad-time": 1, "specversion": 1}
 
 
 def test_of_an_element_that_is_good_in_part_the_bad_parts_stay(store: Store) -> None:
     (row,) = keep(store, a_bad(1, raw=b"[{},1,2]"), partition=3)
     parts = [a_bad(1, "not-an-event", b"1"), a_bad(1, "not-an-event", b"2")]
-    store.judge_quarantined(row, parts)
+    store.judge_quarantined([(row, parts)])
     rows = store.quarantined()
     assert {(one.partition, one.raw, one.at) for one in rows} == {
         (3, b"1", row.at),
@@ -102,8 +102,8 @@ def test_of_an_element_that_is_good_in_part_the_bad_parts_stay(store: Store) -> 
 def test_an_element_that_another_process_took_does_not_come_back(store: Store) -> None:
     (row,) = keep(store, a_bad(1))
     store.drop_quarantined([row.id])
-    store.judge_quarantined(row, [a_bad(1, "bad-time")])
-    store.judge_quarantined(row, [a_bad(1, raw=b"1"), a_bad(1, raw=b"2")])
+    store.judge_quarantined([(row, [a_bad(1, "bad-time")])])
+    store.judge_quarantined([(row, [a_bad(1, raw=b"1"), a_bad(1, raw=b"2")])])
     assert store.quarantined() == []
     assert store.quarantine_counts() == {"bad-json": 1}
 
