@@ -130,6 +130,14 @@ class Apart:
         self.given += conditions
         self.steps.append(self.second.evaluator.step(conditions))
 
+    def state(self) -> dict[str, bytes]:
+        """Return the state of all, the second stage first, as one evaluator can read it."""
+        found: dict[str, bytes] = {}
+        for kept in (self.second, *self.firsts.values()):
+            kept.crash()
+            found |= kept.state
+        return found
+
     def open(self) -> list[OpenKey]:
         each = [*self.firsts.values(), self.second]
         found = [one for kept in each for one in kept.evaluator.open()]
@@ -165,6 +173,7 @@ def test_a_first_stage_for_each_group_of_clusters_finds_what_one_evaluator_finds
     apart.to(us(300))
     assert told(apart.steps) == told(steps)
     assert apart.open() == whole.open()
+    assert Evaluator(a_set(*rules), apart.state()).open() == whole.open()
 
 
 def test_both_stages_give_no_conditions_out() -> None:
