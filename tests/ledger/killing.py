@@ -22,6 +22,7 @@ PATIENCE_S = 2.0
 """How long a blow waits for its moment."""
 START = "start"
 LATER = "later"
+WOKEN = "woken"
 PHASES = (START, START, "sending", "acknowledged", "delivering", "delivering", LATER)
 """When a kill comes: within a start, at a moment that others tell of, or any time later."""
 STRUCK = {
@@ -75,15 +76,13 @@ class Killer:
         if not member.running:
             self._begin(member)
         self._await(phase, member)
-        assert member.running, f"{member.name} ended by itself:\n{member.tail()}"
-        member.kill()
-        self.blows.by_role[member.roles[0] if member.roles else "all"] += 1
-        self.blows.by_phase[phase] += 1
-        self._begin(member)
-        self.over_s = monotonic()
+        self._strike(member, phase)
 
     def freeze(self, role: str) -> None:
-        """Let one member stand still until others have its work, then let it go on."""
+        """Let one member stand still until others have its work, then let it go on.
+
+        The others are killed shortly after: what it wrote when it woke would show then.
+        """
         member = self._random.choice(self._stage.of(role))
         if not member.running:
             self._begin(member)
@@ -92,6 +91,10 @@ class Killer:
         self._pause.wait(SESSION_S + 2.0)
         self.blows.zombies += 1
         member.thaw()
+        self._pause.wait(self._random.uniform(0, WORK_S))
+        for other in self._stage.of(role):
+            if other is not member and other.running:
+                self._strike(other, WOKEN)
 
     def send_away(self, role: str) -> None:
         """Let one member leave in good order, and join again once the others work."""
@@ -110,6 +113,14 @@ class Killer:
         at_work = {one.name for role in STRUCK.get(phase, ()) for one in self._stage.of(role)}
         chosen = [one for one in self._stage.members if one.name in at_work]
         return self._random.choice(chosen or self._stage.members)
+
+    def _strike(self, member: Member, phase: str) -> None:
+        assert member.running, f"{member.name} ended by itself:\n{member.tail()}"
+        member.kill()
+        self.blows.by_role[member.roles[0] if member.roles else "all"] += 1
+        self.blows.by_phase[phase] += 1
+        self._begin(member)
+        self.over_s = monotonic()
 
     def _begin(self, member: Member) -> None:
         member.start()

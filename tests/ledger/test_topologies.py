@@ -65,7 +65,7 @@ def test_every_topology_gives_the_same_firings(
     wrong = [*alone.wrong, *one.wrong, *three.wrong]
     assert not wrong, "\n".join(wrong[:50])
     assert alone.found.ids() == one.found.ids() == three.found.ids()
-    assert three.figures["kills"] == KILLS
+    assert three.figures["kills"] >= KILLS
     assert set(three.figures["kills_by_role"]) == {"worker", "runner", "web"}
 
 
