@@ -29,6 +29,7 @@ from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import tell_result
+from engine.missions.registry import kinds
 from engine.missions.run import failed
 from engine.model.delivery import Delivery
 from engine.model.errors import ConfigError, StoreError
@@ -110,6 +111,7 @@ class Engine:
             self._open.push_async_callback(self.intake.aclose)
         await self._give_up(spent)
         if Role.RUNNER in self.roles:
+            await asyncio.to_thread(kinds)  # or the first mission would wait for their import
             self._make_runner()
 
     async def run(self) -> None:

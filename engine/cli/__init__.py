@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from engine.app.collector import collect_rarely
 from engine.cli import config, dlq, mission, quarantine, rules, snapshot, top
 from engine.model.errors import DogwatchError
 
@@ -63,6 +64,7 @@ def _first(group: BaseExceptionGroup) -> BaseException:
 
 def main() -> None:
     """Run the command line: errors are one clear line on standard error and an exit code."""
+    collect_rarely()
     try:
         try:
             app()
