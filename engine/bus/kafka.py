@@ -8,7 +8,7 @@ import structlog
 
 from engine.bus.brokers import LATEST, Brokers
 from engine.bus.codec import RECORD_LIMIT, Bad, batches
-from engine.bus.connection import quiet
+from engine.bus.connection import quiet, said
 from engine.bus.declaring import declare
 from engine.bus.producer import Message, Producer
 from engine.bus.settings import KafkaConfig
@@ -189,7 +189,8 @@ class KafkaBus:
             self._refused(error)
             raise
         except OSError as error:
-            refused = await self._producer.give_up(error)
+            await self._producer.give_up(error)
+            refused = await self._reason(error)
             self._refused(refused)
             raise refused from error
         self._well()
@@ -202,6 +203,14 @@ class KafkaBus:
             record = record[:RECORD_LIMIT]
         partition = await self.lane(cluster)
         return Message(self._name(Topic.SIGNALS), partition, cluster.encode(), record, headers)
+
+    async def _reason(self, error: OSError) -> StoreError:
+        """Return why nothing was delivered in time: the brokers say more than their silence."""
+        try:
+            await self._try_all()
+        except DogwatchError as found:
+            return StoreError(str(found))
+        return StoreError(f"bus.kafka: {said(error)}")
 
     async def _try_all(self) -> None:
         """See whether records could be written now: leaders, and enough replicas in sync.

@@ -67,9 +67,9 @@ class Producer:
         except CLIENT_ERRORS as error:
             raise await self._given_up(producer, error) from error
 
-    async def give_up(self, error: BaseException) -> StoreError:
-        """Let go of what is not sent yet; return why, in one line."""
-        return await self._given_up(self._open, error)
+    async def give_up(self, error: BaseException) -> None:
+        """Let go of what is not sent yet."""
+        await self._let_go(self._open, error)
 
     async def connect(self) -> None:
         """Connect where that is not done yet. Raises StoreError."""
@@ -135,9 +135,11 @@ class Producer:
         )
         return sent
 
-    async def _given_up(
-        self, producer: AIOKafkaProducer | None, error: BaseException
-    ) -> StoreError:
+    async def _given_up(self, producer: AIOKafkaProducer, error: BaseException) -> StoreError:
+        await self._let_go(producer, error)
+        return StoreError(await trouble(self._settings, error))
+
+    async def _let_go(self, producer: AIOKafkaProducer | None, error: BaseException) -> None:
         """Let go of `producer`, which would go on trying for ever, so that nothing comes late.
 
         The next call makes a new one, which finds brokers that moved and reads the password
@@ -149,7 +151,6 @@ class Producer:
                 if self._dropped is not None:
                     self._dropped.set_result(error)
                 await _drop(producer)
-        return StoreError(await trouble(self._settings, error))
 
 
 async def _all(
