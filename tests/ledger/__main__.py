@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -25,6 +26,7 @@ from tests.ledger.ordeal import Deed, Ordeal
 from tests.ledger.sending import Ledger
 from tests.ledger.stage import Stage, crew, embedded, scaled
 from tests.testbeds import jars
+from tests.testbeds.build import BuildError
 from tests.testbeds.kafka import Cluster, Installed
 from tests.testbeds.postgres import start_postgres
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tests.ledger.killing import Killer
+    from tests.testbeds.postgres import Postgres
 
 LOOK_S = 0.5
 SHOWN = 50
@@ -80,16 +83,23 @@ def _stage(chosen: argparse.Namespace, folder: Path, held: ExitStack) -> Stage:
     nursery = held.enter_context(Nursery(folder))
     if chosen.bus == "embedded":
         return embedded(nursery, folder / "stage")
-    libs = jars.find()
-    if libs is None:
-        sys.exit("Kafka is not there; run: make testbeds")
-    installed = Installed(jars.java(), libs)
-    kafka = held.enter_context(Cluster(folder / "brokers", installed, chosen.brokers))
-    postgres = start_postgres()
+    installed, postgres = _servers()
     held.callback(postgres.close)
+    kafka = held.enter_context(Cluster(folder / "brokers", installed, chosen.brokers))
     database = postgres.url(postgres.database())
     parts = crew(chosen.workers, chosen.runners, chosen.webs)
     return scaled(nursery, folder / "stage", kafka, database, parts)
+
+
+def _servers() -> tuple[Installed, Postgres]:
+    """Return Kafka's programs and a PostgreSQL that runs; end the program where one is missing."""
+    try:
+        java, libs = jars.java(), jars.find()
+        if libs is None:
+            sys.exit("Kafka is not there; run: make testbeds")
+        return Installed(java, libs), start_postgres()
+    except (BuildError, pytest.skip.Exception) as error:
+        sys.exit(str(error))
 
 
 def _deeds(chosen: argparse.Namespace) -> list[Deed]:
