@@ -226,7 +226,9 @@ class Holdings:
         if not first <= wanted <= end:
             await self._pause(held, RETRY_S)
             first, end = await self._logs.bounds(log)
-            return wanted if first <= wanted <= end else first
+        if not first <= wanted <= end:
+            return first
+        # What was made again may have grown past `wanted` by now: being inside proves nothing.
         if held.at_ms and first < wanted:
             before = await self._logs.stands(log, wanted - 1)
             if before != (wanted - 1, held.at_ms):
