@@ -167,7 +167,8 @@ SHAPES = (
     Shape(
         "echo",
         "",
-        # Once for each firing of the rule, whenever and in whatever order the second stage hears.
+        # Once for each firing of the rule, whenever and in whatever order the second stage hears;
+        # one that it hears of twice would end here.
         """
     - name: echo-LOT
       on: [{type: condition}]
@@ -175,7 +176,7 @@ SHAPES = (
       by: [cluster, signal.data.firing]
       over: 3650d
       measure: {n: {fn: count}}
-      having: m.n >= 1
+      having: m.n == 1
       mission: {kind: incident-response, params: {symptom: chained}}
       labels: {severity: high}
 """,
