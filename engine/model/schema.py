@@ -95,6 +95,7 @@ _WATCHER: Final[Fields] = {
 }
 _CONDITION: Final[Fields] = {
     "rule": Field("string", "name of the rule; watcher-silent: a watcher sends no heartbeat"),
+    "hash": Field("string", "identity of the rule as it is now; empty: there is no such rule"),
     "state": Field("string", "firing, resolved, degraded (the rule fails) or healthy"),
     "firing": Field("string", "id of the firing"),
     "key": Field("map(string)", "its group key"),

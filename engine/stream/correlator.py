@@ -4,25 +4,33 @@ An opening or an end changes one group for each list of labels that a rule corre
 rules that name the firing's rule are then asked whether the group is such as they want it. That
 each rule has the firings that it must have is found out by engine.stream.joins; when they opened
 is looked at here.
+
+Where the second stage is folded apart, it may learn of a rule after the first stage did: an opening
+of a rule that is not known here as it was then waits, in no group, until it is, or until it ends.
 """
 
 import json
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.model.firing import State, Transition
 from engine.model.ids import canonical, digest
 from engine.model.signal import Signal
 from engine.rules.rule import Correlate
 from engine.stream.correlation import Correlation, Part
-from engine.stream.openings import Group, Labels, Opening, labels_of, opening_of
+from engine.stream.openings import Group, Labels, Opened, Opening, labels_of, opening_of
 from engine.stream.reader import MAX_DEPTH, Reader
 from engine.stream.sample import NAMES_SHOWN, Sample
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from engine.stream.cluster_fold import ClusterFold
     from engine.stream.joins import Joins
 
+MOST_WAITING: Final = 10_000
+"""How many openings may wait for their rule when another is heard; the oldest are given up."""
 _MARK = "\0"
 """Before the name of a group, where others have that of a series."""
 
@@ -46,19 +54,25 @@ class Correlator:
         chained: a rule correlates firings of the second stage, which timers may bring about.
     """
 
-    def __init__(self) -> None:
-        """Start with no firing open, and no rules."""
+    def __init__(self, counters: "Counter[str]") -> None:
+        """Start with no firing open, and no rules; `counters` are told what was given up."""
         self.openings: dict[str, Opening] = {}
         self.touched: set[str] = set()
         self.chained = False
+        self._counters = counters
+        self._waiting: list[Opened] = []
         self._readers: Mapping[str, Reader] = {}
         self._groups: dict[tuple[Labels, str], Group] = {}
         self._naming: dict[str, dict[Labels, list[tuple[Reader, Correlate]]]] = {}
         self._joins: Joins | None = None
 
     def rebuild(self, readers: Mapping[str, Reader]) -> None:
-        """Go on under the rules of `readers`: firings of those that changed or went are over."""
+        """Go on under the rules of `readers`; firings of those that changed or went count no more.
+
+        They wait for their end, which comes of the same change, or for a rule that is like theirs.
+        """
         self._readers = readers
+        self._waiting.clear()
         self._groups.clear()
         self._naming.clear()
         wanted = [(one, one.rule.correlate) for _, one in sorted(readers.items())]
@@ -69,22 +83,20 @@ class Correlator:
                 self._naming.setdefault(rule, {}).setdefault(one.on, []).append((reader, one))
         self.chained = any(name in readers and readers[name].across for name in self._naming)
         for firing, opening in sorted(self.openings.items()):
-            its = readers.get(opening.rule)
-            if its is None or its.rule.hash != opening.hash:
-                self._forget(firing)
-            else:
+            if self._knows(opening):
                 self._place(firing, opening)
+            else:
+                insort(self._waiting, (opening.at, firing))
 
     def hear(self, signal: Signal) -> list[Change]:
         """Take in a condition; return what must be looked at."""
         data = signal.data
         firing, name = data.get("firing"), data.get("rule")
-        reader = self._readers.get(name) if isinstance(name, str) else None
-        if reader is None or not isinstance(firing, str) or not firing:
+        if not isinstance(name, str) or not isinstance(firing, str) or not firing:
             return []
         if data.get("state") == State.FIRING:
-            rule = reader.rule
-            return self._open(firing, opening_of(signal, rule.name, rule.hash, rule.labels))
+            opening = self._opening(signal, name)
+            return [] if opening is None else self._open(firing, opening)
         return self._close(firing) if data.get("state") == State.RESOLVED else []
 
     def tell(self, told: Transition) -> list[Change]:
@@ -159,17 +171,50 @@ class Correlator:
     def _met(self, change: Change) -> bool:
         return self._joins is not None and self._joins.met(change.reader.rule.name, change.key)
 
+    def _opening(self, signal: Signal, name: str) -> Opening | None:
+        """Return the firing that a condition opens; None: that of no rule (a silent watcher).
+
+        A condition that says nothing of its rule's hash is of the rule that is known here.
+        """
+        reader, data = self._readers.get(name), signal.data
+        known = "" if reader is None else reader.rule.hash
+        identity = data.get("hash") or known
+        if not isinstance(identity, str) or not identity:
+            return None
+        labels = reader.rule.labels if reader and identity == known else data.get("labels")
+        return opening_of(signal, name, identity, labels if isinstance(labels, Mapping) else {})
+
+    def _knows(self, opening: Opening) -> bool:
+        """Whether the rule of an opening is known as it was when that opened."""
+        reader = self._readers.get(opening.rule)
+        return reader is not None and reader.rule.hash == opening.hash
+
+    def _give_up(self) -> None:
+        """Let go of the oldest openings that wait, where they are too many."""
+        for _, oldest in self._waiting[:-MOST_WAITING]:
+            self._counters[f'waited{{rule="{self.openings[oldest].rule}"}}'] += 1
+            self._forget(oldest)
+        del self._waiting[:-MOST_WAITING]
+
     def _open(self, firing: str, opening: Opening) -> list[Change]:
         if firing in self.openings:
             return []
         self.openings[firing] = opening
         self.touched.add(firing)
+        if not self._knows(opening):
+            insort(self._waiting, (opening.at, firing))
+            self._give_up()
+            return []
         places = self._place(firing, opening)
         return list(self._changes(firing, opening.rule, places, opened=True))
 
     def _close(self, firing: str) -> list[Change]:
         opening = self.openings.get(firing)
         if opening is None:
+            return []
+        if not self._knows(opening):
+            del self._waiting[bisect_left(self._waiting, (opening.at, firing))]
+            self._forget(firing)
             return []
         places = self._places(opening)
         for labels, key in places:

@@ -177,7 +177,8 @@ class Evaluator:
         of keys beyond max_keys; sequence_full: steps for which no room was left in a sequence of
         their key; bad_params: mission params that could not be rendered;
         ignored_self, too_deep: true signals that dogwatch itself made, or that too many of its
-        missions led to; suppressed{rule, reason}: missions and reminders held back.
+        missions led to; waited: openings given up, as too many waited for a rule that is not known
+        here; suppressed{rule, reason}: missions and reminders held back.
         """
         found = self._counters.copy()
         self._shared.index.missed(found)

@@ -31,7 +31,7 @@ class Relay:
         self._folds = folds
         self._passed = 0
         self._news: list[tuple[Transition, str]] = []
-        self.correlator = Correlator()
+        self.correlator = Correlator(shared.found.counters)
 
     def join(self, signal: Signal) -> ClusterFold:
         """Return the fold of a cluster of which this is the first signal."""

@@ -123,7 +123,14 @@ def joined(cluster: str, at: int) -> Signal:
 def _about(name: str, cluster: str, reader: Reader | None) -> dict[str, Any]:
     labels = dict(reader.rule.labels) if reader else {}
     shadow = reader is not None and reader.rule.mode == "shadow"
-    return {"rule": name, "cluster": cluster, "labels": labels, "shadow": shadow}
+    identity = reader.rule.hash if reader else ""
+    return {
+        "rule": name,
+        "hash": identity,
+        "cluster": cluster,
+        "labels": labels,
+        "shadow": shadow,
+    }
 
 
 def _signal(kind: str, identity: str, cluster: str, at: int, data: dict[str, Any]) -> Signal:
