@@ -20,6 +20,7 @@ from sinks.registry import kinds
 Where: TypeAlias = tuple[int | str, ...]
 PREFIX = "DOGWATCH_"
 NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE"}
+_ADDRESS = re.compile(r"://|@")
 _SECRET = re.compile(r"(secret|password|token|url|header)[^.]*$")
 
 
@@ -210,7 +211,10 @@ def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
         known = fields or _fields_of(details["loc"][:-1])
         return wording.unknown("field", str(details["loc"][-1]), known)
     found = details.get("input")
-    plain = isinstance(found, (str, int, float)) and not _SECRET.search(where)
+    # A text in place of a block, or one with an address, may hold a password.
+    block = details["type"] in {"model_type", "dict_type", "model_attributes_type"}
+    secret = block or _SECRET.search(where) or _ADDRESS.search(str(found))
+    plain = isinstance(found, (str, int, float)) and not secret
     shown = f", found {wording.quoted(str(found))}" if plain else ""
     said = details["msg"].removeprefix("Value error, ")
     return f"{where or 'the file'}: {said}{shown}"

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import datetime
 
 import structlog
 
 from engine import meters
+from engine.app.calling import called
 from engine.failpoint import Point, around
 from engine.model.delivery import Change, Delivery
 from engine.model.errors import DogwatchError, IllegalMove, Retryable, StoreError
@@ -53,12 +53,7 @@ class Courier:
                 LOG.warning("store refuses", of="outbox", sink=self.name, error=str(error))
                 await asyncio.sleep(DOWN_S)
             if not busy:
-                await self._wait()
-
-    async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._called.wait(), LOOK_S)
-        self._called.clear()
+                await called(self._called, LOOK_S)
 
     async def _round(self) -> bool:
         """Attempt what is due, once each; return whether there was anything."""
@@ -69,7 +64,7 @@ class Courier:
             except IllegalMove as error:
                 # This process stood still, and another one took over what it was at.
                 LOG.warning("ended elsewhere", sink=self.name, key=delivery.key, why=str(error))
-                continue
+                return True
             if not up:
                 await asyncio.sleep(DOWN_S)
                 break

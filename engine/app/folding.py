@@ -72,6 +72,8 @@ class Fold:
         self._committed_offset = start.next_offset
         self._unwritten: Commit | None = None
         self._whole = True
+        # Firings that ended with their rule, while nothing ran, go with the first commit.
+        self._take(self._evaluator.step(()), ())
 
     @property
     def next_offset(self) -> int:
@@ -150,15 +152,15 @@ class Fold:
             async with self._lock:
                 await self._commit()
 
-    async def skip(self, offset: int) -> None:
-        """Go on at `offset`: the records before it are gone."""
-        async with self._lock:
-            self._pending.next_offset = offset
+    async def skip(self, offset: int, told: Iterable[Signal]) -> None:
+        """Go on at `offset`, as the records before it are gone; the second stage is `told`.
 
-    async def tell(self, conditions: Iterable[Signal]) -> None:
-        """Let signals go to the second stage with the next commit, which comes now."""
+        Raises:
+            Fenced: somebody else owns the log.
+        """
         async with self._lock:
-            self._pending.conditions.update((one.id, encode([one])) for one in conditions)
+            self._pending.next_offset, self._pending.appended_us = offset, 0
+            self._pending.conditions.update((one.id, encode([one])) for one in told)
             await self._commit()
 
     async def swap(self) -> None:

@@ -24,7 +24,7 @@ class KafkaLogs:
         self._bus = bus
         self._partitions = Partitions(means, bus)
         self._worker = KafkaWorker(settings, self._partitions, member=member)
-        self._partitions.more = self._worker.holds
+        self._partitions.more, self._partitions.gone = self._worker.holds, self._worker.lost
         self._undeclared = "the topics were not looked at yet"
 
     async def begin(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Protocol
 
@@ -13,12 +14,20 @@ from engine.model.errors import StoreError
 from engine.store.store import Store
 
 LOG = structlog.get_logger()
-TERM_S = 15.0
-"""How long a lease lasts; a dead holder is replaced within this and RENEW_S."""
-RENEW_S = 5.0
-MARGIN_S = 3.0
-"""How long before its end a lease counts as lost that could not be renewed."""
 Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How long a lease lasts, and how often it is renewed.
+
+    `margin_s` before its end it counts as lost where it could not be renewed. A dead holder is
+    replaced within term and renewal.
+    """
+
+    term_s: float = 15.0
+    renew_s: float = 5.0
+    margin_s: float = 3.0
 
 
 class Hold(Protocol):
@@ -53,9 +62,10 @@ class Leases:
     `problem` says why the store could not be asked, empty while it can.
     """
 
-    def __init__(self, store: Store, holder: str) -> None:
+    def __init__(self, store: Store, holder: str, terms: Terms | None = None) -> None:
         self._store = store
         self._holder = holder
+        self._terms = terms or Terms()
         self._held: set[str] = set()
         self.problem = ""
 
@@ -78,7 +88,7 @@ class Leases:
                 elif task is not None:
                     await self._lose(name, task)
                     task = None
-                await _wait(task)
+                await self._wait(task)
         finally:
             self._held.discard(name)
             if task is not None:
@@ -87,17 +97,42 @@ class Leases:
                     await asyncio.to_thread(self._store.give_back, name, self._holder)
 
     async def _asked(self, name: str, until: float) -> float:
-        """Ask for the lease; return until when it is ours (monotonic), 0 where it is not."""
-        asked = monotonic()
+        """Ask for the lease; return until when it is ours (monotonic), 0 where it is not.
+
+        While work goes on a store that does not answer is not waited for beyond `until`.
+        """
+        asked, terms = monotonic(), self._terms
+        asking = asyncio.ensure_future(
+            asyncio.to_thread(self._store.acquire, name, self._holder, terms.term_s)
+        )
         try:
-            epoch = await asyncio.to_thread(self._store.acquire, name, self._holder, TERM_S)
+            done, _ = await asyncio.wait({asking}, timeout=until - asked if until > asked else None)
+        finally:
+            asking.cancel()  # does nothing to one that has its answer
+        if not done:
+            self._refused("the store does not answer")
+            return until
+        try:
+            epoch = asking.result()
         except StoreError as error:
-            if not self.problem:
-                LOG.warning("store refuses", of="leases", error=str(error))
-            self.problem = str(error)
+            self._refused(str(error))
             return until
         self.problem = ""
-        return 0.0 if epoch is None else asked + TERM_S - MARGIN_S
+        return 0.0 if epoch is None else asked + terms.term_s - terms.margin_s
+
+    def _refused(self, why: str) -> None:
+        if not self.problem:
+            LOG.warning("store refuses", of="leases", error=why)
+        self.problem = why
+
+    async def _wait(self, task: asyncio.Task[None] | None) -> None:
+        """Wait until the lease must be renewed. What ends the work is raised."""
+        if task is None:
+            await asyncio.sleep(self._terms.renew_s)
+            return
+        await asyncio.wait({task}, timeout=self._terms.renew_s)
+        if task.done():
+            task.result()
 
     def _begin(self, name: str, work: Work) -> asyncio.Task[None]:
         LOG.info("lease taken", lease=name)
@@ -109,16 +144,6 @@ class Leases:
         with around(Point.LEASE_LOST):
             self._held.discard(name)
             await _end(task)
-
-
-async def _wait(task: asyncio.Task[None] | None) -> None:
-    """Wait until the lease must be renewed. What ends the work is raised."""
-    if task is None:
-        await asyncio.sleep(RENEW_S)
-        return
-    await asyncio.wait({task}, timeout=RENEW_S)
-    if task.done():
-        task.result()
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
-from engine.app.config import AppConfig
+from engine.app.config import POSTGRESQL, AppConfig
 from engine.app.configured import load_config
 from engine.bus.embedded import EmbeddedBus
 from engine.model.errors import ConfigError, StoreError
@@ -33,6 +33,10 @@ def open_store(settings: AppConfig, clock: Clock) -> Store:
     if not config.shared:
         return Store.open(Path(settings.data_dir) / STORE, clock=clock)
     url = config.url.get_secret_value() if config.url else _line(config.url_file)
+    if not url.startswith(POSTGRESQL):
+        raise ConfigError(
+            f"store.url_file: {config.url_file} holds no {POSTGRESQL}USER@HOST:PORT/DATABASE"
+        )
     password = _line(config.password_file) if config.password_file else None
     return Store.open(url, clock=clock, password=password)
 
@@ -78,6 +82,11 @@ async def open_bus(settings: AppConfig, store: Store, clock: Clock) -> AsyncIter
 def _line(path: str | None) -> str:
     """Return the first line of a file with a secret. Raises ConfigError."""
     try:
-        return Path(path or "").read_text().partition("\n")[0].strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
+        line = Path(path or "").read_text().partition("\n")[0].strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: holds no text") from error
+    if not line:
+        raise ConfigError(f"{path}: its first line is empty")
+    return line

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -22,6 +22,9 @@ from engine.store.quarantine import Quarantined
 from engine.stream.second_stage import gap
 from engine.stream.stage import Stage
 
+if TYPE_CHECKING:
+    from engine.model.signal import Signal
+
 LOG = structlog.get_logger()
 
 
@@ -34,8 +37,8 @@ class _Owned:
 class Partitions:
     """The logs that this process owns; the worker tells it which, and hands it their records.
 
-    `more` says whether a record of a log is known to wait. `lost` holds why a log that is
-    still assigned is not folded here.
+    `more` says whether a record of a log is known to wait; `gone` is told of a log that was lost
+    beside the folding. `lost` holds why a log that is still assigned is not folded here.
     """
 
     def __init__(self, means: Means, bus: KafkaBus) -> None:
@@ -48,6 +51,7 @@ class Partitions:
         self._changing = asyncio.Lock()
         self._chronicler: Chronicler | None = None
         self.lost: dict[Log, str] = {}
+        self.gone: Callable[[Log], None] = lambda _log: None
         self.more: Callable[[Log, int], bool] = lambda _log, _offset: False
 
     def folds(self) -> dict[Log, Fold]:
@@ -58,56 +62,52 @@ class Partitions:
         """Take `log` over; return where to go on. Raises StoreError."""
         async with self._changing:
             await self._drop(log)
+            self.lost.pop(log, None)
             self._placed |= await asyncio.to_thread(self._store.placements)
             fold = await asyncio.to_thread(Fold, self._means, self._part(log))
             fold.archive = self._archive
             owned = self._owned[log] = _Owned(fold)
             for work in self._works(log, fold):
-                owned.tasks.append(asyncio.create_task(self._guarded(log, fold, work)))
+                owned.tasks.append(asyncio.create_task(self._beside(log, fold, work)))
         LOG.info("log taken", log=str(log), offset=fold.next_offset, epoch=fold.epoch)
         return Start(fold.next_offset, fold.appended_us // 1000)
 
     async def take(self, log: Log, record: Record) -> None:
-        """Fold one record of `log`; one of a log that was lost is left to its new owner."""
+        """Fold one record of `log`. Raises Fenced for a log that somebody else owns by now."""
         owned = self._owned.get(log)
         if owned is None:
-            return
+            raise Fenced(f"{log} was lost")
         headers = {name: value.decode(errors="backslashreplace") for name, value in record.headers}
-        await self._guarded(
-            log,
-            owned.fold,
-            owned.fold.take(
-                record.offset,
-                record.value,
-                headers=headers,
-                appended_us=record.at_ms * 1000,
-                more=partial(self.more, log),
-            ),
+        folding = owned.fold.take(
+            record.offset,
+            record.value,
+            headers=headers,
+            appended_us=record.at_ms * 1000,
+            more=partial(self.more, log),
         )
+        await self._ours(log, owned.fold, folding)
 
     async def gap(self, log: Log, wanted: int, found: int) -> None:
         """Go on at `found`: the records from `wanted` on are gone, and that is told.
 
-        The watchers list everything again, so that levels are right once more.
+        The watchers list everything again, so that levels are right once more. Raises Fenced.
         """
         owned = self._owned.get(log)
         if owned is None:
             return
         LOG.error("records are gone", log=str(log), wanted=wanted, found=found)
-        fold = owned.fold
-        await fold.skip(found)
-        if log.topic is not Topic.SIGNALS:
-            return
-        await asyncio.to_thread(self._store.ask_relist, log.partition)
-        placed = await asyncio.to_thread(self._store.placements)
-        now = to_us(self._clock.now())
-        told = [
-            signal
-            for cluster in sorted(placed)
-            if placed[cluster] == log.partition
-            for signal in gap(cluster, now, wanted, found)
-        ]
-        await self._guarded(log, fold, fold.tell(told))
+        told: list[Signal] = []
+        if log.topic is Topic.SIGNALS:
+            await asyncio.to_thread(self._store.ask_relist, log.partition)
+            placed = await asyncio.to_thread(self._store.placements)
+            now = to_us(self._clock.now())
+            told = [
+                signal
+                for cluster in sorted(placed)
+                if placed[cluster] == log.partition
+                for signal in gap(cluster, now, wanted, found)
+            ]
+        await self._ours(log, owned.fold, owned.fold.skip(found, told))
 
     async def revoked(self, logs: Collection[Log]) -> None:
         """Write what is pending of `logs` and let go of them."""
@@ -125,7 +125,7 @@ class Partitions:
         """Let every fold go on by the rules in force."""
         async with self._changing:
             for log, owned in list(self._owned.items()):
-                await self._guarded(log, owned.fold, owned.fold.swap())
+                await self._beside(log, owned.fold, owned.fold.swap())
 
     def mission_ended(self) -> None:
         """Say that a mission of this process ended."""
@@ -161,8 +161,8 @@ class Partitions:
         bad = [Bad(one.reason, one.detail, one.raw)]
         await self._bus.quarantine(one.partition, one.offset, bad, one.headers)
 
-    async def _guarded(self, log: Log, fold: Fold, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` for `fold`; drop it where somebody else owns its log by now."""
+    async def _ours(self, log: Log, fold: Fold, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` for `fold`; drop it, and raise Fenced, where somebody else owns its log."""
         try:
             await work
         except Fenced as error:
@@ -171,6 +171,15 @@ class Partitions:
             if owned is not None and owned.fold is fold:
                 self.lost[log] = str(error)
                 await self._drop(log)
+            raise
+
+    async def _beside(self, log: Log, fold: Fold, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` beside the folding of a log; tell where that was lost."""
+        try:
+            await self._ours(log, fold, work)
+        except Fenced:
+            if log not in self._owned:
+                self.gone(log)
 
     async def _drop(self, log: Log) -> None:
         """End what goes on beside a log, and forget its state."""

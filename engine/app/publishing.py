@@ -1,10 +1,10 @@
 """Publish: what the first stage told of goes from the store onto the topic of the second one."""
 
 import asyncio
-from contextlib import suppress
 
 import structlog
 
+from engine.app.calling import called
 from engine.bus.codec import decode
 from engine.bus.kafka import KafkaBus
 from engine.bus.topics import Topic
@@ -39,7 +39,6 @@ class Publisher:
         """Publish for ever. Raises Fenced when somebody else owns the partition."""
         told = False
         while True:
-            self._called.clear()
             try:
                 while await self._some():
                     pass
@@ -52,8 +51,7 @@ class Publisher:
                 told = True
                 await asyncio.sleep(RETRY_S)
                 continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._called.wait(), LOOK_S)
+            await called(self._called, LOOK_S)
 
     async def _some(self) -> bool:
         """Publish what waits, AT_ONCE at most; return whether there was any."""

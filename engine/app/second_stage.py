@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from engine.app.calling import called
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
 from engine.model.mission import MissionRow
@@ -22,8 +23,11 @@ from engine.store.store import Store
 
 LOG = structlog.get_logger()
 CLOCK_S: Final = 5.0
-MARGIN: Final = timedelta(seconds=60)
-"""How much later than its own instant the end of a mission may come into the store."""
+MARGIN: Final = timedelta(minutes=30)
+"""How far the clocks of who ends missions and who tells of it may be apart, or jump back.
+
+What is told twice, because another process told it before, has one id: it counts once.
+"""
 _ABOUT: Final = ("cluster", "namespace", "workload")
 Append = Callable[[Sequence[Signal]], Awaitable[object]]
 
@@ -38,7 +42,8 @@ class Chronicler:
         self._store = store
         self._append = append
         self._clock = clock
-        self._since = clock.now() if since_us is None else from_us(since_us)
+        now = clock.now()
+        self._since = now if since_us is None else min(now, from_us(since_us))
         self._told: set[str] = set()
         self._called = asyncio.Event()
         self._refused = False
@@ -57,12 +62,7 @@ class Chronicler:
                 if not self._refused:
                     LOG.warning("bus refuses", of="second stage", error=str(error))
                 self._refused = True
-            self._called.clear()
-            try:
-                async with asyncio.timeout(CLOCK_S):
-                    await self._called.wait()
-            except TimeoutError:
-                continue
+            await called(self._called, CLOCK_S)
 
     async def tell(self) -> None:
         """Put the missions that ended since the last time, and the time, on the bus.
@@ -77,7 +77,7 @@ class Chronicler:
         ends = [mission_signal(row) for row in rows if row is not None]
         await self._append([*ends, clock_signal(now)])
         self._told = set(recent)
-        self._since = max(self._since, now)
+        self._since = now
 
 
 async def keep_time(append: Append, clock: Clock) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,8 @@ from engine.web.app import build
 LOG = structlog.get_logger()
 SWITCH_S = 0.0005
 """How long a thinking mission keeps the interpreter from the loop that delivers."""
+THREADS = 32
+"""For calls that wait, such as those of the store: one that hangs shall not block the others."""
 AGAIN_S = 2.0
 """Between attempts to open a store that others serve."""
 
@@ -73,6 +76,7 @@ class _Process:
     async def run(self) -> None:
         """Serve the pages, run all parts until a signal asks to stop, end them in good order."""
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
@@ -131,7 +135,8 @@ class _Process:
 
     async def _opened(self, stack: AsyncExitStack, readers: dict[str, Reader]) -> Engine | None:
         """Return the engine once its store can be opened, None when asked to stop before."""
-        while not self._stop.is_set():
+        stopping = asyncio.ensure_future(self._stop.wait())
+        while not stopping.done():
             engine = Engine(
                 self._settings, self._rule_files.first, readers, self._clock, self._roles
             )
@@ -143,8 +148,7 @@ class _Process:
                 if self._probes.waits_for != str(error):
                     LOG.warning("waiting for the store", error=str(error))
                 self._probes.waits_for = str(error)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), AGAIN_S)
+            await asyncio.wait({stopping}, timeout=AGAIN_S)
         return None
 
     def _watchings(self, engine: Engine, readers: dict[str, Reader]) -> list[Watching]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from engine import meters
+from engine.app.calling import called
 from engine.app.config import MissionsConfig
 from engine.app.shelf import SnapshotShelf
 from engine.failpoint import Point, around
@@ -65,35 +66,30 @@ class Workers:
 
     async def _work(self, owner: str) -> None:
         row: MissionRow | None = None
-        while True:
-            try:
-                row = row or await asyncio.to_thread(
-                    self._store.claim_mission, owner, self._clock.now()
-                )
-                if row is not None:
-                    await self._run(row)
+        try:
+            while True:
+                try:
+                    row = row or await asyncio.to_thread(
+                        self._store.claim_mission, owner, self._clock.now()
+                    )
+                    if row is not None:
+                        await self._run(row)
+                        row = None
+                        continue
+                except Fenced as error:
+                    LOG.warning("mission lost", mission=row.id if row else "", error=str(error))
                     row = None
                     continue
-            except Fenced as error:
-                LOG.warning("mission lost", mission=row.id if row else "", error=str(error))
-                row = None
-                continue
-            except StoreError as error:
-                # What was claimed stays ours: it goes on behind its last journaled step.
-                LOG.warning("store refuses", of="missions", error=str(error))
-                await asyncio.sleep(RETRY_S)
-            except asyncio.CancelledError:
-                if row is not None:
-                    # Where the store refuses, it counts as a crash, and goes on all the same.
-                    with suppress(StoreError):
-                        self._store.release(row.id, epoch=row.epoch)
-                raise
-            await self._wait()
-
-    async def _wait(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._called.wait(), LOOK_S)
-        self._called.clear()
+                except StoreError as error:
+                    # What was claimed stays ours: it goes on behind its last journaled step.
+                    LOG.warning("store refuses", of="missions", error=str(error))
+                    await asyncio.sleep(RETRY_S)
+                await called(self._called, LOOK_S)
+        finally:
+            if row is not None:
+                # Where the store refuses, it counts as a crash, and goes on all the same.
+                with suppress(StoreError):
+                    await asyncio.to_thread(self._store.release, row.id, epoch=row.epoch)
 
     async def _run(self, row: MissionRow) -> None:
         meters.MISSIONS_STARTED.labels(row.kind).inc()

@@ -77,10 +77,10 @@ class KafkaConfig(Config):
     @field_validator("brokers")
     @classmethod
     def _addresses(cls, brokers: tuple[str, ...]) -> tuple[str, ...]:
-        for broker in brokers:
+        for number, broker in enumerate(brokers, 1):
             found = _BROKER.fullmatch(broker)
             if not found or int(found[3]) not in _PORTS:
-                raise ValueError(f"{broker!a} is no HOST:PORT, for example kafka-1:9092")
+                raise ValueError(f"entry {number} is no HOST:PORT, for example kafka-1:9092")
         return brokers
 
     @field_validator("topic_prefix")

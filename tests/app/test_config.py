@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from engine.app.configured import load_config
+from engine.app.opening import open_store
 from engine.app.roles import ALL, Role, roles_of
 from engine.model.errors import ConfigError
+from engine.model.ports import SystemClock
 
 GOOD = """\
 clusters:
@@ -194,6 +196,36 @@ def test_each_fault_of_store_and_bus_says_what_is_allowed(
     (told,) = faults(write(f"{GOOD}{text}\n"))
     assert says in told
     assert "mysql" not in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "store: postgresql://u:hunter2@db/x",
+        "bus: {kafka: {brokers: [kafka://u:hunter2@h:9092]}}",
+        "bus: {kafka: {brokers: [h:1], sasl: hunter2}}",
+        "bus: {kafka: hunter2}",
+        "http: http://u:hunter2@h",
+    ],
+)
+def test_a_password_in_the_wrong_place_is_not_printed(write: Write, text: str) -> None:
+    told = "\n".join(faults(write(f"{GOOD}{text}\n")))
+    assert told
+    assert "hunter2" not in told
+
+
+def test_a_file_without_an_address_is_no_store(write: Write, tmp_path: Path) -> None:
+    settings = load_config(write(f"{GOOD}store: {{url_file: hook.secret}}\n"), {})
+    with pytest.raises(ConfigError, match=r"hook\.secret holds no postgresql://") as refused:
+        open_store(settings, SystemClock())
+    assert "c2VjcmV0" not in str(refused.value)
+
+
+def test_an_empty_password_file_is_refused(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "db.secret").write_text("\n")
+    (tmp_path / "ca.pem").write_text("")
+    with pytest.raises(ConfigError, match=r"db\.secret: its first line is empty"):
+        open_store(load_config(write(GOOD + KAFKA), {}), SystemClock())
 
 
 def test_roles_need_a_store_and_a_bus_that_others_reach(write: Write, tmp_path: Path) -> None:

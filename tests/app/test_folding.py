@@ -22,6 +22,7 @@ from engine.model.ports import SystemClock
 from engine.model.signal import Signal
 from engine.rules.rule import Notice
 from engine.store.store import Store
+from engine.stream.second_stage import gap
 from engine.stream.stage import Stage as StageOf
 from tests.stream.building import T0, a_rule, a_set
 
@@ -274,3 +275,25 @@ async def _first(bus: EmbeddedBus, count: int) -> AsyncIterator[tuple[int, bytes
         yield found
         if found[0] + 1 == count:
             return
+
+
+async def test_a_firing_whose_rule_is_gone_ends_although_no_record_comes(tmp_path: Path) -> None:
+    first = Stage(tmp_path)
+    await first.alert(1)
+    await first.fold_on(1)
+    await first.close()
+    second = Stage(tmp_path, a_set())
+    await second.fold.close()
+    assert [row.state for row in second.store.firings()] == ["resolved"]
+    assert [one.change for one in _told(second)] == ["fire", "resolve"]
+    await second.close()
+
+
+async def test_records_that_are_gone_are_skipped_and_told_in_one_commit(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, part=Part(3, StageOf.FIRST))
+    await stage.fold.skip(7, gap("c", T0, 2, 7))
+    assert stage.store.positions()[3].next_offset == 7
+    assert [name for _, name, _ in stage.store.unpublished(3, 10)] == [
+        one.id for one in gap("c", T0, 2, 7)
+    ]
+    await stage.close()

@@ -20,7 +20,7 @@ from tests.cli.test_quarantine_kafka import EVENT
 from tests.deploy import tables
 from tests.deploy.pages import OPERATIONS, PAGES, SCALE_OUT, commands, lines, part, yaml_of
 from tests.deploy.scene import SERVICES
-from tests.readme import run
+from tests.readme import ROOT, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +164,14 @@ def test_the_start_has_every_role_and_an_address_for_each() -> None:
     assert len(told) == 1 + len(roles)
     assert len(set(addresses)) == len(roles)
     assert sorted(set(roles)) == ["runner", "watcher", "web", "worker"]
+
+
+def test_the_readme_starts_each_role_as_the_page_does() -> None:
+    readme = (ROOT / "README.md").read_text()
+    found = re.search(r"<!-- scale-out -->\n(.*?)<!-- /scale-out -->", readme, re.DOTALL)
+    assert found is not None
+    told = [line.split() for line in lines(found[1])]
+    page = [line.split()[1:] for line in lines(part("start"))]
+    assert [words[1:] for words in told if words[1:] not in page] == []
+    assert {words[4] for words in told} == {"watcher", "worker", "runner", "web"}
+    assert len({words[0] for words in told}) == len(told)
