@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from engine.bus.topics import Log
-from engine.model.errors import Fenced, StoreError
+from engine.model.errors import DogwatchError, Fenced, StoreError
 
 LOG = structlog.get_logger()
 RETRY_S: Final = 1.0
@@ -41,7 +41,10 @@ class Owner(Protocol):
         ...
 
     async def gap(self, log: Log, wanted: int, found: int) -> None:
-        """Go on at `found`: those from `wanted` on are gone, or this is another log by now."""
+        """Go on at `found`: those from `wanted` on are gone, or this is another log by now.
+
+        StoreError: it is told again. Fenced: as in `take`.
+        """
         ...
 
     async def take(self, log: Log, record: Record) -> None:
@@ -49,12 +52,12 @@ class Owner(Protocol):
         ...
 
     async def revoked(self, logs: Collection[Log]) -> None:
-        """Write what is pending, and drop what was held of `logs`."""
+        """Write what is pending, and drop what is held of `logs`; some may never have been."""
         ...
 
 
 class Logs(Protocol):
-    """The logs as they are on the brokers. Every method raises StoreError."""
+    """The logs as they are on the brokers. Every method raises DogwatchError."""
 
     async def bounds(self, log: Log) -> tuple[int, int]:
         """Return the first offset kept, and the offset that the next record gets."""
@@ -74,8 +77,9 @@ class _Held:
     """One log between assignment and revocation.
 
     `at_ms` is the time of the record before `next_offset`, 0 where it is not known; by it a log
-    is known again. `turn` is the number of the last seek, _NOWHERE while records are of no use;
-    `missed` counts how often the next record was sought in vain.
+    is known again. `turn` is the number of the last seek, _NOWHERE while records are of no use:
+    then `work` sees to it that they come to be. `missed` counts how often the next record was
+    sought in vain.
     """
 
     next_offset: int = 0
@@ -102,6 +106,7 @@ class Holdings:
         self._again_s = again_s
         self._held: dict[Log, _Held] = {}
         self._letting_go = asyncio.Lock()
+        self._fault: BaseException | None = None
         self.problems: dict[Log, str] = {}
 
     def held(self) -> Collection[Log]:
@@ -113,36 +118,39 @@ class Holdings:
         return {log: held.next_offset for log, held in self._held.items() if held.turn >= 0}
 
     def check(self) -> None:
-        """Raise what the owner raised that is no StoreError: a fault of its own."""
+        """Raise what the owner raised that is no DogwatchError: a fault of its own."""
         for held in self._held.values():
-            if held.work is not None and held.work.done():
-                held.work.result()
+            self._note_fault(held)
+        if self._fault is not None:
+            raise self._fault
 
     def assigned(self, logs: Iterable[Log]) -> None:
         """Start to take over those of `logs` that are not held yet."""
         for log in logs:
             if log not in self._held:
                 held = self._held[log] = _Held()
-                held.work = asyncio.create_task(self._take_over(log, held))
+                held.work = asyncio.create_task(self._bring(log, held))
 
     async def revoked(self, logs: Iterable[Log]) -> None:
-        """Let go of `logs`; returns once the owner has written what was pending of them."""
+        """Let go of `logs`; returns once the owner has written what was pending of them.
+
+        They are held no longer in any case. Raises what the owner raises.
+        """
         async with self._letting_go:
             leaving = {log: self._held[log] for log in logs if log in self._held}
             for held in leaving.values():
                 held.turn = _NOWHERE
                 held.leaving.set()
-            for held in leaving.values():
-                if held.work is not None:
-                    await held.work
-                async with held.folding:
-                    pass
-            owned = [log for log, held in leaving.items() if held.owned]
-            if owned:
-                await self._owner.revoked(owned)
-            for log in leaving:
-                del self._held[log]
-                self.problems.pop(log, None)
+            try:
+                for held in leaving.values():
+                    await self._at_rest(held)
+                if leaving:
+                    # Also what it dropped already: it may still tell why, or be about to take it.
+                    await self._owner.revoked(tuple(leaving))
+            finally:
+                for log in leaving:
+                    del self._held[log]
+                    self.problems.pop(log, None)
 
     async def take(self, log: Log, turn: int, record: Record) -> None:
         """Let the owner fold `record`, if it is the next one of its log.
@@ -181,47 +189,61 @@ class Holdings:
     def again(self, log: Log) -> None:
         """Look for the next record of `log` once more: it did not come, or is not there."""
         held = self._held.get(log)
-        if held is not None and held.owned and (held.work is None or held.work.done()):
+        if held is not None and held.turn != _NOWHERE:
             held.turn = _NOWHERE
-            held.work = asyncio.create_task(self._go_on(log, held, held.next_offset))
+            held.work = asyncio.create_task(self._bring(log, held))
 
-    async def _take_over(self, log: Log, held: _Held, wait_s: float = 0.0) -> None:
+    async def _bring(self, log: Log, held: _Held, wait_s: float = 0.0) -> None:
+        """Take `log` over where it is not ours, and go on in it, however long that takes."""
         await self._pause(held, wait_s)
         while not held.leaving.is_set():
             try:
-                start = await self._owner.assigned(log)
-            except StoreError as error:
-                await self._refused(log, held, error)
-                continue
-            held.owned = True
-            held.at_ms = start.at_ms
-            await self._go_on(log, held, start.offset)
-            return
-
-    async def _go_on(self, log: Log, held: _Held, wanted: int) -> None:
-        """Seek `wanted`, or what there is instead of it, however long that takes."""
-        while not held.leaving.is_set():
-            try:
-                found = await self._found(log, held, wanted)
-                if found != wanted:
-                    await self._owner.gap(log, wanted, found)
-                    held.at_ms = 0
-                held.next_offset = wanted = found
-                held.turn = await self._logs.seek(log, wanted)
-            except Fenced as error:
-                self._lost(log, held, error)
-                return
-            except StoreError as error:
+                await self._go_on(log, held)
+            except Fenced:
+                held.owned = False
+                await self._pause(held, self._again_s)
+            except DogwatchError as error:
                 await self._refused(log, held, error)
             else:
                 self.problems.pop(log, None)
                 return
 
-    async def _found(self, log: Log, held: _Held, wanted: int) -> int:
-        """Return `wanted`, or the offset to go on at where the brokers say that it is gone.
+    async def _go_on(self, log: Log, held: _Held) -> None:
+        """Seek the next record, or what there is instead of it. Raises DogwatchError."""
+        async with held.folding:
+            # A record that is still folded moves the position, or tells that the log is lost.
+            pass
+        if not held.owned:
+            held.next_offset, held.at_ms = await self._owner.assigned(log)
+            held.owned = True
+        wanted = held.next_offset
+        found = await self._found(log, held)
+        if found != wanted:
+            await self._owner.gap(log, wanted, found)
+            held.next_offset, held.at_ms = found, 0
+        turn = await self._logs.seek(log, found)
+        if not held.leaving.is_set():
+            held.turn = turn
+
+    async def _at_rest(self, held: _Held) -> None:
+        """Return once nothing goes on in a log that is left."""
+        if held.work is not None:
+            await asyncio.wait([held.work])
+            self._note_fault(held)
+        async with held.folding:
+            pass
+
+    def _note_fault(self, held: _Held) -> None:
+        work = held.work
+        if work is not None and work.done() and not work.cancelled() and work.exception():
+            self._fault = work.exception()
+
+    async def _found(self, log: Log, held: _Held) -> int:
+        """Return the next offset, or the one to go on at where the brokers say that it is gone.
 
         Each such answer is asked for twice: a leader that is new may not know its end yet.
         """
+        wanted, at_ms = held.next_offset, held.at_ms
         first, end = await self._logs.bounds(log)
         if not first <= wanted <= end:
             await self._pause(held, RETRY_S)
@@ -229,9 +251,9 @@ class Holdings:
         if not first <= wanted <= end:
             return first
         # What was made again may have grown past `wanted` by now: being inside proves nothing.
-        if held.at_ms and first < wanted:
+        if at_ms and first < wanted:
             before = await self._logs.stands(log, wanted - 1)
-            if before != (wanted - 1, held.at_ms):
+            if before != (wanted - 1, at_ms):
                 # Another record than the one that was folded: the topic was made again.
                 return first
         if held.missed > 1 and wanted < end:
@@ -242,14 +264,14 @@ class Holdings:
 
     def _lost(self, log: Log, held: _Held, error: StoreError | None) -> None:
         """Leave `log` alone: its owner dropped it, whoever else has it now."""
-        held.turn = _NOWHERE
         held.owned = False
         if error is not None and not isinstance(error, Fenced):
             self.problems[log] = str(error)
-        if not held.leaving.is_set():
-            held.work = asyncio.create_task(self._take_over(log, held, self._again_s))
+        if held.turn != _NOWHERE:
+            held.turn = _NOWHERE
+            held.work = asyncio.create_task(self._bring(log, held, self._again_s))
 
-    async def _refused(self, log: Log, held: _Held, error: StoreError) -> None:
+    async def _refused(self, log: Log, held: _Held, error: DogwatchError) -> None:
         if log not in self.problems:
             LOG.warning(
                 "log waits", topic=str(log.topic), partition=log.partition, error=str(error)
