@@ -18,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 
 from engine.bus.connection import connection, said, trouble
 from engine.bus.settings import KafkaConfig
-from engine.model.errors import StoreError
+from engine.model.errors import ConfigError, StoreError
 
 EARLIEST: Final = -2
 LATEST: Final = -1
@@ -49,8 +49,8 @@ class Brokers:
     """Asks the brokers; connects when it is first asked, and anew after a failure.
 
     Raises (every method):
-        StoreError: the brokers can not be used, in one line; the next call may succeed.
-        ConfigError: a file of `tls` or `sasl` can not be used.
+        StoreError: the brokers, or a file of `tls` or `sasl`, can not be used, in one line; the
+            next call may succeed.
     """
 
     def __init__(self, settings: KafkaConfig, client: str) -> None:
@@ -107,18 +107,32 @@ class Brokers:
         parts = (await self.topics([name])).get(name, ())
         if number >= len(parts) or parts[number].leader < 0:
             raise StoreError(f"bus.kafka: partition {number} of {name} has no leader")
+        leader = parts[number].leader
+        at = offset
+        while True:
+            batches = MemoryRecords(await self._fetched(place, at, leader))
+            if not batches.has_next():
+                raise StoreError(f"bus.kafka: no record of {name}/{number} from offset {offset} on")
+            while batches.has_next():
+                batch = batches.next_batch()
+                at = batch.next_offset
+                if batch.is_control_batch:
+                    # The mark of a transaction: no consumer is given it.
+                    continue
+                for record in batch:
+                    if record.offset >= offset:
+                        return record.offset, record.timestamp
+
+    async def _fetched(self, place: Place, offset: int, leader: int) -> bytes:
+        """Return the batch of `place` that holds `offset`, or the one after it; empty: none."""
+        name, number = place
         asked = [(name, [(number, offset, _SMALLEST)])]
         request = FetchRequest(READ_MS, 1, _SMALLEST, _COMMITTED_OR_NOT, asked)
-        answer = await self._ask(request, parts[number].leader)
+        answer = await self._ask(request, leader)
         ((_, ((_, code, *_, data),)),) = answer.topics
         if code:
             raise StoreError(f"bus.kafka: {name}/{number}: {said(errors.for_code(code)())}")
-        batches = MemoryRecords(data)
-        while batches.has_next():
-            for record in batches.next_batch():
-                if record.offset >= offset:
-                    return record.offset, record.timestamp
-        raise StoreError(f"bus.kafka: no record of {name}/{number} from offset {offset} on")
+        return bytes(data or b"")
 
     async def count(self) -> int:
         """Return how many brokers are up."""
@@ -183,7 +197,11 @@ class Brokers:
     async def _connected(self) -> AIOKafkaClient:
         async with self._connecting:
             if self._client is None:
-                client = AIOKafkaClient(**connection(self._settings, self._name))
+                try:
+                    client = AIOKafkaClient(**connection(self._settings, self._name))
+                except ConfigError as error:
+                    # Secrets are renewed while we run: a file may be empty for a moment.
+                    raise StoreError(str(error)) from error
                 try:
                     await client.bootstrap()
                 except BaseException:
