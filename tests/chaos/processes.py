@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from engine.failpoint import Point
@@ -103,14 +104,18 @@ def members(world: World, outcome: Outcome, seconds: int) -> None:
 
         def work(killer: Killer) -> None:
             moving = play.stage.of("worker")[1:]
+            slowest = 0.0
             for _ in until(play, seconds, "joins or leaves"):
                 member = play.random.choice(moving)
                 if member.running:
+                    began = monotonic()
                     member.leave()
+                    slowest = max(slowest, monotonic() - began)
                     killer.blows.departures += 1
                 else:
                     member.start()
                 play.wait(JOIN_S)
+            outcome.figures["slowest_leave_s"] = round(slowest, 1)
 
         play.run(work)
 
