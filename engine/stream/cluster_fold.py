@@ -1,7 +1,6 @@
 """The fold of one cluster: its stream time, its cells, and the timers between them."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from heapq import heappop
 
 from engine.model.instant import to_us
@@ -9,35 +8,17 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.stream.cell import Cell
 from engine.stream.dispatch import CellId, Dispatch
 from engine.stream.feeds import Feed
-from engine.stream.found import Found
 from engine.stream.gaps import silences, told_of_gaps
-from engine.stream.index import Index
 from engine.stream.keys import Keys, renewed
 from engine.stream.reader import Reader
 from engine.stream.reasons import Reason
 from engine.stream.recent import Recent
 from engine.stream.sample import Sample
 from engine.stream.second_stage import SECOND
+from engine.stream.shared import Shared
 from engine.stream.sight import Sight, leaving
 from engine.stream.stream_time import StreamTime, StreamTimeState
 from engine.stream.timers import ORDER, Timers
-
-REMEMBERED = frozenset({"k8s.event", "mission"})
-"""Types of signals that may come again hours later."""
-
-
-@dataclass
-class Shared:
-    """What the folds of all clusters share: rules, counters, and what was found.
-
-    `remembered` are the types of signals that may come again hours later.
-    """
-
-    lateness_us: int
-    remembered: frozenset[str] = REMEMBERED
-    found: Found = field(default_factory=Found)
-    readers: Mapping[str, Reader] = field(default_factory=dict)
-    index: Index = field(default_factory=lambda: Index(()))
 
 
 class ClusterFold:

@@ -10,7 +10,7 @@ from engine.model.signal import SECOND_STAGE, Signal
 from engine.rules.rule import RuleSet
 from engine.stream.account import Account, Degraded
 from engine.stream.cell import Cell
-from engine.stream.cluster_fold import REMEMBERED, ClusterFold, Shared
+from engine.stream.cluster_fold import ClusterFold
 from engine.stream.index import Index
 from engine.stream.openings import Opening
 from engine.stream.reader import Reader
@@ -18,6 +18,7 @@ from engine.stream.reasons import Reason
 from engine.stream.recent import Chunk, ChunkState
 from engine.stream.relay import Relay
 from engine.stream.second_stage import SECOND
+from engine.stream.shared import REMEMBERED, Shared
 from engine.stream.stage import Stage
 from engine.stream.state import (
     CellState,

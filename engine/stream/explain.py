@@ -11,7 +11,8 @@ from engine.model.instant import rfc3339, to_us
 from engine.model.signal import Signal
 from engine.stream.cell import Cell
 from engine.stream.evaluator import Evaluator
-from engine.stream.gates import Gate, Scene, gates
+from engine.stream.gate import Gate
+from engine.stream.gates import Scene, gates
 from engine.stream.hold import Phase
 from engine.stream.reader import Reader
 from engine.stream.reasons import explain as sentence

@@ -1,65 +1,26 @@
 """Gates: what a key of a rule has to pass, one by one, each with its input and its verdict."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.model.firing import State, Transition
-from engine.model.ids import canonical
 from engine.model.instant import format_duration, from_us, rfc3339
 from engine.model.signal import Signal, view
 from engine.rules.cel import EvaluationError, Program
-from engine.rules.cel.comparisons import Compared, comparisons
+from engine.rules.cel.comparisons import comparisons
 from engine.rules.rule import Correlate, Rule, Selector
 from engine.stream.cell import Cell
 from engine.stream.condition import Condition
 from engine.stream.correlation import Correlation
 from engine.stream.evaluator import OpenKey
+from engine.stream.gate import Gate, shown_of
 from engine.stream.hold import Phase
 from engine.stream.measures import described
 from engine.stream.orders import Order, Wish
 from engine.stream.reasons import explain as sentence
 
 _LISTS: Final = ("kinds", "reasons", "metrics", "clusters", "namespaces")
-_SHOWN: Final = 60
-_VERDICTS: Final = {True: "true", False: "false", None: "no verdict"}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One gate.
-
-    Attributes:
-        name: field of the rule.
-        verdict: yes, no, waits, holds back, or empty where there is nothing to pass.
-        says: the input, the threshold, and what came of it.
-        value: the value, where the gate is one (a measure).
-        sides: both sides of each comparison of its expression.
-    """
-
-    name: str
-    verdict: str
-    says: str
-    value: Any = None
-    sides: tuple[Compared, ...] = ()
-
-    def details(self) -> list[str]:
-        """Return the comparisons as lines for a person."""
-        return [
-            f"{_value(one.left)} {one.sign} {_value(one.right)}  {_VERDICTS[one.holds]}"
-            for one in self.sides
-        ]
-
-    def plain(self) -> dict[str, Any]:
-        """Return the gate as JSON."""
-        sides = [
-            {"left": _json(one.left), "sign": one.sign, "right": _json(one.right),
-             "holds": one.holds}
-            for one in self.sides
-        ]  # fmt: skip
-        given = {"name": self.name, "verdict": self.verdict, "says": self.says}
-        return {**given, "value": self.value, "comparisons": sides}
 
 
 @dataclass(frozen=True)
@@ -153,7 +114,7 @@ def _window(rule: Rule, cell: Cell, scene: Scene, until: str) -> Iterator[Gate]:
     yield Gate("over", "yes" if filled else "no", says)
     for one in rule.measures:
         value = values.get(one.name)
-        shown = "no value" if value is None else _value(value)
+        shown = "no value" if value is None else shown_of(value)
         yield Gate(f"m.{one.name}", "", f"{shown}  ({described(one)})", value)
     bindings = {"m": values, "params": rule.params, "now": from_us(scene.at)}
     for name, program in (("having", rule.having), ("clear", rule.clear)):
@@ -278,33 +239,6 @@ def _selector(one: Selector) -> str:
     labels = [f"labels {one.labels}"] if one.labels else []
     left_out = [f"not {name}={','.join(globs)}" for name, globs in one.exclude.items()]
     return " ".join([one.type, *lists, *labels, *left_out])
-
-
-def _value(value: Any) -> str:
-    """Return a value as a person reads it, cut where it is long."""
-    if isinstance(value, EvaluationError):
-        return f"<{value.message}>"
-    text = value if isinstance(value, str) else _plain(value)
-    text = f"'{text}'" if isinstance(value, str) else text
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
-def _json(value: Any) -> Any:
-    """Return a value as JSON; an error by what it says, and whether something is missing."""
-    if isinstance(value, EvaluationError):
-        return {"error": value.message, "missing": value.missing}
-    return json.loads(canonical(value))
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, bool | int | float):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    try:
-        return canonical(value).decode()
-    except TypeError:
-        return str(value)
 
 
 def _key(key: Mapping[str, str]) -> str:

@@ -10,9 +10,10 @@ import msgspec
 from engine.model.firing import Transition
 from engine.model.instant import from_us, to_us
 from engine.model.signal import Signal
-from engine.stream.cluster_fold import ClusterFold, Shared
+from engine.stream.cluster_fold import ClusterFold
 from engine.stream.correlator import Change, Correlator
 from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
+from engine.stream.shared import Shared
 from engine.stream.stage import Stage
 
 
