@@ -180,17 +180,21 @@ class KafkaBus:
         *,
         records: Sequence[Record] = (),
     ) -> None:
+        handed_over = False
         try:
             async with asyncio.timeout(self._delivery_s):
                 with around(point):
                     own = [await self._message(*one) for one in records]
+                    handed_over = True
                     await self._producer.send([*messages, *own])
         except StoreError as error:
             self._refused(error)
             raise
         except OSError as error:
-            await self._producer.give_up(error)
-            refused = await self._reason(error)
+            if handed_over:
+                # While a cluster is looked up the producer has done no wrong, and others use it.
+                await self._producer.give_up(error)
+            refused = await self._reason(error, handed_over=handed_over)
             self._refused(refused)
             raise refused from error
         self._well()
@@ -204,12 +208,16 @@ class KafkaBus:
         partition = await self.lane(cluster)
         return Message(self._name(Topic.SIGNALS), partition, cluster.encode(), record, headers)
 
-    async def _reason(self, error: OSError) -> StoreError:
+    async def _reason(self, error: OSError, *, handed_over: bool) -> StoreError:
         """Return why nothing was delivered in time: the brokers say more than their silence."""
         try:
             await self._try_all()
         except DogwatchError as found:
             return StoreError(str(found))
+        if isinstance(error, TimeoutError) and not handed_over:
+            return StoreError(
+                f"store: it did not say within {self._delivery_s:g} s where clusters live"
+            )
         return StoreError(f"bus.kafka: {said(error)}")
 
     async def _try_all(self) -> None:

@@ -1,7 +1,8 @@
-"""What brokers do that ours do not: marks of transactions, secrets that are renewed."""
+"""What brokers and stores of others do: marks of transactions, secrets renewed, long silence."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,30 @@ async def test_marks_of_transactions_are_passed_over(kafka: Cluster) -> None:
     await brokers.aclose()
     assert found == [0, 2, 2, 4, 4]
     assert [record.offset for record in notes.taken[log]] == [0, 2, 4]
+
+
+@pytest.mark.real
+async def test_a_store_that_hangs_refuses_the_new_cluster_and_leaves_the_producer_alone(
+    kafka: Cluster,
+) -> None:
+    answers = asyncio.Event()
+
+    class Hanging(Places):
+        async def __call__(self, cluster: str, partitions: int) -> int:
+            if cluster == "new":
+                await answers.wait()
+            return await super().__call__(cluster, partitions)
+
+    async with KafkaBus(settings(kafka), Hanging(), delivery_s=1) as bus:
+        await bus.declare()
+        await bus.append([a_signal("a")])
+        producer = bus._producer._open
+        with pytest.raises(StoreError, match="store: it did not say within 1 s where"):
+            await bus.append([a_signal("new")])
+        assert bus._producer._open is producer
+        answers.set()
+        await bus.append([a_signal("new")])
+        assert not bus.problem
 
 
 async def test_a_secret_that_can_not_be_read_now_is_a_refusal_and_ends_nothing(
