@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.model.signal import Signal
 from engine.rules.rule import Correlate, Rule
@@ -100,6 +102,48 @@ def test_the_first_stage_says_under_which_rule_a_firing_opened() -> None:
     seen = second(rule, B, PAIR).see(*heard, opens(5, B, "f2"))
     assert seen.moves == []
     assert seen.swap(edited, B, PAIR).moves == [(5, "firing")]
+
+
+@st.composite
+def edits(draw: st.DrawFn) -> tuple[list[Signal], int]:
+    """Return what the first stage tells while `a` is edited there, and where that happens."""
+    log: list[Signal] = []
+    open_: dict[str, Rule] = {}
+    count, edited_at = draw(st.integers(2, 25)), 0
+    edit = draw(st.integers(0, count - 1))
+    for at in range(count):
+        if at == edit:
+            edited_at = len(log)
+            gone = [firing for firing, rule in open_.items() if rule is A]
+            log += [ends(at, EDITED, firing) for firing in gone]
+            open_ = {firing: rule for firing, rule in open_.items() if rule is not A}
+        if open_ and draw(st.integers(0, 2)) == 0:
+            firing = draw(st.sampled_from(sorted(open_)))
+            log.append(ends(at, open_.pop(firing), firing))
+            continue
+        rule = draw(st.sampled_from([EDITED if at >= edit else A, B]))
+        open_[f"f{at}"] = rule
+        log.append(opens(at, rule, f"f{at}"))
+    return log, edited_at
+
+
+@given(edits=edits(), data=st.data())
+def test_whenever_the_second_stage_gets_an_edited_rule_it_comes_to_know_the_same(
+    edits: tuple[list[Signal], int], data: st.DataObject
+) -> None:
+    log, edited_at = edits
+    found = [
+        swapped_at(log, place)
+        for place in (edited_at, data.draw(st.integers(0, len(log)), label="its reload"))
+    ]
+    assert found[0] == found[1]
+
+
+def swapped_at(log: list[Signal], place: int) -> tuple[list[str], list[str]]:
+    """Return the firings and the open keys at the end of a log with a reload at `place`."""
+    seen = second(A, B, PAIR).see(*log[:place])
+    seen.swap(EDITED, B, PAIR).see(*log[place:]).to(60)
+    return openings(seen), [one.rule for one in seen.evaluator.open()]
 
 
 def openings(seen: Run) -> list[str]:
