@@ -157,7 +157,7 @@ class Brokers:
     async def evict(self, group: str, client: str) -> int:
         """Let the members of `group` that call themselves `client` leave it; return how many.
 
-        That is how a process takes over at once from one of the same name that was killed.
+        So the one process that does it all, `local`, takes over at once from its killed self.
         """
         found = await self._ask(FindCoordinatorRequest(group, CoordinationType.GROUP))
         if found.error_code:

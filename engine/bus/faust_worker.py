@@ -42,7 +42,7 @@ class KafkaWorker:
     """
 
     def __init__(self, settings: KafkaConfig, owner: Owner, *, member: str) -> None:
-        """Prepare; `member` is the name of this process, the same after a restart."""
+        """Prepare; `member`: no other process has it, but one that was killed may have had it."""
         quiet()
         self._settings = settings
         self._member = member
@@ -172,7 +172,7 @@ class KafkaWorker:
     async def _drained(self, app: OurApp) -> None:
         """Let the owner write what is pending, and leave the group."""
         try:
-            await self._holdings.revoked(list(self._holdings.held()))
+            await self._holdings.revoked(self._holdings.held())
         finally:
             try:
                 async with asyncio.timeout(STOP_S):
@@ -180,6 +180,8 @@ class KafkaWorker:
             except CLIENT_ERRORS as error:
                 LOG.warning("group left to itself", error=said(error))
             self._app = None
+            # More may have come meanwhile.
+            await self._holdings.revoked(self._holdings.held())
 
     async def _check_often(self, app: OurApp) -> None:
         while True:

@@ -17,6 +17,7 @@ from engine.bus.topics import Log, Topic
 from tests.bus.kafka_setup import Notes, Places, a_signal, running, settings, until
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from tests.testbeds.kafka import Cluster
@@ -81,6 +82,22 @@ async def test_assigned_and_revoked_come_in_pairs(kafka: Cluster) -> None:
             assert not second.holding
             await until(lambda: len(first.holding) == 5)
     assert not first.holding
+
+
+async def test_a_log_that_comes_while_the_others_are_let_go_is_let_go_too(kafka: Cluster) -> None:
+    class Late(Notes):
+        async def revoked(self, logs: Collection[Log]) -> None:
+            await super().revoked(logs)
+            worker._holdings.assigned(more)
+            more.clear()
+
+    config, notes, more = settings(kafka), Late(), [Log(Topic.SIGNALS, 99)]
+    async with KafkaBus(config, Places()) as bus:
+        await bus.declare()
+        async with running(config, notes) as worker:
+            await until(lambda: len(notes.holding) == 5)
+    assert ("assigned", Log(Topic.SIGNALS, 99)) in notes.calls
+    assert not notes.holding
 
 
 async def test_a_member_that_leaves_is_followed_at_once(kafka: Cluster) -> None:
