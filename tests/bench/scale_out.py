@@ -3,7 +3,8 @@
 Run `python -m tests.bench.scale_out [SECONDS]`. It starts one broker, one PostgreSQL and two
 workers (`dogwatch run --role worker`), and prints
 
-- the time from a critical signal to its mission row, while 10,000 signals/s flow past it,
+- the time from a critical signal to its mission row, while 10,000 signals/s flow past it, of
+  150,000 series; a windowed rule wants every tenth of them,
 - how long after a SIGKILL of a worker the other one has all its partitions, by default settings,
 - how long it takes to claim and load a partition with the state of 100,000 keys.
 """
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 SECONDS = 20
 RATE = 10_000
+SERIES = 150_000
+"""Each gives a sample every 15 s."""
+METRICS = ("cpu", *(f"other-{number}" for number in range(9)))
 BATCH = 500
 CLUSTERS = 4
 EVERY_S = 0.05
@@ -161,8 +165,7 @@ class Bench:
         victim.kill()
         taken = eventually(
             lambda: (
-                (self._logged(heir.name, "log taken") > before
-                and self._owners() == {heir.name})
+                (self._logged(heir.name, "log taken") > before and self._owners() == {heir.name})
                 or None
             ),
             60,
@@ -231,13 +234,16 @@ async def _flow(bus: KafkaBus, seconds: int) -> float:
             await asyncio.sleep(sent / RATE - passed)
         now = datetime.now(UTC)
         cluster = f"c{sent // BATCH % CLUSTERS}"
-        await bus.append([_metric(f"pod-{i}", cluster, now) for i in range(BATCH)])
+        first = sent % SERIES
+        await bus.append(
+            [_metric(f"pod-{first + i}", cluster, now, METRICS[i % 10]) for i in range(BATCH)]
+        )
         sent += BATCH
     return sent / (monotonic() - began)
 
 
-def _metric(pod: str, cluster: str, at: datetime) -> Signal:
-    data = {"metric": "cpu", "labels": {"pod": pod}, "value": 40.0}
+def _metric(pod: str, cluster: str, at: datetime, metric: str = "cpu") -> Signal:
+    data = {"metric": metric, "labels": {"pod": pod}, "value": 40.0}
     return _signal("metric", f"{pod}@{to_us(at)}", cluster, at, data)
 
 
