@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from engine.bus.kafka import KafkaBus
 
 Bus: TypeAlias = "EmbeddedBus | KafkaBus"
-STORE = "dogwatch.db"
-LOG = "signals.db"
+STORE_FILE = "dogwatch.db"
+BUS_FILE = "signals.db"
 
 
 def exclusive(settings: AppConfig) -> bool:
@@ -31,7 +31,7 @@ def open_store(settings: AppConfig, clock: Clock) -> Store:
     """Open, create or migrate the store. Raises ConfigError, StoreError."""
     config = settings.store
     if not config.shared:
-        return Store.open(Path(settings.data_dir) / STORE, clock=clock)
+        return Store.open(Path(settings.data_dir) / STORE_FILE, clock=clock)
     url = config.url.get_secret_value() if config.url else _line(config.url_file)
     if not url.startswith(POSTGRESQL):
         raise ConfigError(
@@ -49,7 +49,7 @@ def stored(config: str) -> Iterator[tuple[Store, AppConfig]]:
         StoreError: nothing was ever stored there.
     """
     settings = load_config(config)
-    path = Path(settings.data_dir) / STORE
+    path = Path(settings.data_dir) / STORE_FILE
     if not settings.store.shared and not path.exists():
         raise StoreError(f"{path}: nothing stored yet; start `dogwatch run` first")
     store = open_store(settings, SystemClock())
@@ -63,7 +63,7 @@ def stored(config: str) -> Iterator[tuple[Store, AppConfig]]:
 async def open_bus(settings: AppConfig, store: Store, clock: Clock) -> AsyncIterator[Bus]:
     """Give the bus; the topics of one on Kafka are not looked at before its first use."""
     if settings.bus.kafka is None:
-        bus: Bus = EmbeddedBus(Path(settings.data_dir) / LOG, clock=clock)
+        bus: Bus = EmbeddedBus(Path(settings.data_dir) / BUS_FILE, clock=clock)
         try:
             yield bus
         finally:

@@ -90,7 +90,10 @@ class Partitions:
     async def gap(self, log: Log, wanted: int, found: int) -> None:
         """Go on at `found`: the records from `wanted` on are gone, and that is told.
 
-        The watchers list everything again, so that levels are right once more. Raises Fenced.
+        The watchers list everything again, so that levels of what is there are right once more.
+
+        Raises:
+            Fenced: somebody else owns the log.
         """
         owned = self._owned.get(log)
         if owned is None:

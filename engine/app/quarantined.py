@@ -10,6 +10,7 @@ from engine.app.door import admitted
 from engine.app.opening import Bus, open_bus, stored
 from engine.app.reasons import ALLOWED
 from engine.bus.codec import Bad
+from engine.bus.topics import CONDITIONS_PARTITION
 from engine.model.errors import DogwatchError, StoreError, nearest
 from engine.model.instant import rfc3339, to_us
 from engine.model.ports import SystemClock
@@ -108,7 +109,8 @@ def shown(row: Quarantined) -> str:
     size = f"{row.size or len(row.raw)}"
     if row.is_cut:
         size += f", of which the first {len(row.raw)} are kept"
-    place = f"partition {row.partition}, offset {row.offset}"
+    second = row.partition == CONDITIONS_PARTITION
+    place = f"{'conditions' if second else f'partition {row.partition}'}, offset {row.offset}"
     lines = [
         f"id       {row.id}",
         f"time     {rfc3339(to_us(row.at)) if row.at else '-'}",

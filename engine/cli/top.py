@@ -21,8 +21,8 @@ def demo(
     show_demo(keep, terminal=on_terminal())
 
 
-class Part(StrEnum):
-    """What `--role` takes: engine.app.roles.Role, which is slow to import."""
+class RoleName(StrEnum):
+    """The values of engine.app.roles.Role, which is slow to import."""
 
     WATCHER = "watcher"
     WORKER = "worker"
@@ -33,7 +33,7 @@ class Part(StrEnum):
 def run(
     config: ConfigFile = "dogwatch.yaml",
     role: Annotated[
-        list[Part] | None,
+        list[RoleName] | None,
         typer.Option(
             help="Do only this part, and leave the others to other processes; may be given "
             "more than once. Needs bus.kafka and a PostgreSQL as store.",

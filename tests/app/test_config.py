@@ -8,6 +8,7 @@ import pytest
 from engine.app.configured import load_config
 from engine.app.opening import open_store
 from engine.app.roles import ALL, Role, roles_of
+from engine.cli.top import RoleName
 from engine.model.errors import ConfigError
 from engine.model.ports import SystemClock
 
@@ -238,3 +239,7 @@ def test_roles_need_a_store_and_a_bus_that_others_reach(write: Write, tmp_path: 
 
 def test_without_a_role_a_process_does_everything(write: Write) -> None:
     assert roles_of([], load_config(write(GOOD), {})) == ALL
+
+
+def test_the_command_takes_exactly_the_roles_that_there_are() -> None:
+    assert [one.value for one in RoleName] == [one.value for one in Role]

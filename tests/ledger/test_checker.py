@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -225,3 +227,21 @@ def _told(sink: str, change: str, firing: str, at: int) -> Told:
     time = (T0 + timedelta(microseconds=at)).isoformat()
     body = {"data": {"incident": firing, "change": change, "at": time}}
     return Told(sink, f"d-{sink}-{change}-{firing}", body)
+
+
+@pytest.mark.parametrize("name", ["checker", "conditions", "shapes", "generator"])
+def test_what_must_be_is_computed_without_the_engine(name: str) -> None:
+    tree = ast.parse(Path(__file__).with_name(f"{name}.py").read_text())
+    named = [
+        module
+        for node in ast.walk(tree)
+        for module in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [one.name for one in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    ]
+    assert named
+    assert [one for one in named if one.partition(".")[0] in {"engine", "watchers", "sinks"}] == []
