@@ -6,9 +6,11 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import aiokafka.client
 from aiokafka import errors
 from aiokafka.conn import create_conn
 from aiokafka.protocol.metadata import MetadataRequest
@@ -38,6 +40,10 @@ _SAID: Final[tuple[tuple[type[Exception], str], ...]] = (
     (errors.KafkaStorageError, "a broker can not write to its disk"),
     (errors.InvalidSessionTimeoutError, "session_timeout_s is out of the range of the brokers"),
 )
+
+# Brokers may make each topic that a client asks about, with partitions and copies of their own
+# liking, and clusters would be placed in it for good. The client has no setting against it.
+aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
 
 def quiet() -> None:
