@@ -27,6 +27,8 @@ POLL_S: Final = 60.0
 """A process whose loop stands still for so long gives up its partitions."""
 REJOIN_S: Final = 20.0
 """How long members may take to let go of their partitions."""
+LOOK_S: Final = 0.1
+CLOSED: Final = "bus.kafka: the consumer is closed"
 
 
 class Fetched(dict[TP, list[Any]]):
@@ -132,10 +134,21 @@ class Thread(AIOKafkaConsumerThread):
             return await work(self._ensure_consumer())
 
         if not self.thread_loop.is_running():
-            raise StoreError("bus.kafka: the consumer is closed")
+            raise StoreError(CLOSED)
+        asked = asyncio.run_coroutine_threadsafe(within(), self.thread_loop)
+        answer = asyncio.wrap_future(asked)
         try:
-            asked = asyncio.run_coroutine_threadsafe(within(), self.thread_loop)
             async with asyncio.timeout(REJOIN_S):
-                return await asyncio.wrap_future(asked)
+                # A thread that ends answers no more; who waits for it shall not keep the group.
+                while not answer.done() and self.thread_loop.is_running():
+                    await asyncio.wait({answer}, timeout=LOOK_S)
+            if not answer.done() or answer.cancelled():
+                raise StoreError(CLOSED)
+            return answer.result()
+        except TimeoutError as error:
+            raise StoreError(f"bus.kafka: no answer of the client in {REJOIN_S:g} s") from error
         except CLIENT_ERRORS as error:
             raise StoreError(f"bus.kafka: {error}") from error
+        finally:
+            if self.thread_loop.is_running():
+                asked.cancel()

@@ -60,6 +60,7 @@ class Database:
         self._clock = clock
         self._chance = chance
         self._pause = threading.Event()
+        self._closed = False
         self._served = engine.dialect.name == "postgresql"
         self._writing: AbstractContextManager[object] = (
             nullcontext() if self._served else threading.Lock()
@@ -104,7 +105,8 @@ class Database:
         return store
 
     def close(self) -> None:
-        """Close every connection; a second call does nothing."""
+        """Close every connection; one that a thread still uses is closed as it comes back."""
+        self._closed = True
         self._engine.dispose()
 
     @contextmanager
@@ -112,6 +114,7 @@ class Database:
         """Run one transaction: all of it, or none."""
         with (
             self._writing,
+            self._used(),
             self._explained(),
             self._engine.connect().execution_options(writes=True) as connection,
             connection.begin() as transaction,
@@ -123,7 +126,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read from one point in time."""
-        with self._explained(), self._reading.connect() as connection, connection.begin():
+        with (
+            self._used(),
+            self._explained(),
+            self._reading.connect() as connection,
+            connection.begin(),
+        ):
             yield connection
 
     def now_us(self) -> int:
@@ -133,6 +141,17 @@ class Database:
     def wait(self, seconds: float) -> None:
         """Wait up to `seconds`, by chance, so that two that met do not meet again."""
         self._pause.wait(seconds * (0.5 + self._chance() / 2))
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Let no connection outlive the store: its pool forgot those in use as it was closed."""
+        pool = self._engine.pool
+        try:
+            yield
+        finally:
+            if self._closed:
+                pool.dispose()
+                self._engine.dispose()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

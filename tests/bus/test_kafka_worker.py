@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +18,26 @@ from engine.bus.topics import Log, Topic
 from tests.bus.kafka_setup import Notes, Places, a_signal, running, settings, until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from tests.testbeds.kafka import Cluster
 
-pytestmark = pytest.mark.real
+# A consumer that is stopped while it opens a connection: aiokafka forgets to close that one, and
+# the garbage collector does it, here and now, so that no other test hears of it.
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.filterwarnings("ignore:Unclosed AIOKafkaConnection:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:loop is closed:ResourceWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
 
 CLUSTERS = ("a", "b", "c", "d", "e", "f")
 

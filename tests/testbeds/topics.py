@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 T = TypeVar("T")
-_TIMEOUT_MS = 10_000
+_TIMEOUT_MS = 30_000
 # The client picked a node that is down, or asked one that no longer leads: nothing was done.
 _UNSENT = (NodeNotReadyError, KafkaConnectionError, NotControllerError)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -43,6 +44,14 @@ def lag() -> float | None:
     return meters.REGISTRY.get_sample_value("dogwatch_consumer_lag_seconds")
 
 
+async def declared(bus: KafkaBus) -> None:
+    """Make the topics; return once each log has a leader."""
+    await bus.declare()
+    async with asyncio.timeout(30):
+        while len(await bus.ends()) < 3:  # noqa: ASYNC110 - brokers tell nobody of it
+            await asyncio.sleep(0.1)
+
+
 async def test_what_is_committed_of_each_partition_says_how_far_folding_is(
     kafka: Cluster, tmp_path: Path
 ) -> None:
@@ -52,7 +61,7 @@ async def test_what_is_committed_of_each_partition_says_how_far_folding_is(
     places = Places()
     places.kept = {"a": 0, "b": 1}
     async with KafkaBus(settings(kafka, partitions=2), places) as bus:
-        await bus.declare()
+        await declared(bus)
         progress = SharedProgress(bus, store, clock)
         a, b = [await progress.lane(name) for name in ("a", "b")]
         assert (a, b) == (0, 1)
