@@ -210,7 +210,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "kube_factory" in used:
             item.add_marker(pytest.mark.xdist_group("kube"))
         elif "kafka_installed" in used:
-            item.add_marker(pytest.mark.xdist_group("kafka"))
+            # The ledgers take minutes: they have a broker of their own, beside all others.
+            long = item.path.parent.name in {"ledger", "failpoints"}
+            item.add_marker(pytest.mark.xdist_group("ledger" if long else "kafka"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
