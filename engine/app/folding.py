@@ -10,11 +10,11 @@ from engine import meters
 from engine.app.collector import growing
 from engine.app.means import Means, Part
 from engine.app.pending import Pending, Told
-from engine.app.telling import Teller
+from engine.app.telling import Teller, count
 from engine.bus.codec import decode, encode
 from engine.failpoint import Point, around
 from engine.model.errors import Fenced, StoreError
-from engine.model.firing import State, Step, Transition
+from engine.model.firing import State, Step
 from engine.model.instant import MICROS, to_us
 from engine.model.signal import HEARTBEAT, SIGNAL_TYPES, Signal
 from engine.store.checkpoint import Commit
@@ -244,7 +244,7 @@ class Fold:
         causes = {signal.id: signal for signal in signals if signal.id in wanted} if wanted else {}
         pending.causes.update({name: encode([signal]) for name, signal in causes.items()})
         for found in step.transitions:
-            _count(found)
+            count(found)
 
     async def _commit(self) -> None:
         """Write what is pending in one transaction, however long the store refuses."""
@@ -295,10 +295,3 @@ class Fold:
                 told = await asyncio.to_thread(self._teller.told, pending)
             self._unwritten = pending.commit(self._evaluator.changes(), self._digest, told)
         return self._unwritten
-
-
-def _count(found: Transition) -> None:
-    if found.state is State.FIRING:
-        meters.FIRINGS.labels(found.rule).inc()
-    elif found.state is State.SUPPRESSED:
-        meters.SUPPRESSED.labels(found.reason).inc()

@@ -1,5 +1,6 @@
 """Whom to tell of what was folded: the one part of a commit that asks the store."""
 
+from engine import meters
 from engine.app.in_force import InForce
 from engine.app.pending import Pending, Told
 from engine.bus.codec import decode
@@ -58,3 +59,11 @@ class Teller:
             return None
         record = pending.causes.get(cause) or self._store.signal(cause)
         return decode(record).signals[0] if record else None
+
+
+def count(found: Transition) -> None:
+    """Count a move in the metrics."""
+    if found.state is State.FIRING:
+        meters.FIRINGS.labels(found.rule).inc()
+    elif found.state is State.SUPPRESSED:
+        meters.SUPPRESSED.labels(found.reason).inc()
