@@ -207,8 +207,8 @@ class Fold:
             self._put_aside(Quarantined(offset, bad.reason, bad.detail, bad.raw, headers=headers))
         signals = self._own(decoded.signals, offset, headers)
         pending.signals += len(signals)
-        for kind, count in Counter(signal.type for signal in signals).items():
-            meters.SIGNALS.labels(kind if kind in _TYPES else "other").inc(count)
+        for kind, number in Counter(signal.type for signal in signals).items():
+            meters.SIGNALS.labels(kind if kind in _TYPES else "other").inc(number)
         with around(Point.TIMER_FIRED):
             step = self._evaluator.step(signals)
         self._take(step, signals)
