@@ -228,11 +228,11 @@ async def test_a_signal_of_a_cluster_that_is_placed_elsewhere_is_put_aside(tmp_p
 
 async def test_a_record_folded_already_is_not_folded_again(stage: Stage) -> None:
     await stage.alert(1)
-    await stage.fold_on(1)
     await stage.alert(2)
-    _, record = [found async for found in _first(stage.bus, 2)][1]
-    await stage.fold.take(0, record)
-    assert len(stage.store.firings()) == 1
+    (_, first), (_, second) = [found async for found in _first(stage.bus, 2)]
+    await stage.fold.take(0, first)
+    await stage.fold.take(0, second)
+    assert [row.key["name"] for row in stage.store.firings()] == ["n-1"]
 
 
 async def test_conditions_stand_in_the_store_with_their_firing(tmp_path: Path) -> None:
