@@ -64,13 +64,13 @@ def test_no_failpoint_of_several_processes_loses_or_doubles_anything(
         ordeal.turn = thief.turn
 
         def work() -> None:
-            stage.start()
             lives = Lives(stage)
             for role, plan in planned.items():
                 (member,) = stage.of(role)
                 lives.act(member, plan, thief.steal if role == "runner" else thief.wait)
                 member.start()
 
+        stage.start()
         found = ordeal.play(work, thief.end)
     result = ordeal.judge(found, acted, {"acted": acted, "thefts": thief.thefts})
     print(result.figures)

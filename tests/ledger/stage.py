@@ -178,6 +178,8 @@ class Stage:
             member.start()
         for member in self.members:
             member.await_ready()
+        if isinstance(self.reading, Servers):
+            assert eventually(self.reading.hears_time, READY_S), "nobody folds the second stage"
 
     def command(self, *arguments: str) -> str:
         """Run another verb on the configuration of the first member; return what it printed."""
@@ -224,6 +226,14 @@ class Servers:
         ends = dict(self._kafka.topics.ends(f"{self._prefix}signals"))
         (conditions,) = self._kafka.topics.ends(f"{self._prefix}conditions").values()
         return {**ends, CONDITIONS: conditions}
+
+    def hears_time(self) -> bool | None:
+        """Whether the second stage has folded anything, which is the time of today.
+
+        The ledger plays long ago: a condition folded before that would be as good as forgotten.
+        """
+        where = f"partition = {CONDITIONS} AND next_offset > 0"
+        return bool(self.select(f"SELECT 1 FROM partitions WHERE {where}")) or None
 
     def select(self, query: str) -> list[tuple[Any, ...]]:
         """Return rows of the store."""
