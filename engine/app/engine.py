@@ -32,7 +32,7 @@ from engine.missions.notices import tell_result
 from engine.missions.registry import kinds
 from engine.missions.run import failed
 from engine.model.delivery import Delivery
-from engine.model.errors import ConfigError, StoreError
+from engine.model.errors import StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import RuleSet
@@ -158,14 +158,11 @@ class Engine:
 
     def _logs(self) -> Logs:
         means = Means(self.store, self.force, self.settings.stream, self.clock, self._committed)
-        kafka = self.settings.bus.kafka
         if isinstance(self.bus, EmbeddedBus):
             return EmbeddedLog(means, self.bus, self._folder)
-        if kafka is None:
-            raise ConfigError("bus.kafka is missing")
         from engine.app.kafka_logs import KafkaLogs  # noqa: PLC0415 - only who has Kafka pays
 
-        return KafkaLogs(means, self.bus, kafka, self.process)
+        return KafkaLogs(means, self.bus, self.process)
 
     def _intake(self) -> Intake:
         stream, bus = self.settings.stream, self.bus

@@ -67,8 +67,7 @@ class Fold:
                 rules, start.state, lateness_us=lateness_us, stage=self.part.stage
             )
         self._digest = rules.digest
-        appended_us = self._store.positions()[self.part.partition].appended_us
-        self._pending = Pending(start.next_offset, appended_us=appended_us)
+        self._pending = Pending(start.next_offset, appended_us=start.appended_us)
         self._committed_offset = start.next_offset
         self._unwritten: Commit | None = None
         self._whole = True

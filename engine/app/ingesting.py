@@ -44,6 +44,11 @@ class Watching:
     def __post_init__(self) -> None:
         self.since = self.clock.now()
 
+    @property
+    def lease(self) -> str:
+        """The lease of whoever watches this cluster."""
+        return f"cluster/{self.config.name}"
+
     async def run(self) -> None:
         """Watch for ever."""
         while True:

@@ -10,7 +10,6 @@ from engine.app.means import Means
 from engine.app.owning import Partitions
 from engine.bus.faust_worker import KafkaWorker
 from engine.bus.kafka import KafkaBus
-from engine.bus.settings import KafkaConfig
 from engine.model.errors import ConfigError, StoreError
 
 LOG = structlog.get_logger()
@@ -20,10 +19,10 @@ DECLARE_S = 5.0
 class KafkaLogs:
     """Partitions of the topics, as the consumer group shares them out."""
 
-    def __init__(self, means: Means, bus: KafkaBus, settings: KafkaConfig, member: str) -> None:
+    def __init__(self, means: Means, bus: KafkaBus, member: str) -> None:
         self._bus = bus
         self._partitions = Partitions(means, bus)
-        self._worker = KafkaWorker(settings, self._partitions, member=member)
+        self._worker = KafkaWorker(bus.settings, self._partitions, member=member)
         self._partitions.more, self._partitions.gone = self._worker.holds, self._worker.lost
         self._undeclared = "the topics were not looked at yet"
 

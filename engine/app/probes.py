@@ -92,7 +92,7 @@ class Probes:
         engine = self._engine
         if engine is None:
             return [Health("store", self.waits_for)]
-        watched = [one for one in self._watchings if engine.leases.holds(_lease(one))]
+        watched = [one for one in self._watchings if engine.leases.holds(one.lease)]
         return [
             *(Health(name, problem) for name, problem in engine.problems().items()),
             *([Health("intake", engine.intake.problem, fatal=False)] if engine.intake else []),
@@ -107,7 +107,7 @@ class Probes:
         engine = self._engine
         if engine is not None:
             for watching in self._watchings:
-                if engine.leases.holds(_lease(watching)):
+                if engine.leases.holds(watching.lease):
                     watching.measure()
             try:
                 meters.MISSIONS_QUEUED.set(await asyncio.to_thread(engine.store.queued))
@@ -148,10 +148,6 @@ class Probes:
             return Path(path).read_text().strip() or None
         except OSError:
             return None
-
-
-def _lease(watching: Watching) -> str:
-    return f"cluster/{watching.config.name}"
 
 
 def _degraded(found: Degraded) -> Health:

@@ -115,7 +115,7 @@ class _Process:
                 tasks.append(group.create_task(forgetting))
             watchings = self._watchings(engine, readers)
             for one in watchings:
-                watching = engine.leases.hold(f"cluster/{one.config.name}", one.run)
+                watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
             self._probes.ready(engine, watchings)
             host, port = self._listener.getsockname()[:2]

@@ -46,7 +46,7 @@ class KafkaBus:
     ) -> None:
         quiet()
         self._delivery_s = delivery_s
-        self._settings = settings
+        self.settings = settings
         self._placed = placed
         self._places: dict[str, int] = {}
         self._brokers = Brokers(settings, "dogwatch-bus")
@@ -160,7 +160,7 @@ class KafkaBus:
             StoreError: the brokers can not be used; a later call may succeed.
             ConfigError: topics that may not be made, or with settings that can lose records.
         """
-        await declare(self._settings, self._brokers)
+        await declare(self.settings, self._brokers)
 
     async def lane(self, cluster: str) -> int:
         """Return the partition of `signals` that `cluster` lives in, now and for ever.
@@ -235,14 +235,14 @@ class KafkaBus:
             for number, part in enumerate(parts):
                 if part.leader < 0:
                     raise StoreError(f"bus.kafka: partition {number} of {name} has no leader")
-                if len(part.in_sync) < min(self._settings.min_insync_replicas, len(part.replicas)):
+                if len(part.in_sync) < min(self.settings.min_insync_replicas, len(part.replicas)):
                     raise StoreError(
                         f"bus.kafka: partition {number} of {name} has {len(part.in_sync)} "
-                        f"replicas in sync, needed are {self._settings.min_insync_replicas}"
+                        f"replicas in sync, needed are {self.settings.min_insync_replicas}"
                     )
 
     def _name(self, topic: Topic) -> str:
-        return self._settings.topic_prefix + topic
+        return self.settings.topic_prefix + topic
 
     def _refused(self, error: DogwatchError) -> None:
         if not self.problem:

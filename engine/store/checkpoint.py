@@ -25,11 +25,15 @@ __all__ = ["Checkpoint", "Checkpoints", "Commit", "Committed", "Position", "Quar
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where to go on: the next offset, the evaluator's state, the digest of its rules."""
+    """Where to go on: the next offset, the evaluator's state, the digest of its rules.
+
+    `appended_us` is when the record before came onto the bus (see Position).
+    """
 
     next_offset: int = 0
     state: dict[str, bytes] = field(default_factory=dict)
     rules: str = ""
+    appended_us: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Checkpoints(Database):
         """
         with self.read() as connection:
             at = position(connection, partition)
-            return Checkpoint(at.next_offset, load_state(connection, partition), at.rules)
+            state = load_state(connection, partition)
+            return Checkpoint(at.next_offset, state, at.rules, at.appended_us)
 
     def positions(self) -> dict[int, Position]:
         """Return where each partition stands that was ever claimed."""

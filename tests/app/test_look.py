@@ -18,12 +18,12 @@ from engine.app.look import (
     replay_dead,
 )
 from engine.app.opening import open_store
-from engine.model.delivery import Change, Delivery
 from engine.model.errors import DogwatchError, StoreError
 from engine.model.firing import Launch, State, Transition
 from engine.model.instant import to_us
 from engine.model.ports import SystemClock
 from engine.store.checkpoint import Commit
+from tests.store.rows import a_dead_letter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,21 +33,6 @@ if TYPE_CHECKING:
     from tests.testbeds.postgres import Postgres
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def a_dead_letter(store: Store, key: str) -> None:
-    told = Delivery(
-        key=key,
-        sink="hook",
-        change=Change.FIRE,
-        incident="f-1",
-        rule="storm",
-        group={},
-        at=NOON,
-        title="storm",
-    )
-    store.enqueue([told])
-    store.give_up(key, "answered 400", NOON)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -74,8 +59,8 @@ def store(config: str) -> Iterator[Store]:
 
 
 def test_a_key_that_is_unknown_keeps_no_other_from_being_dropped(config: str, store: Store) -> None:
-    a_dead_letter(store, "d-1")
-    a_dead_letter(store, "d-2")
+    a_dead_letter(store, "d-1", NOON)
+    a_dead_letter(store, "d-2", NOON)
     with pytest.raises(DogwatchError, match="no delivery 'd-0'; done to 2 of 3"):
         drop_dead(config, ["d-1", "d-0", "d-2"])
     assert dead_letters(config, 10) == []
@@ -92,12 +77,12 @@ def test_dead_letters_are_told_the_newest_first_and_no_more_than_asked(
     config: str, store: Store
 ) -> None:
     for key in ("d-1", "d-2", "d-3"):
-        a_dead_letter(store, key)
+        a_dead_letter(store, key, NOON)
     assert [row["key"] for row in dead_letters(config, 2)] == ["d-3", "d-2"]
 
 
 def test_a_dead_letter_that_is_replayed_waits_again(config: str, store: Store) -> None:
-    a_dead_letter(store, "d-1")
+    a_dead_letter(store, "d-1", NOON)
     assert replay_dead(config, ["d-1"]) == 1
     assert dead_letters(config, 10) == []
     assert [one.key for one in store.due("hook", SystemClock().now(), 10)] == ["d-1"]

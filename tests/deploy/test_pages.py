@@ -11,7 +11,6 @@ import typer
 
 from engine.app.configured import load_config
 from engine.cli import app
-from engine.model.delivery import Change, Delivery
 from engine.model.ports import SystemClock
 from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
@@ -21,6 +20,7 @@ from tests.deploy import tables
 from tests.deploy.pages import OPERATIONS, PAGES, SCALE_OUT, commands, lines, part, yaml_of
 from tests.deploy.scene import SERVICES
 from tests.readme import ROOT, run
+from tests.store.rows import a_dead_letter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,19 +112,7 @@ def a_troubled_store(folder: Path) -> dict[str, str]:
     ]
     store.commit(0, store.claim(0), Commit(0, quarantined=bad))
     key = "d-" + "1" * 24
-    at = SystemClock().now()
-    told = Delivery(
-        key=key,
-        sink="hook",
-        change=Change.FIRE,
-        incident="f-1",
-        rule="storm",
-        group={},
-        at=at,
-        title="storm",
-    )
-    store.enqueue([told])
-    store.give_up(key, "answered 400", at)
+    a_dead_letter(store, key, SystemClock().now())
     (name,) = store.quarantined_ids("damaged")
     store.close()
     return {"q": name, "d": key}

@@ -8,6 +8,7 @@ from engine.model.firing import Launch, State, Transition
 from engine.model.mission import MissionRow
 from engine.model.report import Coverage, Outcome, Report
 from engine.store.checkpoint import Commit
+from engine.store.store import Store
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -54,6 +55,22 @@ def a_delivery(key: str = "d-1", **fields: Any) -> Delivery:
         "title": "crash-loop: web",
     }
     return Delivery(**{**given, **fields})
+
+
+def a_dead_letter(store: Store, key: str, at: datetime) -> None:
+    """Let a delivery to `hook` be given up at `at`."""
+    told = Delivery(
+        key=key,
+        sink="hook",
+        change=Change.FIRE,
+        incident="f-1",
+        rule="storm",
+        group={},
+        at=at,
+        title="storm",
+    )
+    store.enqueue([told])
+    store.give_up(key, "answered 400", at)
 
 
 def a_commit(number: int = 1, **fields: Any) -> Commit:
