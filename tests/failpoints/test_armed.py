@@ -58,7 +58,7 @@ def test_a_place_meets_what_it_may_meet(point: Point, action: str, kind: type[Ex
 
 @pytest.mark.parametrize("side", SIDES)
 def test_a_process_is_killed_where_it_is_armed(side: str, tmp_path: Path) -> None:
-    (tmp_path / "dogwatch.yaml").write_text("data_dir: data\n")
+    (tmp_path / "dogwatch.yaml").write_text("data_dir: data\nhttp: {listen: '127.0.0.1:0'}\n")
     armed = {"FAILPOINTS": f"migration-step:{side}:kill", "FAILPOINTS_LOG": str(tmp_path / "done")}
     command = [sys.executable, "-m", "tests.failpoints.armed", "run", "--config"]
     killed = subprocess.run(

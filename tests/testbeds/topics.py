@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     NotControllerError,
+    TopicAlreadyExistsError,
     for_code,
 )
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
 T = TypeVar("T")
-_TIMEOUT_MS = 30_000
-# The client picked a node that is down, or asked one that no longer leads: nothing was done.
-_UNSENT = (NodeNotReadyError, KafkaConnectionError, NotControllerError)
+# A broker names one that died as controller until the dead one's session ends, and the client
+# asks that one alone for as long as this: so ask for a short time, and anew.
+_TIMEOUT_MS = 10_000
+# The client picked a node that is down, or asked one that no longer leads: ask another one.
+_UNSENT = (NodeNotReadyError, KafkaConnectionError, NotControllerError, TimeoutError)
 
 # A loop of its own: the caller may be inside one that runs.
 _loops = ThreadPoolExecutor(max_workers=1, thread_name_prefix="topics")
@@ -42,9 +45,17 @@ class Topics:
         """Create a topic; names of settings have `_` for `.`."""
         topic = NewTopic(name, partitions, replicas, topic_configs=_dotted(settings))
 
+        asked = 0
+
         async def call(admin: AIOKafkaAdminClient) -> None:
+            nonlocal asked
+            asked += 1
             answer = await admin.create_topics([topic])
-            _check((error[1], error[0]) for error in answer.topic_errors)
+            try:
+                _check((error[1], error[0]) for error in answer.topic_errors)
+            except TopicAlreadyExistsError:
+                if asked == 1:  # otherwise the answer to an earlier call was lost
+                    raise
 
         self._call(call)
         eventually(lambda: self.led(name, partitions) or None)
@@ -115,7 +126,7 @@ class Topics:
         return _wait(_ends(self._bootstrap, name, self.leaders(name)))
 
     def _call(
-        self, ask: Callable[[AIOKafkaAdminClient], Awaitable[T]], patience_s: float = 10.0
+        self, ask: Callable[[AIOKafkaAdminClient], Awaitable[T]], patience_s: float = 40.0
     ) -> T:
         deadline = monotonic() + patience_s
         while True:
