@@ -32,6 +32,16 @@ class Point(StrEnum):
     SINK_MARKED = "sink-marked"
     DEAD_LETTERED = "dead-lettered"
     RULES_SWAPPED = "rules-swapped"
+    CHANGE_PROPOSED = "change-proposed"
+    DRY_RUN_DONE = "dry-run-done"
+    APPROVAL_ASKED = "approval-asked"
+    APPROVAL_RECEIVED = "approval-received"
+    LOCK_TAKEN = "lock-taken"
+    PRE_IMAGE_STORED = "pre-image-stored"
+    OBJECT_APPLIED = "object-applied"
+    VERIFY_DECIDED = "verify-decided"
+    OBJECT_ROLLED_BACK = "object-rolled-back"
+    MODEL_ASKED = "model-asked"
     MIGRATION_STEP = "migration-step"
 
 

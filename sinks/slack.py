@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from engine.model.delivery import Change, Delivery, Receipt
+from engine.model.delivery import Delivery, Occasion, Receipt
 from engine.model.errors import Rejected, Retryable
 from engine.report import fallback, to_blocks
 from sinks.answers import judge, retry_after
@@ -108,7 +108,7 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
         first = {"channel": line.options.channel, **message}
         posted = await _call(line, delivery, "chat.postMessage", first)
         return Receipt(detail="posted", thread=_thread_of(posted))
-    if delivery.change is Change.RESOLVE:
+    if delivery.change is Occasion.RESOLVE:
         message = await _edit_first(line, delivery, thread, message)
     reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **message}
     await _call(line, delivery, "chat.postMessage", reply)

@@ -28,12 +28,35 @@ def _listed(value: Any) -> Any:
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
+class WriterConfig(Config):
+    """How `dogwatch run --role writer` reaches a cluster: with credentials of its own.
+
+    `impersonate` is who it acts as to change something, `{kind}` standing for the mission kind;
+    `propose_as` who it acts as to try a change without doing it. Empty: as itself.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    exec_commands: tuple[str, ...] = ()
+    impersonate: str = "system:serviceaccount:dogwatch:dogwatch-{kind}"
+    propose_as: str = "system:serviceaccount:dogwatch:dogwatch-proposer"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.in_cluster and (self.kubeconfig or self.context):
+            raise ValueError("in_cluster excludes kubeconfig and context")
+        return self
+
+
 class ClusterConfig(Config):
     """One cluster to watch and read.
 
     Either `in_cluster: true`, or a context of a kubeconfig (default: its current one).
     `exec_commands` lists the credential plugins that may be run; none by default.
     `resources` replaces the watched resources, for example [pods, deployments.apps].
+    Missions and policies choose clusters by `labels` and `groups`. Without `writer` nothing is
+    ever changed there.
     """
 
     name: Name
@@ -42,6 +65,9 @@ class ClusterConfig(Config):
     in_cluster: bool = False
     exec_commands: tuple[str, ...] = ()
     resources: tuple[str, ...] | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    groups: Texts = ()
+    writer: WriterConfig | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -61,7 +87,12 @@ class RouteConfig(Config):
 
     sinks: Texts = Field(min_length=1)
     match: dict[str, Texts] = Field(default_factory=dict)
-    on: tuple[Literal["fire", "resolve", "result"], ...] = ("fire", "resolve", "result")
+    on: tuple[Literal["fire", "resolve", "approval", "result"], ...] = (
+        "fire",
+        "resolve",
+        "approval",
+        "result",
+    )
 
 
 class HttpConfig(Config):
@@ -151,6 +182,21 @@ class MissionsConfig(Config):
     retain_s: PositiveFloat = 90 * 86400.0
 
 
+class ChangesConfig(Config):
+    """How changes are decided and made. Without `policy_file` nothing is ever changed.
+
+    `key_file` signs sessions and links in mails; a file below `data_dir` is made where it is not
+    given and one process runs everything. `url` is where people reach the pages, such as
+    https://dogwatch.example.com; without it messages hold no link.
+    """
+
+    policy_file: str | None = None
+    key_file: str | None = None
+    url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
+    at_once: PositiveInt = 4
+    poll_s: PositiveFloat = 1.0
+
+
 class AppConfig(Config):
     """The whole file. Relative paths are relative to the file."""
 
@@ -164,6 +210,7 @@ class AppConfig(Config):
     bus: BusConfig = BusConfig()
     stream: StreamConfig = StreamConfig()
     missions: MissionsConfig = MissionsConfig()
+    changes: ChangesConfig = ChangesConfig()
     log_format: Literal["json", "text"] = "json"
 
     @model_validator(mode="after")

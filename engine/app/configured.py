@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.app.config import AppConfig, ClusterConfig, SinkConfig
+from engine.app.config import AppConfig, SinkConfig
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
@@ -19,7 +19,7 @@ from sinks.registry import kinds
 
 Where: TypeAlias = tuple[int | str, ...]
 PREFIX = "DOGWATCH_"
-NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE"}
+NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE", "DOGWATCH_TOKEN"}
 _ADDRESS = re.compile(r"://|@")
 _SECRET = re.compile(r"(secret|password|token|url|header)[^.]*$")
 
@@ -95,7 +95,7 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     sinks = _mapping(settings.get("sinks"))
     for name, sink in sinks.items():
         yield from _sink_faults(name, _mapping(sink), folder)
-    for name in ("http", "store", "bus"):
+    for name in ("http", "store", "bus", "changes"):
         yield from _file_faults((name,), _mapping(settings.get(name)), folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
@@ -241,39 +241,38 @@ def _inner(annotation: Any) -> Any:
 
 def _rooted(config: AppConfig, folder: Path) -> AppConfig:
     """Return `config` with its paths made absolute against `folder`."""
-
-    def rooted(path: str) -> str:
-        return str(folder / Path(path).expanduser())
-
-    def cluster(one: ClusterConfig) -> ClusterConfig:
-        if one.kubeconfig is None:
-            return one
-        return one.model_copy(update={"kubeconfig": rooted(one.kubeconfig)})
-
-    def sink(one: SinkConfig) -> SinkConfig:
-        given = options(one)
-        for (name, *key), path in _files(given):
-            given[name] = {**given[name], key[0]: rooted(path)} if key else rooted(path)
-        if isinstance(given.get("file"), str):
-            given["file"] = rooted(given["file"])
-        return SinkConfig.model_validate({"type": one.type, **given})
-
-    def block(one: Config) -> Any:
-        given: dict[str, Any] = {
-            name: block(value) if isinstance(value, Config) else rooted(value)
-            for name, value in one
-            if isinstance(value, Config) or (name.endswith("_file") and value is not None)
-        }
-        return one.model_copy(update=given)
-
+    blocks = ("http", "store", "bus", "changes")
     return config.model_copy(
         update={
-            "clusters": tuple(cluster(one) for one in config.clusters),
-            "data_dir": rooted(config.data_dir),
-            "rules": tuple(rooted(path) for path in config.rules),
-            "sinks": {name: sink(one) for name, one in config.sinks.items()},
-            "http": block(config.http),
-            "store": block(config.store),
-            "bus": block(config.bus),
+            "clusters": tuple(_rooted_block(one, folder) for one in config.clusters),
+            "data_dir": _rooted_path(config.data_dir, folder),
+            "rules": tuple(_rooted_path(path, folder) for path in config.rules),
+            "sinks": {name: _rooted_sink(one, folder) for name, one in config.sinks.items()},
+            **{name: _rooted_block(getattr(config, name), folder) for name in blocks},
         }
     )
+
+
+def _rooted_path(path: str, folder: Path) -> str:
+    return str(folder / Path(path).expanduser())
+
+
+def _rooted_block(block: Any, folder: Path) -> Any:
+    """Return `block` with what names a file in it, and in its blocks, made absolute."""
+    given: dict[str, Any] = {}
+    for name, value in block:
+        if isinstance(value, Config):
+            given[name] = _rooted_block(value, folder)
+        elif value is not None and (name.endswith("_file") or name == "kubeconfig"):
+            given[name] = _rooted_path(value, folder)
+    return block.model_copy(update=given)
+
+
+def _rooted_sink(sink: SinkConfig, folder: Path) -> SinkConfig:
+    given = options(sink)
+    for (name, *key), path in _files(given):
+        rooted = _rooted_path(path, folder)
+        given[name] = {**given[name], key[0]: rooted} if key else rooted
+    if isinstance(given.get("file"), str):
+        given["file"] = _rooted_path(given["file"], folder)
+    return SinkConfig.model_validate({"type": sink.type, **given})

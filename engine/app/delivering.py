@@ -9,7 +9,7 @@ import structlog
 from engine import meters
 from engine.app.calling import called
 from engine.failpoint import Point, around
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import DogwatchError, IllegalMove, Retryable, StoreError
 from engine.model.ids import delivery_key
 from engine.model.ports import Clock, Sink
@@ -139,7 +139,7 @@ def tell_of_dead_letter(
     notice = Delivery(
         key=delivery_key(lost.key, GAVE_UP, sinks[0]),
         sink=sinks[0],
-        change=Change.FIRE,
+        change=Occasion.FIRE,
         incident=lost.key,
         rule=GAVE_UP,
         group={"sink": lost.sink},

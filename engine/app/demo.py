@@ -28,7 +28,7 @@ from engine.app.recorded_cluster import RecordedCluster
 from engine.app.replaying import records
 from engine.app.rule_files import load_paths
 from engine.cluster import recorded
-from engine.model.delivery import Change
+from engine.model.delivery import Occasion
 from engine.model.errors import DogwatchError
 from engine.model.mission import MissionRow, MissionState
 from engine.model.ports import SystemClock
@@ -166,7 +166,7 @@ class _Demo:
                 f"   {one.change:<8} webhook answered {one.status}, {proof}, key {one.key}",
                 markup=False,
             )
-        if firing.resolved and any(one.change == Change.RESOLVE for one in received.taken):
+        if firing.resolved and any(one.change == Occasion.RESOLVE for one in received.taken):
             self._console.print(
                 f"   The resolve followed when the pods had been well long enough: "
                 f"{firing.resolved:%H:%M:%S}.",

@@ -17,7 +17,7 @@ from engine.cluster import recorded
 from engine.missions.collect import LogChoice, collect
 from engine.missions.registry import kinds
 from engine.missions.run import prepare
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import ConfigError, DogwatchError, SnapshotError, nearest
 from engine.model.ids import mission_id
 from engine.model.instant import from_us, parse_rfc3339
@@ -115,7 +115,7 @@ def _told(report: Report) -> Delivery:
     return Delivery(
         key=report.run_id,
         sink="file",
-        change=Change.RESULT,
+        change=Occasion.RESULT,
         incident=report.cause or report.run_id,
         rule=report.rule or report.kind,
         group={},

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.firing import State, Transition
 from engine.model.ids import delivery_key
 from engine.model.instant import from_us
@@ -15,7 +15,7 @@ from engine.report.clean import clean
 from engine.rules.rule import Notice, Rule
 from engine.rules.template import TemplateError, render
 
-_TOLD = {State.FIRING: Change.FIRE, State.RESOLVED: Change.RESOLVE}
+_TOLD = {State.FIRING: Occasion.FIRE, State.RESOLVED: Occasion.RESOLVE}
 _REMINDS = "repeat"
 """Reason of a transition that says: it still fires. Who hears of openings hears of it."""
 
@@ -77,7 +77,7 @@ def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator
         return
     change, which = wanted, wanted.value
     if transition.reason == _REMINDS:
-        change, which = Change.REPEAT, f"{Change.REPEAT}@{transition.at}"
+        change, which = Occasion.REPEAT, f"{Occasion.REPEAT}@{transition.at}"
     wanting = [one for one in notices(rule, routes) if wanted in one.on]
     annotations = _annotations(rule, told) if wanting else {}
     for notice in wanting:
@@ -113,11 +113,11 @@ def tell_result(
     """Yield one delivery of `report` for each sink that wants results of its rule."""
     if rule is None:
         return
-    for sink in (one.sink for one in notices(rule, routes) if Change.RESULT in one.on):
+    for sink in (one.sink for one in notices(rule, routes) if Occasion.RESULT in one.on):
         yield Delivery(
-            key=delivery_key(report.run_id, Change.RESULT, sink),
+            key=delivery_key(report.run_id, Occasion.RESULT, sink),
             sink=sink,
-            change=Change.RESULT,
+            change=Occasion.RESULT,
             incident=incident,
             rule=rule.name,
             group=dict(group),

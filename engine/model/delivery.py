@@ -5,16 +5,22 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from engine.model.report import Report
+from engine.model.report import AppliedChange, ObjectRef, Report
 
 
-class Change(StrEnum):
-    """What a delivery tells of; a repeat: it still fires."""
+class Occasion(StrEnum):
+    """What a delivery tells of; a repeat: it still fires.
+
+    approval: a change waits for a decision. reminder: it still does. change: it ended.
+    """
 
     FIRE = "fire"
     REPEAT = "repeat"
     RESOLVE = "resolve"
     RESULT = "result"
+    APPROVAL = "approval"
+    REMINDER = "reminder"
+    CHANGE = "change"
 
 
 class Episode(BaseModel):
@@ -36,6 +42,39 @@ class Episode(BaseModel):
     reason: str = ""
 
 
+class Ask(BaseModel):
+    """A change that waits for a decision, as those see it who are asked.
+
+    Attributes:
+        change, digest: what a decision names.
+        needed: how many distinct people must approve.
+        typed: the name that each has to type, empty where none has.
+        diff: unified text; `lines` the same in sentences; `blast` what it touches at worst.
+        why: why now, from the findings.
+        url: of the page that shows it, empty where none is served.
+        more: further changes that wait, where this stands for a digest of several.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    change: str
+    digest: str
+    title: str
+    risk: str
+    reversible: str
+    target: ObjectRef
+    lines: list[str] = []
+    diff: str = ""
+    blast: str = ""
+    why: str = ""
+    notes: list[str] = []
+    needed: int = 1
+    typed: str = ""
+    expires: AwareDatetime
+    url: str = ""
+    more: list[str] = []
+
+
 class Delivery(BaseModel):
     """One thing to tell one sink, with the same `key` on every attempt.
 
@@ -43,14 +82,15 @@ class Delivery(BaseModel):
     what firings have in common that share a message, empty for one that goes alone; the message
     lists them as `episodes`, and its incident is that of the first one.
     `since` is when it began to fire; `value`, `reason`, `members` and `member_count` are those
-    of the transition. Where they are absent, `text` says it all.
+    of the transition. Where they are absent, `text` says it all. `ask` is there for approval and
+    reminder, `applied` for change.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     key: str
     sink: str
-    change: Change
+    change: Occasion
     incident: str
     rule: str
     group: dict[str, str]
@@ -67,6 +107,8 @@ class Delivery(BaseModel):
     members: list[str] = []
     member_count: int = 0
     report: Report | None = None
+    ask: Ask | None = None
+    applied: AppliedChange | None = None
     shared: dict[str, str] = {}
     episodes: list[Episode] = []
 

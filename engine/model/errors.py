@@ -48,6 +48,10 @@ class IllegalMove(DogwatchError):
     """A state machine was asked for a move that its table does not have."""
 
 
+class Refused(DogwatchError):
+    """A decision, or an order of a person, that does not count; the message says why."""
+
+
 class ClusterError(DogwatchError):
     """A cluster did not answer, or answered no; `reason` is a short stable word.
 

@@ -14,12 +14,17 @@ MAX_CRASHES = 5
 
 
 class MissionState(StrEnum):
-    """Where a mission stands; done and failed are final."""
+    """Where a mission stands; done and cancelled are final, failed can be resumed.
+
+    waiting: at a gate, until its changes are settled or its deadline has come.
+    """
 
     QUEUED = "queued"
     RUNNING = "running"
+    WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 class MissionEvent(StrEnum):
@@ -27,6 +32,8 @@ class MissionEvent(StrEnum):
 
     claim: a worker took it. finish: its report stands. fail: it has no good result.
     crash: its worker died before either. release: its worker stopped in good order.
+    wait: a leg of it ended at a gate. wake: what it waited for is there, or its deadline.
+    cancel, resume: a person said so.
     """
 
     CLAIM = "claim"
@@ -34,6 +41,10 @@ class MissionEvent(StrEnum):
     FAIL = "fail"
     CRASH = "crash"
     RELEASE = "release"
+    WAIT = "wait"
+    WAKE = "wake"
+    CANCEL = "cancel"
+    RESUME = "resume"
 
 
 MOVES: Mapping[tuple[MissionState, MissionEvent], MissionState] = {
@@ -43,6 +54,13 @@ MOVES: Mapping[tuple[MissionState, MissionEvent], MissionState] = {
     (MissionState.RUNNING, MissionEvent.FAIL): MissionState.FAILED,
     (MissionState.RUNNING, MissionEvent.CRASH): MissionState.QUEUED,
     (MissionState.RUNNING, MissionEvent.RELEASE): MissionState.QUEUED,
+    (MissionState.RUNNING, MissionEvent.WAIT): MissionState.WAITING,
+    (MissionState.WAITING, MissionEvent.WAKE): MissionState.QUEUED,
+    (MissionState.WAITING, MissionEvent.FAIL): MissionState.FAILED,
+    (MissionState.QUEUED, MissionEvent.CANCEL): MissionState.CANCELLED,
+    (MissionState.RUNNING, MissionEvent.CANCEL): MissionState.CANCELLED,
+    (MissionState.WAITING, MissionEvent.CANCEL): MissionState.CANCELLED,
+    (MissionState.FAILED, MissionEvent.RESUME): MissionState.QUEUED,
 }
 
 
@@ -70,6 +88,12 @@ class MissionRow:
         owner: worker that runs it.
         epoch: how often it changed hands; who writes to it has to know.
         created, started, finished: aware UTC.
+        phase, total_phases: which leg it is at, from 1; every gate passed is one more.
+        wake_at: the deadline of its gate, None where it stands at none.
+        mode, approval: what it may do (see engine.model.change_row), report: nothing.
+        targets: which clusters, where not `clusters`: names, groups, labels, all, exclude.
+        requester: who asked for it: `rule:NAME`, or the name of a user of the policy.
+        advise: off, explain or rank: what the model may add.
     """
 
     id: str
@@ -90,3 +114,11 @@ class MissionRow:
     started: datetime | None = None
     finished: datetime | None = None
     report: Report | None = None
+    phase: int = 1
+    total_phases: int = 1
+    wake_at: datetime | None = None
+    mode: str = "report"
+    approval: str = "person"
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    requester: str = ""
+    advise: str = "off"

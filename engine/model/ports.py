@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from engine.model.change import Operation
 from engine.model.delivery import Delivery, Receipt
 from engine.model.signal import Signal
 from engine.model.watch import Observation, ResourceStatus
@@ -47,6 +48,43 @@ class Cluster(Protocol):
 
     async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
         """Return the tail of a container's log; `pod` is (namespace, name)."""
+        ...
+
+
+class Writer(Protocol):
+    """One cluster to change, as one identity. Raises ClusterError.
+
+    Reasons beside those of reading: `conflict` (409: the object moved on, or another manager owns
+    a field), `invalid` (422), `refused` (403 of a webhook or quota, 4xx), `blocked` (429 of an
+    eviction that a disruption budget forbids). After `timeout` or `unreachable` of a write it is
+    not known whether it was done: read the object.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name of the cluster in the configuration."""
+        ...
+
+    async def identity(self) -> str:
+        """Return the uid of the namespace kube-system."""
+        ...
+
+    async def get(self, resource: str, namespace: str, name: str) -> dict[str, Any]:
+        """Return one object whole, managedFields included; values of a Secret as digests."""
+        ...
+
+    async def allowed(self, operation: Operation) -> bool:
+        """Whether the identity may do `operation`, by SelfSubjectAccessReview."""
+        ...
+
+    async def write(
+        self, operation: Operation, *, version: str, dry_run: bool
+    ) -> dict[str, Any] | None:
+        """Do `operation` where the object has its uid and resourceVersion `version`.
+
+        Returns:
+            The object as the server would keep it, or keeps it; None where it goes away.
+        """
         ...
 
 

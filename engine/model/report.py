@@ -120,6 +120,33 @@ class ProposedChange(_Part):
     command: str = ""
     preconditions: list[Precondition] = []
     findings: list[str]
+    template: str = ""
+    """The change template that does it (engine.changes.templates); empty: only a person can."""
+    params: dict[str, Any] = {}
+
+
+class AppliedChange(_Part):
+    """What became of a change that this mission proposed; `state` is where it stands.
+
+    `lines` says what it does, `checks` what the verification found, `objects` the exact before
+    and after of each object where a person has to go on.
+    """
+
+    id: str
+    title: str
+    state: str
+    reason: str
+    digest: str = ""
+    risk: str = ""
+    target: ObjectRef
+    lines: list[str] = []
+    diff: str = ""
+    decided_by: list[str] = []
+    decided: AwareDatetime | None = None
+    applied: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
+    checks: list[Precondition] = []
+    objects: list[dict[str, Any]] = []
 
 
 class Incident(_Part):
@@ -177,9 +204,13 @@ class Report(_Part):
     findings: list[Finding] = []
     coverage: Coverage
     changes: list[ProposedChange] = []
+    applied: list[AppliedChange] = []
+    per_cluster: dict[str, Literal["ok", "partial", "unreachable", "forbidden"]] = {}
     next: list[NextMission] = []
     phase: int = 1
     total_phases: int = 1
     resumable: bool = False
     checkpoint: dict[str, Any] = {}
     narrative: str | None = None
+    advice: Literal["off", "given", "skipped", "failed"] = "off"
+    """What the model added: see engine.advisor."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.report import Report
 from engine.report.causes import hypothesis_card
 from engine.report.clean import clean
@@ -58,7 +58,7 @@ def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
     """Yield the parts of `delivery`, as its change and its report ask for."""
     if delivery.episodes:
         yield from _shared(delivery, depth)
-    elif delivery.change is Change.RESOLVE:
+    elif delivery.change is Occasion.RESOLVE:
         yield from _resolve(delivery)
     elif delivery.report is not None:
         yield from _result(delivery, delivery.report, depth)
@@ -68,13 +68,13 @@ def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
 
 def subject(delivery: Delivery) -> str:
     """Return one line of at most 140 characters: how grave, and what."""
-    if delivery.change is Change.RESOLVE:
+    if delivery.change is Occasion.RESOLVE:
         word = "resolved"
     elif delivery.report is not None and not delivery.report.incidents:
         word = delivery.report.outcome.value
     else:
         word = clean(delivery.severity)
-    going_on = "still firing: " if delivery.change is Change.REPEAT else ""
+    going_on = "still firing: " if delivery.change is Occasion.REPEAT else ""
     count = f" ({tally_of(delivery)})" if delivery.episodes else ""
     title = clean(delivery.title or delivery.rule, _SUBJECT - len(count))
     return brief(f"[{word}] {going_on}{title}{count}", _SUBJECT)
@@ -85,11 +85,11 @@ def headline(delivery: Delivery) -> str:
     if delivery.episodes:
         text = f"{delivery.title}: {tally_of(delivery)}. {news_of(delivery)}".rstrip()
         return brief(text, _HEADLINE)
-    if delivery.change is Change.RESOLVE:
+    if delivery.change is Occasion.RESOLVE:
         return brief(f"Resolved{_for(delivery)}: {delivery.title}", _HEADLINE)
     if delivery.report is not None:
         return brief(_lead(delivery.report) or delivery.title, _HEADLINE)
-    going_on = f"Still firing{_for(delivery)}: " if delivery.change is Change.REPEAT else ""
+    going_on = f"Still firing{_for(delivery)}: " if delivery.change is Occasion.REPEAT else ""
     return brief(f"{going_on}{delivery.title}. {_said(delivery)}", _HEADLINE)
 
 
@@ -101,7 +101,7 @@ def _lead(report: Report) -> str:
 
 def _fire(delivery: Delivery) -> Iterator[Part]:
     tone = tone_of(delivery.severity)
-    repeats = delivery.change is Change.REPEAT
+    repeats = delivery.change is Occasion.REPEAT
     word = f"still firing{_for(delivery)}" if repeats else "firing"
     kicker = (plain(f"{delivery.severity} · {word}"),)
     since = delivery.since or delivery.at

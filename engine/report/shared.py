@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from engine.model.delivery import Change, Delivery, Episode
+from engine.model.delivery import Delivery, Episode, Occasion
 from engine.report.clean import clean
 
 
@@ -56,7 +56,7 @@ def _episodes(told: Iterable[Delivery]) -> list[Episode]:
     fresh: dict[str, bool] = {}
     for one in told:
         last[one.incident] = one
-        fresh[one.incident] = fresh.get(one.incident, False) or one.change is not Change.REPEAT
+        fresh[one.incident] = fresh.get(one.incident, False) or one.change is not Occasion.REPEAT
     return [_episode(one, fresh=fresh[incident]) for incident, one in last.items()]
 
 
@@ -64,7 +64,7 @@ def _episode(told: Delivery, *, fresh: bool) -> Episode:
     return Episode(
         incident=told.incident,
         group={name: one for name, one in told.group.items() if name not in told.shared},
-        over=told.change is Change.RESOLVE,
+        over=told.change is Occasion.RESOLVE,
         fresh=fresh,
         since=told.since,
         at=told.at,
@@ -74,11 +74,11 @@ def _episode(told: Delivery, *, fresh: bool) -> Episode:
     )
 
 
-def _change(episodes: Iterable[Episode]) -> Change:
+def _change(episodes: Iterable[Episode]) -> Occasion:
     firing = [one for one in episodes if not one.over]
     if not firing:
-        return Change.RESOLVE
-    return Change.FIRE if any(one.fresh for one in firing) else Change.REPEAT
+        return Occasion.RESOLVE
+    return Occasion.FIRE if any(one.fresh for one in firing) else Occasion.REPEAT
 
 
 def _title(rule: str, shared: Mapping[str, str]) -> str:

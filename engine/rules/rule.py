@@ -147,7 +147,7 @@ class MissionOrder:
 
 @dataclass(frozen=True)
 class Notice:
-    """Whom to tell, and of what: fire, resolve, result (see engine.model.delivery.Change).
+    """Whom to tell, and of what: fire, resolve, result (see engine.model.delivery.Occasion).
 
     Firings that agree in the labels and keys `group_by` share a message; empty: each has its own.
     """

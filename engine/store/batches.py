@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, update
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.ids import delivery_key, digest
 from engine.model.instant import MICROS
 from engine.report.shared import Envelope, share
@@ -141,8 +141,8 @@ def _others(
     connection: Connection, batch: str, thread_of: str, told: Sequence[Delivery]
 ) -> list[Delivery]:
     """Return what the thread told last of other firings: openings that last, and ends."""
-    opens = deliveries.c.change == Change.FIRE.value
-    ends = deliveries.c.change == Change.RESOLVE.value
+    opens = deliveries.c.change == Occasion.FIRE.value
+    ends = deliveries.c.change == Occasion.RESOLVE.value
     query = (
         select(deliveries.c.incident, deliveries.c.body)
         .join(firings, firings.c.id == deliveries.c.incident)

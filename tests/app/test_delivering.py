@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.app.delivering import Courier
-from engine.model.delivery import Change, Delivery, Receipt
+from engine.model.delivery import Delivery, Occasion, Receipt
 from engine.model.errors import Retryable
 from engine.model.ports import SystemClock
 from engine.store.store import Store
@@ -51,7 +51,7 @@ def a_delivery(key: str) -> Delivery:
     return Delivery(
         key=key,
         sink="out",
-        change=Change.FIRE,
+        change=Occasion.FIRE,
         incident=f"f-{key}",
         rule="hot",
         group={},

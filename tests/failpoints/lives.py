@@ -17,11 +17,27 @@ if TYPE_CHECKING:
 
 ACTED_S = 30.0
 END_S = 10.0
+CHANGES = frozenset(
+    {
+        Point.CHANGE_PROPOSED,
+        Point.DRY_RUN_DONE,
+        Point.APPROVAL_ASKED,
+        Point.APPROVAL_RECEIVED,
+        Point.LOCK_TAKEN,
+        Point.PRE_IMAGE_STORED,
+        Point.OBJECT_APPLIED,
+        Point.VERIFY_DECIDED,
+        Point.OBJECT_ROLLED_BACK,
+        Point.MODEL_ASKED,
+    }
+)
+"""Points that only who changes a cluster, or asks a model, comes by: not the ledger."""
 EMBEDDED = tuple(
     point
     for point in Point
     if point
-    not in {
+    not in CHANGES
+    | {
         Point.CONDITIONS_PUBLISHED,  # embedded, both stages are folded in one step
         Point.LEASE_TAKEN,  # embedded, a lock on the folder says who may write
         Point.LEASE_RENEWED,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.missions.notices import Route, Told, notices, tell_result, tell_transition
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.firing import State, Transition
 from engine.model.report import Coverage, Outcome, Report
 from engine.model.signal import Signal
@@ -53,7 +53,9 @@ def test_a_sink_of_two_routes_is_told_once_of_all_that_either_wants() -> None:
 def test_only_what_a_sink_wants_is_told() -> None:
     route = Route(("a",), {}, ("resolve",))
     assert told(a_rule(), a_move(State.FIRING), route) == []
-    assert [one.change for one in told(a_rule(), a_move(State.RESOLVED), route)] == [Change.RESOLVE]
+    assert [one.change for one in told(a_rule(), a_move(State.RESOLVED), route)] == [
+        Occasion.RESOLVE
+    ]
 
 
 def test_pending_inactive_and_suppressed_are_nobodys_news() -> None:
@@ -110,7 +112,7 @@ def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
 def test_a_reminder_goes_to_those_who_hear_of_openings_with_a_key_of_its_own() -> None:
     routes = (Route(("a",), {}, ("fire",)), Route(("b",), {}, ("resolve",)))
     first = told(a_rule(), a_move(reason="repeat"), *routes)
-    assert [(one.sink, one.change) for one in first] == [("a", Change.REPEAT)]
+    assert [(one.sink, one.change) for one in first] == [("a", Occasion.REPEAT)]
     again = told(a_rule(), a_move(reason="repeat"), *routes)
     later = list(
         tell_transition(a_rule(), Told(replace(a_move(reason="repeat"), at=NOON_US + 1)), routes)

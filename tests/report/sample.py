@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.report import (
     Coverage,
     Evidence,
@@ -298,7 +298,7 @@ def a_report(**changes: object) -> Report:
     return Report.model_validate(values | changes)
 
 
-def a_delivery(change: Change = Change.FIRE, **changes: object) -> Delivery:
+def a_delivery(change: Occasion = Occasion.FIRE, **changes: object) -> Delivery:
     values: dict[str, object] = {
         "key": "d-0123456789abcdef01234567",
         "sink": "team",
@@ -316,27 +316,27 @@ def a_delivery(change: Change = Change.FIRE, **changes: object) -> Delivery:
             "runbook_url": "https://runbooks.example.com/crash-loop",
         },
     }
-    shapes: dict[Change, dict[str, object]] = {
-        Change.FIRE: {
+    shapes: dict[Occasion, dict[str, object]] = {
+        Occasion.FIRE: {
             "since": NOON - timedelta(seconds=40),
             "value": {"restarts": 6},
             "reason": "threshold",
             "members": ["web-6c9f7d-x2x1k", "web-6c9f7d-8fj2p", "web-6c9f7d-mm4qd"],
             "member_count": 3,
         },
-        Change.REPEAT: {
+        Occasion.REPEAT: {
             "since": NOON - timedelta(hours=2),
             "value": {"restarts": 9},
             "reason": "repeat",
             "members": ["web-6c9f7d-x2x1k"],
             "member_count": 1,
         },
-        Change.RESOLVE: {
+        Occasion.RESOLVE: {
             "since": NOON - timedelta(minutes=12),
             "value": {"restarts": 0},
             "reason": "cleared",
         },
-        Change.RESULT: {
+        Occasion.RESULT: {
             "title": incidents()[0].title,
             "mission": a_report().run_id,
             "report": a_report(),
@@ -345,7 +345,7 @@ def a_delivery(change: Change = Change.FIRE, **changes: object) -> Delivery:
     return Delivery.model_validate(values | shapes[change] | changes)
 
 
-def a_shared_delivery(change: Change = Change.FIRE) -> Delivery:
+def a_shared_delivery(change: Occasion = Occasion.FIRE) -> Delivery:
     """Return what three firings of a namespace share, of which `change` is the news."""
     workloads = ("web", "checkout", "search")
     fires = [
@@ -365,12 +365,12 @@ def a_shared_delivery(change: Change = Change.FIRE) -> Delivery:
     ]
     later = NOON + timedelta(minutes=5)
     ends = [
-        one.model_copy(update={"change": Change.RESOLVE, "at": later, "reason": "cleared"})
+        one.model_copy(update={"change": Occasion.RESOLVE, "at": later, "reason": "cleared"})
         for one in fires
     ]
     told = {
-        Change.FIRE: (fires, []),
-        Change.REPEAT: (ends[:1], fires[1:]),
-        Change.RESOLVE: (ends, []),
+        Occasion.FIRE: (fires, []),
+        Occasion.REPEAT: (ends[:1], fires[1:]),
+        Occasion.RESOLVE: (ends, []),
     }
     return share(Envelope("d-0123456789abcdef76543210", "f-web"), *told[change])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.report import (
     fallback,
     headline,
@@ -35,11 +35,11 @@ def mail(delivery: Delivery) -> str:
     return f"{subject(delivery)}\n{headline(delivery)}\n\n{to_plain(delivery)}"
 
 
-def rendered(change: Change, render: Callable[[Delivery], str]) -> Callable[[], str]:
+def rendered(change: Occasion, render: Callable[[Delivery], str]) -> Callable[[], str]:
     return lambda: render(a_delivery(change))
 
 
-def shared(change: Change, render: Callable[[Delivery], str]) -> Callable[[], str]:
+def shared(change: Occasion, render: Callable[[Delivery], str]) -> Callable[[], str]:
     return lambda: render(a_shared_delivery(change))
 
 
@@ -56,13 +56,13 @@ RENDERINGS: dict[str, Callable[[], str]] = {
     "report.md": lambda: to_markdown(a_report()),
     **{
         f"shared-{change}.{name}": shared(change, render)
-        for change in (Change.FIRE, Change.REPEAT, Change.RESOLVE)
+        for change in (Occasion.FIRE, Occasion.REPEAT, Occasion.RESOLVE)
         for name, render in SHARED.items()
     },
-    **{f"{change}.notice.txt": rendered(change, to_notice) for change in Change},
-    **{f"{change}.mail.txt": rendered(change, mail) for change in Change},
-    **{f"{change}.mail.html": rendered(change, to_html) for change in Change},
-    **{f"{change}.slack.json": rendered(change, slack) for change in Change},
+    **{f"{change}.notice.txt": rendered(change, to_notice) for change in Occasion},
+    **{f"{change}.mail.txt": rendered(change, mail) for change in Occasion},
+    **{f"{change}.mail.html": rendered(change, to_html) for change in Occasion},
+    **{f"{change}.slack.json": rendered(change, slack) for change in Occasion},
 }
 
 

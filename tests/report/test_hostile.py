@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from slack_sdk.models.blocks import Block
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.report import Report
 from engine.report import (
     fallback,
@@ -109,12 +109,12 @@ def a_poisoned_report(text: str) -> Report:
     return Report.model_validate(_kept_severities(value, poisoned(value, text)))
 
 
-TOLD = [*Change, "shared"]
+TOLD = [*Occasion, "shared"]
 """Kinds of deliveries: a change of one firing, and what several share."""
 
 
 def a_poisoned_delivery(told: str, text: str) -> Delivery:
-    given = a_shared_delivery(Change.REPEAT) if told == "shared" else a_delivery(Change(told))
+    given = a_shared_delivery(Occasion.REPEAT) if told == "shared" else a_delivery(Occasion(told))
     value = given.model_dump()
     return Delivery.model_validate(
         _kept_severities(value, poisoned(value, text)) | {"group": {text: text}, "severity": text}
@@ -160,7 +160,7 @@ class Visible(HTMLParser):
         raise AssertionError(f"a comment: {data}")
 
 
-PLAIN_PAGE = Visible(to_html(a_delivery(Change.RESULT)))
+PLAIN_PAGE = Visible(to_html(a_delivery(Occasion.RESULT)))
 
 
 @pytest.mark.parametrize("told", TOLD)
@@ -273,14 +273,14 @@ def test_a_terminal_gets_no_sequence_but_ours(text: str, width: int) -> None:
     report = a_poisoned_report(text)
     assert not CONTROL.search(to_text(report, width=width))
     assert not CONTROL.search(OURS.sub("", to_text(report, colour=True, width=width)))
-    delivery = a_poisoned_delivery(Change.RESULT, text)
+    delivery = a_poisoned_delivery(Occasion.RESULT, text)
     assert not CONTROL.search(OURS.sub("", to_notice(delivery, colour=True, width=width)))
 
 
 @modest
 @given(text=hostile)
 def test_every_rendering_is_the_same_twice(text: str) -> None:
-    report, delivery = a_poisoned_report(text), a_poisoned_delivery(Change.RESULT, text)
+    report, delivery = a_poisoned_report(text), a_poisoned_delivery(Occasion.RESULT, text)
     assert to_text(report) == to_text(report)
     assert to_markdown(report) == to_markdown(report)
     assert to_html(delivery) == to_html(delivery)

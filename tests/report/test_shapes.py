@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from engine.model.delivery import Change
+from engine.model.delivery import Occasion
 from engine.model.report import Coverage, Outcome, Report, Term, Unknown
 from engine.report import headline, subject, to_blocks, to_markdown, to_plain, to_text
 from engine.report.html import to_html
@@ -24,14 +24,14 @@ def positions(text: str, *words: str) -> list[int]:
 
 
 def test_a_result_leads_with_the_cause_then_options_then_what_is_unknown() -> None:
-    text = to_plain(a_delivery(Change.RESULT))
+    text = to_plain(a_delivery(Occasion.RESULT))
     order = positions(text, "LIKELY CAUSE", "FATAL: env", "Options", "rollout undo", "Not known")
     assert order == sorted(order)
-    assert headline(a_delivery(Change.RESULT)).startswith("Likely cause: Revision 4")
+    assert headline(a_delivery(Occasion.RESULT)).startswith("Likely cause: Revision 4")
 
 
 def test_a_fire_is_short_and_says_rule_group_since_value_members_and_runbook() -> None:
-    text = to_plain(a_delivery(Change.FIRE))
+    text = to_plain(a_delivery(Occasion.FIRE))
     assert len(text.splitlines()) <= 15
     for said in (
         "pod-crash-loop",
@@ -45,29 +45,29 @@ def test_a_fire_is_short_and_says_rule_group_since_value_members_and_runbook() -
 
 
 def test_a_fire_without_measures_says_its_text() -> None:
-    bare = a_delivery(Change.FIRE, value={}, members=[], member_count=0, reason="", since=None)
+    bare = a_delivery(Occasion.FIRE, value={}, members=[], member_count=0, reason="", since=None)
     assert "Measured: restarts = 6." in to_plain(bare)
     assert "since 2026-11-24 12:00:00 UTC" in to_plain(bare)
 
 
 def test_members_that_are_not_shown_are_counted() -> None:
-    many = a_delivery(Change.FIRE, members=[f"web-{n}" for n in range(20)], member_count=200)
+    many = a_delivery(Occasion.FIRE, members=[f"web-{n}" for n in range(20)], member_count=200)
     assert "and 192 others" in " ".join(to_plain(many).split())
 
 
 def test_members_without_a_name_are_not_listed() -> None:
-    metric = a_delivery(Change.FIRE, members=[""], member_count=1)
+    metric = a_delivery(Occasion.FIRE, members=[""], member_count=1)
     assert "Concerns" not in to_plain(metric)
-    mixed = a_delivery(Change.FIRE, members=["", "web-1"], member_count=2)
+    mixed = a_delivery(Occasion.FIRE, members=["", "web-1"], member_count=2)
     assert "web-1 and 1 other" in " ".join(to_plain(mixed).split())
 
 
 def test_a_resolve_says_how_long_it_lasted_and_what_proves_it() -> None:
-    text = to_plain(a_delivery(Change.RESOLVE))
+    text = to_plain(a_delivery(Occasion.RESOLVE))
     assert "RESOLVED AFTER 12M" in text
     assert "Lasted    12m" in text
     assert "the condition no longer holds" in text
-    assert subject(a_delivery(Change.RESOLVE)).startswith("[resolved] ")
+    assert subject(a_delivery(Occasion.RESOLVE)).startswith("[resolved] ")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_every_way_to_fire_is_told_in_words(reason: str) -> None:
     "reason", ["cleared", "deleted", "no data", "rule changed", "rule removed"]
 )
 def test_every_way_to_end_is_told_in_words(reason: str) -> None:
-    text = to_plain(a_delivery(Change.RESOLVE, reason=reason))
+    text = to_plain(a_delivery(Occasion.RESOLVE, reason=reason))
     (line,) = (one for one in text.splitlines() if "Ended by" in one)
     assert len(line.removeprefix("Ended by").split()) >= 4
 
 
 @pytest.mark.parametrize("reason", ["no data", "rule removed", "rule changed", "inhibited"])
 def test_an_end_that_proves_nothing_is_not_told_as_a_proof(reason: str) -> None:
-    text = to_plain(a_delivery(Change.RESOLVE, reason=reason))
+    text = to_plain(a_delivery(Occasion.RESOLVE, reason=reason))
     assert "nothing proves" in text or "not measured" in text
 
 
@@ -104,7 +104,7 @@ def test_every_outcome_renders_without_incidents(outcome: Outcome) -> None:
         summary="",
         coverage=empty,
     )
-    delivery = a_delivery(Change.RESULT, report=report, title="")
+    delivery = a_delivery(Occasion.RESULT, report=report, title="")
     for text in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery)):
         assert outcome.value in text.lower()
     assert to_blocks(delivery)[0]["type"] == "header"
@@ -145,8 +145,8 @@ def test_a_huge_report_renders_in_bounded_time_and_size() -> None:
     report = a_report(findings=many, incidents=[big] * 300)
     start = time.process_time()
     assert "and 200 incidents more" in to_text(report)
-    assert len(to_html(a_delivery(Change.RESULT, report=report))) < 100_000
-    assert len(to_blocks(a_delivery(Change.RESULT, report=report))) <= 50
+    assert len(to_html(a_delivery(Occasion.RESULT, report=report))) < 100_000
+    assert len(to_blocks(a_delivery(Occasion.RESULT, report=report))) <= 50
     assert time.process_time() - start < 10
 
 
@@ -159,7 +159,7 @@ def test_unknowns_with_one_reason_are_one_line_in_every_rendering() -> None:
     ]
     unknowns += [Unknown(what="nodes", cluster="us", reason="no status here")]
     report = a_report(coverage=Coverage(answered=0, possible=31, unknowns=unknowns))
-    delivery = a_delivery(Change.RESULT, report=report)
+    delivery = a_delivery(Occasion.RESULT, report=report)
     for said in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery)):
         assert said.count("no status here") == 1
     text = " ".join(to_text(report).split())
@@ -172,7 +172,7 @@ def test_unknowns_with_one_reason_are_one_line_in_every_rendering() -> None:
 def test_reasons_that_are_not_shown_are_counted_by_what_they_left_unknown() -> None:
     unknowns = [Unknown(what=f"w{n}", reason=f"because {n // 2}") for n in range(20)]
     report = a_report(coverage=Coverage(answered=0, possible=20, unknowns=unknowns))
-    text = to_plain(a_delivery(Change.RESULT, report=report))
+    text = to_plain(a_delivery(Occasion.RESULT, report=report))
     assert "because 5" in text
     assert "because 6" not in text
     assert "and 8 unknowns more, in the JSON report" in text
@@ -181,7 +181,7 @@ def test_reasons_that_are_not_shown_are_counted_by_what_they_left_unknown() -> N
 def test_a_report_on_a_snapshot_without_time_says_none() -> None:
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     timeless = a_report(started=epoch, finished=epoch)
-    delivery = a_delivery(Change.RESULT, report=timeless)
+    delivery = a_delivery(Occasion.RESULT, report=timeless)
     for said in (to_text(timeless), to_markdown(timeless), to_html(delivery), to_plain(delivery)):
         assert "1970" not in said
         assert "took" not in said
@@ -194,7 +194,7 @@ def test_a_mission_that_took_no_time_says_when_and_not_how_long() -> None:
 
 
 def said_by(report: Report) -> list[str]:
-    delivery = a_delivery(Change.RESULT, report=report, title="told by the rule")
+    delivery = a_delivery(Occasion.RESULT, report=report, title="told by the rule")
     return [
         " ".join(said.replace("│", " ").split())
         for said in (to_text(report), to_markdown(report), to_html(delivery), to_plain(delivery))
@@ -255,7 +255,7 @@ def test_a_mail_shows_every_term_of_the_score() -> None:
     terms = [Term(name=f"term{n}", weight=0.1, value=0, why="nothing seen") for n in range(6)]
     cause = incidents()[0].hypotheses[0].model_copy(update={"terms": terms})
     report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": [cause]})])
-    delivery = a_delivery(Change.RESULT, report=report)
+    delivery = a_delivery(Occasion.RESULT, report=report)
     for said in (to_plain(delivery), to_html(delivery)):
         assert all(f"term{n}" in said for n in range(6))
 
@@ -264,7 +264,7 @@ def test_terms_and_causes_that_are_not_shown_are_counted() -> None:
     terms = [Term(name=f"term{n}", weight=0.1, value=0, why="nothing seen") for n in range(23)]
     causes = [incidents()[0].hypotheses[0].model_copy(update={"terms": terms})] * 5
     report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": causes})])
-    mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
+    mail = " ".join(to_plain(a_delivery(Occasion.RESULT, report=report)).split())
     assert "and 3 terms more" in mail
     assert "and 2 possible causes more" in mail
 
@@ -292,13 +292,13 @@ def test_what_was_also_considered_is_told_as_sure_as_it_is() -> None:
     first, second = incidents()[0].hypotheses
     causes = [first, second, second.model_copy(update={"verdict": "likely", "title": "A quota"})]
     report = a_report(incidents=[incidents()[0].model_copy(update={"hypotheses": causes})])
-    mail = " ".join(to_plain(a_delivery(Change.RESULT, report=report)).split())
+    mail = " ".join(to_plain(a_delivery(Occasion.RESULT, report=report)).split())
     assert "to be reached (possible, not shown to be the cause)" in mail
     assert "A quota (likely as well)" in mail
 
 
 def test_a_reminder_says_that_it_goes_on_and_for_how_long() -> None:
-    delivery = a_delivery(Change.REPEAT)
+    delivery = a_delivery(Occasion.REPEAT)
     assert "STILL FIRING AFTER 2H" in to_plain(delivery)
     assert subject(delivery) == "[critical] still firing: pod-crash-loop: prod-eu, shop, web"
     assert headline(delivery).startswith("Still firing after 2h: pod-crash-loop")
@@ -306,7 +306,7 @@ def test_a_reminder_says_that_it_goes_on_and_for_how_long() -> None:
 
 def test_a_shared_message_lists_what_is_new_what_goes_on_and_what_is_over() -> None:
     opening, update, end = (
-        a_shared_delivery(change) for change in (Change.FIRE, Change.REPEAT, Change.RESOLVE)
+        a_shared_delivery(change) for change in (Occasion.FIRE, Occasion.REPEAT, Occasion.RESOLVE)
     )
     text = to_plain(opening)
     assert positions(text, "New (3)", "web", "checkout", "search", "Rule")

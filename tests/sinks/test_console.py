@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import Retryable
 from tests.report.sample import a_delivery
 from tests.sinks.outside import a_sink
@@ -25,7 +25,7 @@ class FullDisk(StringIO):
 async def test_a_delivery_is_printed_without_colours_where_no_terminal_is() -> None:
     stream = StringIO()
     async with a_sink("console", {}, stream=stream) as channel:
-        await channel.send(a_delivery(Change.RESULT), None)
+        await channel.send(a_delivery(Occasion.RESULT), None)
     assert "LIKELY CAUSE" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
 
@@ -33,13 +33,13 @@ async def test_a_delivery_is_printed_without_colours_where_no_terminal_is() -> N
 async def test_a_terminal_gets_colours() -> None:
     stream = Terminal()
     async with a_sink("console", {}, stream=stream) as channel:
-        await channel.send(a_delivery(Change.RESULT), None)
+        await channel.send(a_delivery(Occasion.RESULT), None)
     assert "\x1b[1;31mCRITICAL" in stream.getvalue()
 
 
 async def test_a_file_gets_one_json_object_a_line(tmp_path: Path) -> None:
     file = tmp_path / "deliveries.jsonl"
-    deliveries = [a_delivery(change) for change in Change]
+    deliveries = [a_delivery(change) for change in Occasion]
     async with a_sink("console", {"file": str(file)}) as channel:
         for delivery in deliveries:
             await channel.send(delivery, None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.model.delivery import Change
+from engine.model.delivery import Occasion
 from engine.model.errors import Rejected, Retryable
 from engine.report import to_plain
 from sinks.registry import make
@@ -74,7 +74,7 @@ async def test_the_mail_arrives_encrypted_by_its_login_in_text_and_html(
     smtp: MailServer, authority: Authority
 ) -> None:
     async with a_sink("email", options(smtp, authority)) as channel:
-        receipt = await channel.send(a_delivery(Change.RESULT), None)
+        receipt = await channel.send(a_delivery(Occasion.RESULT), None)
     mail = smtp.wait(1)[0]
     assert (mail.user, mail.encrypted) == (MAIL_LOGIN[0], True)
     assert mail.sender == "dogwatch@example.com"
@@ -82,7 +82,7 @@ async def test_the_mail_arrives_encrypted_by_its_login_in_text_and_html(
     message = mail.message
     assert message.get_content_type() == "multipart/alternative"
     plain, html = message.iter_parts()
-    assert plain.get_content().replace("\r\n", "\n") == to_plain(a_delivery(Change.RESULT))
+    assert plain.get_content().replace("\r\n", "\n") == to_plain(a_delivery(Occasion.RESULT))
     assert html.get_content_type() == "text/html"
     assert "LIKELY CAUSE" in plain.get_content()
     assert receipt.detail == "accepted for 2"
@@ -101,11 +101,11 @@ async def test_the_headers_say_that_a_program_wrote_it_and_when(
 
 
 async def test_an_incident_is_one_conversation(smtp: MailServer, authority: Authority) -> None:
-    fire, result = a_delivery(key="d-fire"), a_delivery(Change.RESULT, key="d-result")
+    fire, result = a_delivery(key="d-fire"), a_delivery(Occasion.RESULT, key="d-result")
     async with a_sink("email", options(smtp, authority)) as channel:
         first = await channel.send(fire, None)
         second = await channel.send(result, first.thread)
-        await channel.send(a_delivery(Change.RESOLVE, key="d-resolve"), second.thread)
+        await channel.send(a_delivery(Occasion.RESOLVE, key="d-resolve"), second.thread)
     one, two, three = (mail.message for mail in smtp.wait(3))
     assert one["Message-ID"] == "<d-fire@example.com>" == first.thread["message_id"]
     assert two["In-Reply-To"] == three["In-Reply-To"] == one["Message-ID"]
@@ -116,8 +116,8 @@ async def test_an_incident_is_one_conversation(smtp: MailServer, authority: Auth
 
 async def test_each_attempt_is_the_same_mail(smtp: MailServer, authority: Authority) -> None:
     async with a_sink("email", options(smtp, authority)) as channel:
-        await channel.send(a_delivery(Change.RESULT), None)
-        await channel.send(a_delivery(Change.RESULT), None)
+        await channel.send(a_delivery(Occasion.RESULT), None)
+        await channel.send(a_delivery(Occasion.RESULT), None)
     one, two = (mail.message.as_bytes() for mail in smtp.wait(2))
     assert one == two
 

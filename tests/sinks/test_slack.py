@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.model.delivery import Change
+from engine.model.delivery import Occasion
 from engine.model.errors import Rejected, Retryable
 from sinks.registry import make
 from sinks.slack import GONE_WORDS, RETRY_WORDS
@@ -28,8 +28,8 @@ def refusal(word: str) -> Answer:
 
 async def test_the_result_goes_into_the_thread_of_the_fire(slack_server: Receiver) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        fired = await channel.send(a_delivery(Change.FIRE), None)
-        result = await channel.send(a_delivery(Change.RESULT), fired.thread)
+        fired = await channel.send(a_delivery(Occasion.FIRE), None)
+        result = await channel.send(a_delivery(Occasion.RESULT), fired.thread)
     fire, reply = (request.json() for request in slack_server.requests)
     assert methods(slack_server) == ["chat.postMessage", "chat.postMessage"]
     assert "thread_ts" not in fire
@@ -42,7 +42,7 @@ async def test_a_resolve_edits_the_first_message_and_tells_the_thread(
     slack_server: Receiver,
 ) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_delivery(Change.RESOLVE), FIRST)
+        await channel.send(a_delivery(Occasion.RESOLVE), FIRST)
     edit, reply = (request.json() for request in slack_server.requests)
     assert methods(slack_server) == ["chat.update", "chat.postMessage"]
     assert (edit["channel"], edit["ts"]) == (FIRST["channel"], FIRST["ts"])
@@ -55,7 +55,7 @@ async def test_a_reminder_is_a_reply_in_the_thread_and_leaves_the_first_message(
     slack_server: Receiver,
 ) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_delivery(Change.REPEAT), FIRST)
+        await channel.send(a_delivery(Occasion.REPEAT), FIRST)
     (reply,) = (request.json() for request in slack_server.requests)
     assert methods(slack_server) == ["chat.postMessage"]
     assert reply["thread_ts"] == FIRST["ts"]
@@ -64,8 +64,8 @@ async def test_a_reminder_is_a_reply_in_the_thread_and_leaves_the_first_message(
 
 async def test_the_end_of_a_group_edits_its_first_message(slack_server: Receiver) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_shared_delivery(Change.REPEAT), FIRST)
-        await channel.send(a_shared_delivery(Change.RESOLVE), FIRST)
+        await channel.send(a_shared_delivery(Occasion.REPEAT), FIRST)
+        await channel.send(a_shared_delivery(Occasion.RESOLVE), FIRST)
     assert methods(slack_server) == ["chat.postMessage", "chat.update", "chat.postMessage"]
     assert "all 3 over" in slack_server.requests[1].json()["text"]
 
@@ -76,14 +76,14 @@ async def test_a_resolve_is_told_though_the_first_message_is_gone(
 ) -> None:
     slack_server.script(refusal(word))
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_delivery(Change.RESOLVE), FIRST)
+        await channel.send(a_delivery(Occasion.RESOLVE), FIRST)
     assert methods(slack_server) == ["chat.update", "chat.postMessage"]
     assert slack_server.requests[1].json()["blocks"]
 
 
 async def test_a_resolve_without_a_thread_is_a_message(slack_server: Receiver) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_delivery(Change.RESOLVE), None)
+        await channel.send(a_delivery(Occasion.RESOLVE), None)
     assert methods(slack_server) == ["chat.postMessage"]
 
 
@@ -91,7 +91,7 @@ async def test_every_call_carries_the_key_and_asks_for_no_previews(
     slack_server: Receiver,
 ) -> None:
     async with a_sink("slack", slack_options(slack_server.url)) as channel:
-        await channel.send(a_delivery(Change.RESOLVE), FIRST)
+        await channel.send(a_delivery(Occasion.RESOLVE), FIRST)
     for request in slack_server.requests:
         body = request.json()
         assert body["metadata"]["event_payload"]["key"] == a_delivery().key
@@ -165,8 +165,8 @@ async def test_a_token_file_is_read_at_each_send(slack_server: Receiver, tmp_pat
 
 async def test_an_incoming_webhook_gets_plain_messages(slack_server: Receiver) -> None:
     async with a_sink("slack", hook_options(slack_server.url)) as channel:
-        receipt = await channel.send(a_delivery(Change.FIRE), None)
-        await channel.send(a_delivery(Change.RESOLVE), receipt.thread)
+        receipt = await channel.send(a_delivery(Occasion.FIRE), None)
+        await channel.send(a_delivery(Occasion.RESOLVE), receipt.thread)
     paths = {request.path for request in slack_server.requests}
     assert paths == {f"/services/T/B/{CANARY}"}
     assert all(set(request.json()) == {"text", "blocks"} for request in slack_server.requests)

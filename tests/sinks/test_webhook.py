@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import Retryable
 from sinks.registry import make
 from tests.report.sample import a_delivery
@@ -19,9 +19,9 @@ from tests.testbeds.receiver import Answer, Receiver
 OTHER = "whsec_" + "b3RoZXItc2VjcmV0LWtleS1vZi0zMi1ieXRlcy4uLi4="
 
 
-@pytest.mark.parametrize("change", Change)
+@pytest.mark.parametrize("change", Occasion)
 async def test_a_receiver_can_verify_and_read_every_delivery(
-    change: Change, receiver: Receiver
+    change: Occasion, receiver: Receiver
 ) -> None:
     delivery = a_delivery(change)
     async with a_sink("webhook", webhook_options(receiver.url), datetime.now(UTC)) as channel:
@@ -50,8 +50,8 @@ async def test_each_attempt_has_the_same_body_and_key(receiver: Receiver) -> Non
     receiver.script(Answer(503))
     async with a_sink("webhook", webhook_options(receiver.url)) as channel:
         with pytest.raises(Retryable):
-            await channel.send(a_delivery(Change.RESULT), None)
-        await channel.send(a_delivery(Change.RESULT), None)
+            await channel.send(a_delivery(Occasion.RESULT), None)
+        await channel.send(a_delivery(Occasion.RESULT), None)
     first, second = receiver.requests
     assert first.body == second.body
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"]

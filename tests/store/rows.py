@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from engine.model.delivery import Change, Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.firing import Launch, State, Transition
 from engine.model.mission import MissionRow
 from engine.model.report import Coverage, Outcome, Report
@@ -47,7 +47,7 @@ def a_delivery(key: str = "d-1", **fields: Any) -> Delivery:
     given = {
         "key": key,
         "sink": "web",
-        "change": Change.FIRE,
+        "change": Occasion.FIRE,
         "incident": "f-1",
         "rule": "crash-loop",
         "group": {"workload": "web"},
@@ -62,7 +62,7 @@ def a_dead_letter(store: Store, key: str, at: datetime) -> None:
     told = Delivery(
         key=key,
         sink="hook",
-        change=Change.FIRE,
+        change=Occasion.FIRE,
         incident="f-1",
         rule="storm",
         group={},

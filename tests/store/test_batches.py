@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from engine.model.delivery import Change, Delivery, Receipt
+from engine.model.delivery import Delivery, Occasion, Receipt
 from engine.model.firing import State
 from engine.store.store import Store
 from tests.store.rows import NOON, SECOND, Hand, a_commit, a_delivery, a_transition
@@ -12,7 +12,7 @@ MINUTE = 60 * SECOND
 SHARED = {"namespace": "shop"}
 
 
-def told(name: str, change: Change = Change.FIRE, **fields: Any) -> Delivery:
+def told(name: str, change: Occasion = Occasion.FIRE, **fields: Any) -> Delivery:
     given = {
         "incident": f"f-{name}",
         "change": change,
@@ -28,8 +28,8 @@ def tell(store: Store, *deliveries: Delivery, resolved: bool = False) -> None:
     moves = [
         a_transition(
             one.incident,
-            at=2_000 if one.change is Change.RESOLVE or resolved else 1_000,
-            state=State.RESOLVED if one.change is Change.RESOLVE else State.FIRING,
+            at=2_000 if one.change is Occasion.RESOLVE or resolved else 1_000,
+            state=State.RESOLVED if one.change is Occasion.RESOLVE else State.FIRING,
         )
         for one in deliveries
     ]
@@ -59,7 +59,7 @@ def test_firings_that_come_within_the_wait_go_as_one_message(store: Store, clock
     assert store.due("web", NOON + 29 * SECOND) == []
     (message,) = store.due("web", NOON + 30 * SECOND)
     assert shown(message) == [("a", "new"), ("b", "new")]
-    assert (message.change, message.incident, message.group) == (Change.FIRE, "f-a", SHARED)
+    assert (message.change, message.incident, message.group) == (Occasion.FIRE, "f-a", SHARED)
 
 
 def test_a_single_firing_goes_as_it_is(store: Store) -> None:
@@ -86,25 +86,25 @@ def test_the_next_message_of_a_group_waits_five_minutes_and_names_who_goes_on(
     tell(store, told("a"), told("b"))
     clock.at = NOON + 30 * SECOND
     send(store, clock.at)
-    tell(store, told("c"), told("a", Change.RESOLVE))
+    tell(store, told("c"), told("a", Occasion.RESOLVE))
     assert store.due("web", clock.at + 5 * MINUTE - SECOND) == []
     message = send(store, clock.at + 5 * MINUTE)
     assert shown(message) == [("c", "new"), ("b", "goes on"), ("a", "over")]
-    assert (message.change, message.incident) == (Change.FIRE, "f-a")
+    assert (message.change, message.incident) == (Occasion.FIRE, "f-a")
 
 
 def test_an_end_of_some_is_no_resolve_and_an_end_of_all_is(store: Store, clock: Hand) -> None:
     tell(store, told("a"), told("b"))
     clock.at = NOON + MINUTE
     send(store, clock.at)
-    tell(store, told("a", Change.RESOLVE))
+    tell(store, told("a", Occasion.RESOLVE))
     clock.at += 10 * MINUTE
     some = send(store, clock.at)
-    assert (some.change, shown(some)) == (Change.REPEAT, [("b", "goes on"), ("a", "over")])
-    tell(store, told("b", Change.RESOLVE))
+    assert (some.change, shown(some)) == (Occasion.REPEAT, [("b", "goes on"), ("a", "over")])
+    tell(store, told("b", Occasion.RESOLVE))
     clock.at += 10 * MINUTE
     last = send(store, clock.at)
-    assert (last.change, last.incident) == (Change.RESOLVE, "f-a")
+    assert (last.change, last.incident) == (Occasion.RESOLVE, "f-a")
     assert shown(last) == [("b", "over"), ("a", "over")]
 
 
@@ -123,7 +123,7 @@ def test_a_sink_that_hears_no_ends_is_not_told_that_what_is_over_goes_on(
 
 
 def test_what_came_and_went_within_the_wait_is_told_as_over(store: Store) -> None:
-    tell(store, told("a"), told("b"), told("a", Change.RESOLVE))
+    tell(store, told("a"), told("b"), told("a", Occasion.RESOLVE))
     (message,) = store.due("web", NOON + MINUTE)
     assert shown(message) == [("b", "new"), ("a", "over")]
 
@@ -132,7 +132,7 @@ def test_a_group_that_ended_begins_a_new_thread(store: Store, clock: Hand) -> No
     tell(store, told("a"), told("b"))
     clock.at = NOON + MINUTE
     send(store, clock.at)
-    tell(store, told("a", Change.RESOLVE), told("b", Change.RESOLVE))
+    tell(store, told("a", Occasion.RESOLVE), told("b", Occasion.RESOLVE))
     clock.at += 10 * MINUTE
     assert send(store, clock.at).incident == "f-a"
     clock.at += 10 * MINUTE
@@ -175,7 +175,7 @@ def test_a_result_follows_the_message_of_its_firing_in_its_thread(
     store: Store, clock: Hand
 ) -> None:
     tell(store, told("a"), told("b"))
-    store.enqueue([a_delivery("result", incident="f-b", change=Change.RESULT)])
+    store.enqueue([a_delivery("result", incident="f-b", change=Occasion.RESULT)])
     clock.at = NOON + MINUTE
     send(store, clock.at)
     assert [one.key for one in store.due("web", clock.at)] == ["result"]
@@ -186,12 +186,12 @@ def test_a_result_that_waits_goes_before_the_end_of_its_firing(store: Store, clo
     tell(store, told("a"))
     clock.at = NOON + MINUTE
     send(store, clock.at)
-    store.enqueue([a_delivery("result", incident="f-a", change=Change.RESULT)])
-    tell(store, told("a", Change.RESOLVE))
+    store.enqueue([a_delivery("result", incident="f-a", change=Occasion.RESULT)])
+    tell(store, told("a", Occasion.RESOLVE))
     clock.at += 10 * MINUTE
     assert [one.key for one in store.due("web", clock.at)] == ["result"]
     store.sent("result", Receipt(), clock.at)
-    assert send(store, clock.at).change is Change.RESOLVE
+    assert send(store, clock.at).change is Occasion.RESOLVE
 
 
 def test_a_message_that_is_given_up_is_one_dead_letter_for_each_firing(store: Store) -> None:

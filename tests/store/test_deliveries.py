@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine.model.delivery import Change, Delivery, Receipt
+from engine.model.delivery import Delivery, Occasion, Receipt
 from engine.model.errors import IllegalMove, StoreError
 from engine.store.store import Store
 from tests.store.rows import NOON, SECOND, Hand, a_delivery, a_report
@@ -17,7 +17,7 @@ def keys(found: list[Delivery]) -> list[str]:
 
 
 def test_a_delivery_comes_back_as_it_was_given(store: Store) -> None:
-    given = a_delivery(report=a_report(), labels={"severity": "high"}, change=Change.RESULT)
+    given = a_delivery(report=a_report(), labels={"severity": "high"}, change=Occasion.RESULT)
     assert store.enqueue([given, given]) == ["d-1"]
     assert store.due("web", NOON) == [given]
     assert store.due("mail", NOON) == []

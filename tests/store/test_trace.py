@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine.model.delivery import Change, Receipt
+from engine.model.delivery import Occasion, Receipt
 from engine.model.firing import State
 from engine.model.report import Evidence, Finding, ObjectRef, Severity
 from engine.store.checkpoint import Commit
@@ -33,7 +33,7 @@ def lived(store: Store) -> Store:
     store.claim_mission("w", NOON)
     store.record("m-1", "collect", {"now": "x"}, epoch=1)
     report = a_report().model_copy(update={"findings": [FINDING]})
-    told = a_delivery("d-r", mission="m-1", change=Change.RESULT)
+    told = a_delivery("d-r", mission="m-1", change=Occasion.RESULT)
     store.finish("m-1", report, [told], NOON, epoch=1)
     return store
 

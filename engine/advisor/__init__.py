@@ -1,0 +1,1 @@
+"""The model: optional, last, and only ever given evidence. The only home of anthropic."""

@@ -1,0 +1,1 @@
+"""Changes: worked out, judged, applied as approved, verified, undone. No client in here."""

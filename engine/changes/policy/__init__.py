@@ -1,0 +1,1 @@
+"""The policy file: who may approve what, what is approved by itself, and the brakes."""

@@ -1,0 +1,1 @@
+"""The typed templates of changes: what a mission may propose, within which bounds."""
