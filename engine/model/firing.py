@@ -53,7 +53,11 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """The evaluator's order to start the mission of a firing: settled, not held back."""
+    """The evaluator's order to start the mission of a firing: settled, not held back.
+
+    `mode`, `approval`, `targets`, `advise`: see engine.model.mission.MissionRow. `parent` is the
+    mission whose end made the rule fire, empty for any other cause.
+    """
 
     at: int
     rule: str
@@ -64,6 +68,11 @@ class Launch:
     params: Mapping[str, Any]
     clusters: tuple[str, ...] = ()
     depth: int = 0
+    mode: str = "report"
+    approval: str = "person"
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    advise: str = "off"
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
