@@ -28,6 +28,7 @@ class RoleName(StrEnum):
     WORKER = "worker"
     RUNNER = "runner"
     WEB = "web"
+    WRITER = "writer"
 
 
 def run(
@@ -43,7 +44,8 @@ def run(
     """Watch the clusters, evaluate the rules, run missions and deliver reports, for ever.
 
     Roles: watcher (clusters onto the bus), worker (the bus into firings), runner (missions and
-    sinks), web (signals by HTTP). Without --role this process does everything.
+    sinks), web (signals and decisions by HTTP). Without --role this process does all of these.
+    The writer, which alone changes clusters, is always a process of its own: --role writer.
     """
     from engine.app.roles import Role
     from engine.app.serve import serve
