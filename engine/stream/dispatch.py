@@ -6,11 +6,11 @@ See engine.stream.orders for the rules by which a mission goes, waits or is drop
 from collections.abc import Callable
 
 from engine.model.firing import State, Transition
+from engine.rules.mute import muted_until
 from engine.rules.rule import Rule
 from engine.stream.cell import Cell
 from engine.stream.found import Found
 from engine.stream.hold import Phase
-from engine.stream.mute import muted_until
 from engine.stream.orders import (
     Order,
     Standing,

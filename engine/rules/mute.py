@@ -1,4 +1,4 @@
-"""Time intervals in which a rule is mute: whether one holds at an instant, and until when.
+"""Time intervals: whether one holds at an instant, until when, and from when on.
 
 Intervals speak of local time. Between two changes of a zone's offset local time runs as stream
 time does, so an end is looked for from one such change, or midnight, to the next.
@@ -25,6 +25,14 @@ def muted_until(intervals: Iterable[Interval], at: int) -> int | None:
     """
     ends = (_end(one, at) for one in intervals if inside(one, at))
     return min(ends, default=None)
+
+
+def next_within(intervals: Iterable[Interval], at: int) -> int:
+    """Return the first instant from `at` on at which one of `intervals` holds.
+
+    Where none does for long it is an instant far ahead, to look again then.
+    """
+    return min(_start(one, at) for one in intervals)
 
 
 def inside(interval: Interval, at: int) -> bool:
@@ -63,13 +71,38 @@ def _end(interval: Interval, at: int) -> int:
     return at
 
 
+def _start(interval: Interval, at: int) -> int:
+    for _ in range(_LOOKS):
+        if inside(interval, at):
+            break
+        minute = _minute(interval, at)
+        starts = (start for start, _ in interval.times if start > minute)
+        at = _at_minute(interval, at, min(starts, default=_DAY_MINUTES))
+    return at
+
+
 def _boundary(interval: Interval, at: int) -> int:
     """Return the first instant after `at` at which `interval` may end."""
-    local = _local(interval, at)
-    minute = local.hour * 60 + local.minute
+    minute = _minute(interval, at)
     ends = (end for start, end in interval.times if start <= minute < end)
-    passed = timedelta(minutes=minute, seconds=local.second, microseconds=local.microsecond)
-    left = timedelta(minutes=max(ends, default=_DAY_MINUTES)) - passed
+    return _at_minute(interval, at, max(ends, default=_DAY_MINUTES))
+
+
+def _minute(interval: Interval, at: int) -> int:
+    local = _local(interval, at)
+    return local.hour * 60 + local.minute
+
+
+def _at_minute(interval: Interval, at: int, minute: int) -> int:
+    """Return when it is `minute` of the day after `at`, or the clock's change before that."""
+    local = _local(interval, at)
+    passed = timedelta(
+        hours=local.hour,
+        minutes=local.minute,
+        seconds=local.second,
+        microseconds=local.microsecond,
+    )
+    left = timedelta(minutes=minute) - passed
     end = at + left // timedelta(microseconds=1)
     return end if _offset(interval, end) == _offset(interval, at) else _turn(interval, at, end)
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model.instant import MICROS, from_us, to_us
+from engine.rules.mute import inside, muted_until, next_within
 from engine.rules.rule import Interval
-from engine.stream.mute import inside, muted_until
 
 BERLIN = "Europe/Berlin"
 DAY = 86_400 * MICROS
@@ -129,3 +129,29 @@ def test_a_wall_clock_agrees(minute: int) -> None:
     now = START + minute * 60 * MICROS
     local = from_us(now).astimezone(ZoneInfo(BERLIN))
     assert inside(Interval("x", BERLIN, times=((540, 1020),)), now) == (9 <= local.hour < 17)
+
+
+def begins(interval: Interval, text: str) -> str:
+    return from_us(next_within([interval], at(text))).strftime("%Y-%m-%d %H:%M")
+
+
+def test_the_next_time_at_which_it_holds_is_found() -> None:
+    office = Interval("office", BERLIN, times=((540, 1020),), weekdays=((0, 4),))
+    assert begins(office, "2026-01-05 08:30") == "2026-01-05 08:30"
+    assert begins(office, "2026-01-05 16:00") == "2026-01-06 08:00"
+    assert begins(office, "2026-03-27 17:00") == "2026-03-30 07:00"  # over the change of the clock
+    assert begins(Interval("x", BERLIN, times=((150, 160),)), "2026-03-28 12:00") == (
+        "2026-03-30 00:30"  # 02:30 does not happen on the 29th
+    )
+
+
+@given(intervals(), st.integers(0, 365 * 96))
+def test_it_does_not_hold_before_the_next_time_and_holds_then(
+    interval: Interval, quarter: int
+) -> None:
+    step = 15 * 60 * MICROS
+    now = START + quarter * step
+    found = next_within([interval], now)
+    assert inside(interval, found)
+    assert found - now < 9 * DAY
+    assert not any(inside(interval, one) for one in range(now, found, step))
