@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.model.ids import digest
-from engine.model.report import ObjectRef, Precondition
+from engine.model.report import Evidence, ObjectRef, Precondition
 
 Reversible: TypeAlias = Literal["yes", "partly", "no"]
 
@@ -113,6 +113,7 @@ class Draft(_Part):
         params: of the template, within its bounds.
         findings: ids of the findings that it is to remove.
         title: in words, for people.
+        why, evidence: why now, and what was read that shows it; for people, no part of a digest.
         kind, kind_params: the mission kind, and how to ask it whether the findings are gone.
     """
 
@@ -122,6 +123,8 @@ class Draft(_Part):
     params: dict[str, Any] = {}
     findings: list[str] = []
     title: str
+    why: str = ""
+    evidence: list[Evidence] = []
     kind: str
     kind_params: dict[str, Any] = {}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from engine.model.report import AppliedChange, ObjectRef, Report
+from engine.model.report import AppliedChange, Evidence, ObjectRef, Precondition, Report
 
 
 class Occasion(StrEnum):
@@ -50,7 +50,11 @@ class Ask(BaseModel):
         needed: how many distinct people must approve.
         typed: the name that each has to type, empty where none has.
         diff: unified text; `lines` the same in sentences; `blast` what it touches at worst.
-        why: why now, from the findings.
+        why, evidence: why now, and what was read that shows it.
+        checked: what must hold right before, as it was seen. notes: what could not be told.
+        then: what happens once it is approved, in sentences.
+        groups: whose members may decide, empty where all may; `requester` may not approve.
+        approved_by: who approved so far, where more are needed.
         url: of the page that shows it, empty where none is served.
         more: further changes that wait, where this stands for a digest of several.
     """
@@ -62,12 +66,19 @@ class Ask(BaseModel):
     title: str
     risk: str
     reversible: str
+    why_reversible: str = ""
     target: ObjectRef
     lines: list[str] = []
     diff: str = ""
     blast: str = ""
     why: str = ""
+    evidence: list[Evidence] = []
+    checked: list[Precondition] = []
     notes: list[str] = []
+    then: list[str] = []
+    groups: list[str] = []
+    requester: str = ""
+    approved_by: list[str] = []
     needed: int = 1
     typed: str = ""
     expires: AwareDatetime
