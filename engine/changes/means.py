@@ -1,0 +1,154 @@
+"""Means: what the change path asks of the outside; the app fulfils it, tests stand in for it."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.analysis.cluster_view import ClusterView
+from engine.model.change import Draft, ProbeResult
+from engine.model.change_row import ChangeRow, Decision, Freeze, Judgement, Step, Usage, Written
+from engine.model.change_state import ChangeEvent, ChangeState
+from engine.model.delivery import Delivery, Occasion
+from engine.model.moved import Moved
+from engine.model.ports import Clock, Writer
+
+if TYPE_CHECKING:
+    from engine.changes.policy import Policy
+
+Object = Mapping[str, Any]
+
+
+class Ledger(Protocol):
+    """The part of the store that changes need; see engine.store. Each call is one transaction.
+
+    Raises StoreError: nothing was written. Fenced: another writer has the lease by now.
+    """
+
+    def changes(
+        self, *, states: Sequence[ChangeState] = (), mission: str = "", limit: int = 50
+    ) -> list[ChangeRow]:
+        """Return changes, the latest first."""
+        ...
+
+    def change(self, id: str) -> ChangeRow | None:  # noqa: A002
+        """Return one change with its decisions and what was written."""
+        ...
+
+    def move_change(  # noqa: PLR0913
+        self,
+        id: str,  # noqa: A002
+        frm: ChangeState,
+        event: ChangeEvent,
+        moved: Moved,
+        now: datetime,
+        *,
+        epoch: int,
+    ) -> ChangeRow:
+        """Move it where it still stands at `frm`, with its audit entry. Raises IllegalMove."""
+        ...
+
+    def touch_change(
+        self,
+        id: str,  # noqa: A002
+        *,
+        next_at: datetime | None,
+        results: tuple[ProbeResult, ...] | None = None,
+        deliveries: Sequence[Delivery] = (),
+        epoch: int,
+    ) -> None:
+        """Say when to look again, without a move."""
+        ...
+
+    def decide(
+        self,
+        decision: Decision,
+        judge: Callable[[ChangeRow], Judgement],
+        now: datetime,
+        deliveries: Callable[[ChangeRow], Sequence[Delivery]] = ...,
+    ) -> ChangeRow:
+        """Keep a decision, and move by what all of them amount to. Raises Refused."""
+        ...
+
+    def begin_write(self, id: str, written: Written, *, epoch: int) -> None:  # noqa: A002
+        """Keep an intent; it takes the place of an earlier one of the same step and number."""
+        ...
+
+    def end_write(  # noqa: PLR0913, PLR0917
+        self,
+        id: str,  # noqa: A002
+        step: Step,
+        number: int,
+        outcome: str,
+        after: Object | None,
+        now: datetime,
+        *,
+        epoch: int,
+    ) -> None:
+        """Keep the outcome of the intent that was begun."""
+        ...
+
+    def take_locks(self, change: str, names: Sequence[str], *, epoch: int) -> str:
+        """Take all locks or none; return the change that has one, empty when they are ours."""
+        ...
+
+    def usage(self, row: ChangeRow, now: datetime) -> Usage:
+        """Return what was changed lately, and the freezes in force."""
+        ...
+
+    def freeze(self, freeze: Freeze) -> None:
+        """Stop new changes in a scope."""
+        ...
+
+
+@dataclass(frozen=True)
+class Look:
+    """One cluster, freshly read, and what the change's mission kind says of it.
+
+    Attributes:
+        view: all that was read.
+        findings: ids of the findings that fail; `critical` those of them that are critical.
+        assessed: whether the kind could judge at all; `why` says why not.
+        given: the same kind's judgement with these objects in place of those of the same key;
+            None where that cannot be asked.
+    """
+
+    view: ClusterView
+    findings: frozenset[str] = frozenset()
+    critical: frozenset[str] = frozenset()
+    assessed: bool = True
+    why: str = ""
+    given: "Callable[[Sequence[Object]], Look] | None" = field(default=None, compare=False)
+
+
+class Asks(Protocol):
+    """Whom to tell, for each sink of the change: see engine.changes.asking."""
+
+    def __call__(
+        self, row: ChangeRow, occasion: Occasion, now: datetime, needed: int
+    ) -> Sequence[Delivery]:
+        """Return the deliveries, with keys that are the same for the same row and `now`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Means:
+    """All that `advance` works with.
+
+    Attributes:
+        ledger: the store.
+        proposer: cluster name -> who may only dry-run. Raises ClusterError for one unknown.
+        writer: (cluster name, mission kind) -> who may change what that kind needs.
+        look: reads the cluster of a draft anew and runs its kind. Raises ClusterError.
+        policy: the policy in force; None: nothing is ever changed.
+        asks: whom to tell.
+        clock: wall clock.
+    """
+
+    ledger: Ledger
+    proposer: Callable[[str], Writer]
+    writer: Callable[[str, str], Writer]
+    look: Callable[[Draft], Awaitable[Look]]
+    policy: "Callable[[], Policy | None]"
+    asks: Asks
+    clock: Clock
