@@ -37,6 +37,16 @@ def clean(obj: Object, salt: bytes) -> Object:
     return cleaned
 
 
+def whole(obj: Object, salt: bytes) -> Object:
+    """Return `obj` as `clean` does, but with managedFields and without what it says of them."""
+    kept = clean(obj, salt)
+    kept.pop("madeBy", None)
+    metadata = obj.get("metadata")
+    if isinstance(metadata, dict) and "managedFields" in metadata:
+        kept["metadata"] = {**kept["metadata"], "managedFields": metadata["managedFields"]}
+    return kept
+
+
 def _ours(managed: Any) -> bool:
     """Whether dogwatch wrote last; of two writers in one second the other one is said to."""
     entries = [one for one in managed if isinstance(one, dict)] if isinstance(managed, list) else []

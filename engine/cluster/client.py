@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import msgspec
 
 from engine.cluster.contexts import Access, Context, access
 from engine.cluster.pace import Pace
+from engine.cluster.refusal import refusal
 from engine.model.errors import ClusterError
 
 CONNECT_S = 10.0
@@ -24,22 +26,30 @@ USER_AGENT = "dogwatch"
 
 Params = Mapping[str, str | int]
 
-_REASONS = {
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not-found",
-    406: "not-found",
-    410: "expired",
-    429: "throttled",
-    504: "timeout",
-}
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request; `body` is sent as JSON of the type `media`."""
+
+    path: str
+    params: Params | None = None
+    method: str = "GET"
+    body: Any = None
+    media: str = "application/json"
 
 
 class Client:
-    """One API server. Use from one event loop; `aclose` when done."""
+    """One API server, asked as one identity. Use from one event loop; `aclose` when done.
 
-    def __init__(self, context: Context, *, requests_per_s: float = 20.0, burst: int = 40) -> None:
+    `act_as` is a user to be impersonated, such as `system:serviceaccount:NAMESPACE:NAME`;
+    empty: the identity of the credentials.
+    """
+
+    def __init__(
+        self, context: Context, *, act_as: str = "", requests_per_s: float = 20.0, burst: int = 40
+    ) -> None:
         self._context = context
+        self._act_as = act_as
         self._pace = Pace(requests_per_s, burst)
         self._access: Access | None = None
         self._http: httpx.AsyncClient | None = None
@@ -49,11 +59,26 @@ class Client:
 
     async def json(self, path: str, params: Params | None = None) -> Any:
         """Return the decoded answer of a GET. Raises ClusterError."""
-        raw = await self.get(path, params)
-        try:
-            return msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise ClusterError("malformed", f"{path}: the answer is no JSON") from error
+        return _decoded(await self.get(path, params), path)
+
+    async def send(self, call: Call, *, head_s: float = HEAD_S) -> Any:
+        """Send what may change something, and return the decoded answer.
+
+        It is sent again, three times at most, only where the server turned it away before it
+        looked at it: too many requests, or credentials that had to be renewed.
+
+        Raises:
+            ClusterError: as `get`, and conflict, invalid, blocked. After timeout, unreachable,
+                unavailable and malformed nobody knows whether it was done.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self._exchange(call, read_s=READ_S, head_s=head_s) as chunks:
+                    return _decoded(await _whole(chunks, call.path, None), call.path)
+            except ClusterError as error:
+                if attempt == ATTEMPTS or not await self._turned_away(error):
+                    raise
+        raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
     async def get(
         self, path: str, params: Params | None = None, *, tail_bytes: int | None = None
@@ -78,10 +103,9 @@ class Client:
                     raise
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
-    @contextlib.asynccontextmanager
-    async def stream(
+    def stream(
         self, path: str, params: Params | None, *, read_s: float, head_s: float = HEAD_S
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Open a GET and give its chunks.
 
         Args:
@@ -93,17 +117,22 @@ class Client:
         Raises:
             ClusterError: as `get`, at the start or while the chunks are read.
         """
+        return self._exchange(Call(path, params), read_s=read_s, head_s=head_s)
+
+    @contextlib.asynccontextmanager
+    async def _exchange(
+        self, call: Call, *, read_s: float, head_s: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
         await self._pace.turn()
         http = await self._connection()
         where = self._access.server if self._access else ""
-        timeout = httpx.Timeout(read_s, connect=CONNECT_S)
-        request = http.build_request("GET", path, params=params, timeout=timeout, **self._options())
+        request = self._request(http, call, read_s)
         try:
             async with asyncio.timeout(head_s):
                 response = await http.send(request, stream=True)
             async with contextlib.aclosing(response):
-                if response.status_code >= httpx.codes.BAD_REQUEST:
-                    raise await _refusal(response, path)
+                if not response.is_success:
+                    raise await refusal(response, call.path)
                 yield response.aiter_bytes()
         except (httpx.TimeoutException, TimeoutError) as error:
             raise ClusterError("timeout", f"{where}: no answer in time ({_name(error)})") from error
@@ -121,15 +150,24 @@ class Client:
     async def _worth_another(self, error: ClusterError) -> bool:
         """Wait or renew the credentials where that may help; say whether it may."""
         if error.reason == "unauthorized":
-            stale = self._access
-            self._read_at = float("-inf")
-            await self._connection()
-            return stale is not None and stale.headers != self._access_now().headers
-        if error.retry_after_s is not None and error.retry_after_s <= MAX_WAIT_S:
-            await asyncio.sleep(error.retry_after_s)
+            return await self._renewed()
+        if await _waited(error):
             return True
         # A connection that was idle may have been closed under us: once more, on a new one.
         return isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError)
+
+    async def _turned_away(self, error: ClusterError) -> bool:
+        """The same of a request that must not be done twice."""
+        if error.reason == "unauthorized":
+            return await self._renewed()
+        return error.reason == "throttled" and await _waited(error)
+
+    async def _renewed(self) -> bool:
+        """Read the credentials again; say whether they are others."""
+        stale = self._access
+        self._read_at = float("-inf")
+        await self._connection()
+        return stale is not None and stale.headers != self._access_now().headers
 
     async def _connection(self) -> httpx.AsyncClient:
         async with self._refreshing:
@@ -166,12 +204,24 @@ class Client:
             raise ClusterError("config", "this client has no credentials")
         return self._access
 
-    def _options(self) -> dict[str, Any]:
+    def _request(self, http: httpx.AsyncClient, call: Call, read_s: float) -> httpx.Request:
         now = self._access_now()
-        options: dict[str, Any] = {"headers": dict(now.headers)}
-        if now.server_name:
-            options["extensions"] = {"sni_hostname": now.server_name}
-        return options
+        headers = dict(now.headers)
+        content = None
+        if self._act_as:
+            headers["Impersonate-User"] = self._act_as
+        if call.body is not None:
+            headers["Content-Type"] = call.media
+            content = msgspec.json.encode(call.body)
+        return http.build_request(
+            call.method,
+            call.path,
+            params=call.params,
+            headers=headers,
+            content=content,
+            timeout=httpx.Timeout(read_s, connect=CONNECT_S),
+            extensions={"sni_hostname": now.server_name} if now.server_name else {},
+        )
 
 
 _KEEPALIVE = [
@@ -190,6 +240,21 @@ _KEEPALIVE = [
 """A peer that is gone is noticed after about 30 s."""
 
 
+async def _waited(error: ClusterError) -> bool:
+    """Wait as long as the server asked, if it did and it is not too long; say whether."""
+    if error.retry_after_s is None or error.retry_after_s > MAX_WAIT_S:
+        return False
+    await asyncio.sleep(error.retry_after_s)
+    return True
+
+
+def _decoded(raw: bytes, path: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ClusterError("malformed", f"{path}: the answer is no JSON") from error
+
+
 async def _whole(chunks: AsyncIterator[bytes], path: str, tail_bytes: int | None) -> bytes:
     body = bytearray()
     async for chunk in chunks:
@@ -199,32 +264,6 @@ async def _whole(chunks: AsyncIterator[bytes], path: str, tail_bytes: int | None
         elif len(body) > MAX_BODY_BYTES:
             raise ClusterError("malformed", f"{path}: more than {MAX_BODY_BYTES >> 20} MiB")
     return bytes(body)
-
-
-async def _refusal(response: httpx.Response, path: str) -> ClusterError:
-    code = response.status_code
-    body = b""
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > 1 << 16:
-            break
-    server_error = code >= httpx.codes.INTERNAL_SERVER_ERROR
-    reason = _REASONS.get(code, "unavailable" if server_error else "refused")
-    wait = response.headers.get("Retry-After", "")
-    return ClusterError(
-        reason,
-        f"{path}: {code} {_said(body).removeprefix(f'{code} ')}",
-        retry_after_s=float(wait) if wait.isascii() and wait.isdigit() else None,
-    )
-
-
-def _said(body: bytes) -> str:
-    """Return the message of a Status, or the beginning of whatever came."""
-    try:
-        message = msgspec.json.decode(body)["message"]
-    except (msgspec.DecodeError, KeyError, TypeError, RecursionError):
-        message = body.decode(errors="replace")
-    return " ".join(str(message).split())[:300]
 
 
 def _name(error: Exception) -> str:

@@ -10,7 +10,7 @@ from engine.cluster.contexts import Context
 from engine.cluster.listing import pages
 from engine.cluster.reflector import TIMING, Reflector, Timing
 from engine.cluster.resources import Discovery
-from engine.cluster.server import Server
+from engine.cluster.server import Server, identity
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock
 from engine.model.snapshot import Object
@@ -48,11 +48,7 @@ class Reader:
 
     async def identity(self) -> str:
         """Return the uid of the namespace kube-system. Raises ClusterError."""
-        answer = await self._client.json("/api/v1/namespaces/kube-system")
-        try:
-            return str(answer["metadata"]["uid"])
-        except (KeyError, TypeError) as error:
-            raise ClusterError("malformed", "kube-system has no uid") from error
+        return await identity(self._client)
 
     async def version(self) -> str:
         """Return the server's gitVersion, for example v1.36.3. Raises ClusterError."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from engine.cluster.client import Client
 from engine.cluster.resources import Discovery
+from engine.model.errors import ClusterError
 
 
 @dataclass(frozen=True)
@@ -13,3 +14,12 @@ class Server:
     client: Client
     discovery: Discovery
     salt: bytes
+
+
+async def identity(client: Client) -> str:
+    """Return the uid of the namespace kube-system. Raises ClusterError."""
+    answer = await client.json("/api/v1/namespaces/kube-system")
+    try:
+        return str(answer["metadata"]["uid"])
+    except (KeyError, TypeError) as error:
+        raise ClusterError("malformed", "kube-system has no uid") from error

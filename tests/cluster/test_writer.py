@@ -1,0 +1,267 @@
+"""Writing to a real cluster: each verb, as a dry run and for good; each way to be told no."""
+
+import json
+
+import pytest
+
+from engine.cluster.writer import ClusterWriter
+from engine.model.change import Operation, Verb
+from engine.model.errors import ClusterError
+from tests.cluster.readers import as_persona
+from tests.cluster.writers import a_target, a_writer, an_operation, live, version
+from tests.testbeds.kube import Kube
+from tests.testbeds.manifests import Manifest, a_deployment, a_pod, an_object
+
+pytestmark = pytest.mark.real
+
+NOTE = {"metadata": {"annotations": {"dogwatch.dev/change": "c-1"}}}
+OTHER_UID = "00000000-0000-0000-0000-000000000000"
+
+
+def a_config(kube: Kube, **data: str) -> Manifest:
+    (made,) = kube.create(an_object("ConfigMap", "c", kube.namespace(), data=data))
+    return made
+
+
+def a_web(kube: Kube, replicas: int = 1) -> Manifest:
+    kube.create(a_deployment("web", namespace := kube.namespace(), replicas=replicas))
+    return settled(kube, namespace, replicas)
+
+
+def settled(kube: Kube, namespace: str, replicas: int) -> Manifest:
+    """Return the deployment `web` once nothing moves it any more."""
+
+    def found() -> Manifest | None:
+        web = kube.get("Deployment", "web", namespace)
+        reasons = {each["reason"] for each in web["status"].get("conditions", [])}
+        done = {"NewReplicaSetAvailable", "MinimumReplicasAvailable"} <= reasons
+        return web if done and web["status"].get("availableReplicas") == replicas else None
+
+    return kube.until(found, "deployment web available")
+
+
+async def failure(writer: ClusterWriter, operation: Operation, at: str) -> ClusterError:
+    with pytest.raises(ClusterError) as caught:
+        await writer.write(operation, version=at, dry_run=False)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+async def test_an_object_is_read_whole_but_for_secret_values(kube: Kube) -> None:
+    last = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"a":"aHVudGVyMg=="}}'}
+    namespace = kube.namespace()
+    kube.create(
+        an_object(
+            "Secret", "s", namespace, data={"a": "aHVudGVyMg=="}, metadata={"annotations": last}
+        )
+    )
+    async with a_writer(as_persona(kube)) as writer:
+        secret = await writer.get("secrets", namespace, "s")
+        assert await writer.identity() == kube.get("Namespace", "kube-system")["metadata"]["uid"]
+    assert secret["metadata"]["managedFields"]
+    assert secret["data"]["a"].startswith("salted-sha256:")
+    assert "aHVudGVyMg" not in json.dumps(secret)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_patch_answers_with_the_object_that_it_makes(kube: Kube, dry_run: bool) -> None:
+    before = a_config(kube, a="1", b="2")
+    operation = an_operation(Verb.PATCH, before, data={"a": "3", "b": None}, **NOTE)
+    async with a_writer(as_persona(kube)) as writer:
+        answer = await writer.write(operation, version=version(before), dry_run=dry_run)
+    assert answer is not None
+    assert answer["data"] == {"a": "3"}
+    after = live(kube, before)
+    assert after["data"] == ({"a": "1", "b": "2"} if dry_run else {"a": "3"})
+    managers = {each["manager"] for each in after["metadata"]["managedFields"]}
+    assert ("dogwatch" in managers) is not dry_run
+    assert "madeBy" not in answer
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_a_scale_answers_with_the_object_that_it_scales(kube: Kube, dry_run: bool) -> None:
+    before = a_web(kube)
+    operation = an_operation(Verb.SCALE, before, spec={"replicas": 3})
+    async with a_writer(as_persona(kube)) as writer:
+        answer = await writer.write(operation, version=version(before), dry_run=dry_run)
+    assert answer is not None
+    assert (answer["kind"], answer["spec"]["replicas"]) == ("Deployment", 3)
+    assert answer["spec"]["template"] == before["spec"]["template"]
+    assert live(kube, before)["spec"]["replicas"] == (1 if dry_run else 3)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_apply_owns_what_it_says(kube: Kube, dry_run: bool) -> None:
+    before = a_config(kube, a="1")
+    operation = an_operation(
+        Verb.APPLY, before, apiVersion="v1", kind="ConfigMap", data={"mine": "2"}
+    )
+    async with a_writer(as_persona(kube)) as writer:
+        answer = await writer.write(operation, version=version(before), dry_run=dry_run)
+    assert answer is not None
+    assert answer["data"] == {"a": "1", "mine": "2"}
+    assert ("mine" in live(kube, before)["data"]) is not dry_run
+    owners = {(e["manager"], e["operation"]) for e in answer["metadata"]["managedFields"]}
+    assert ("dogwatch", "Apply") in owners
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_apply_makes_what_is_not_there_and_only_that(kube: Kube, dry_run: bool) -> None:
+    wanted = an_object("ConfigMap", "new", kube.namespace(), data={"a": "1"})
+    operation = an_operation(Verb.APPLY, wanted, **wanted)
+    async with a_writer(as_persona(kube)) as writer:
+        answer = await writer.write(operation, version="", dry_run=dry_run)
+        assert answer is not None
+        assert answer["data"] == {"a": "1"}
+        assert kube.exists("ConfigMap", "new", a_target(wanted).namespace) is not dry_run
+        if not dry_run:
+            assert (await failure(writer, operation, "")).reason == "conflict"
+
+
+@pytest.mark.parametrize("verb", [Verb.EVICT, Verb.DELETE])
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_what_goes_away_is_gone_only_for_good(kube: Kube, verb: Verb, dry_run: bool) -> None:
+    namespace = kube.namespace()
+    kube.create(a_pod("p", namespace))
+    kube.await_condition("Pod", "p", "Ready", namespace)
+    pod = kube.get("Pod", "p", namespace)
+    async with a_writer(as_persona(kube)) as writer:
+        operation = an_operation(verb, pod)
+        assert await writer.write(operation, version=version(pod), dry_run=dry_run) is None
+    if dry_run:
+        assert "deletionTimestamp" not in live(kube, pod)["metadata"]
+    else:
+        kube.until(lambda: not kube.exists("Pod", "p", namespace), "the pod gone")
+
+
+@pytest.mark.parametrize("verb", [Verb.PATCH, Verb.SCALE, Verb.APPLY, Verb.DELETE])
+@pytest.mark.parametrize("stale", ["uid", "resourceVersion"])
+async def test_another_object_or_another_version_is_never_touched(
+    kube: Kube, verb: Verb, stale: str
+) -> None:
+    web = a_web(kube)
+    patch: Manifest = {"spec": {"replicas": 2}}
+    if verb is Verb.APPLY:
+        patch = {"apiVersion": "apps/v1", "kind": "Deployment", **patch}
+    operation = an_operation(verb, web, **patch)
+    at = version(web)
+    if stale == "uid":
+        target = a_target(web, uid=OTHER_UID)
+        operation = operation.model_copy(update={"target": target})
+    else:
+        kube.label("Deployment", "web", web["metadata"]["namespace"], touched="yes")
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, operation, at)
+    assert error.reason == "conflict"
+    assert live(kube, web)["spec"]["replicas"] == 1
+
+
+@pytest.mark.parametrize("stale", ["uid", "resourceVersion"])
+async def test_another_pod_is_never_evicted(kube: Kube, stale: str) -> None:
+    namespace = kube.namespace()
+    kube.create(a_pod("p", namespace))
+    kube.await_condition("Pod", "p", "Ready", namespace)
+    pod = kube.get("Pod", "p", namespace)
+    changed = {"uid": OTHER_UID} if stale == "uid" else {}
+    operation = Operation(verb=Verb.EVICT, target=a_target(pod, **changed))
+    if stale == "resourceVersion":
+        kube.label("Pod", "p", namespace, touched="yes")
+    async with a_writer(as_persona(kube)) as writer:
+        assert (await failure(writer, operation, version(pod))).reason == "conflict"
+    assert "deletionTimestamp" not in live(kube, pod)["metadata"]
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+async def test_a_write_that_would_hit_any_object_is_not_sent(kube: Kube, verb: Verb) -> None:
+    config = a_config(kube)
+    anyone = Operation(verb=verb, target=a_target(config, uid=""), patch={"data": {"a": "1"}})
+    async with a_writer(as_persona(kube)) as writer:
+        assert (await failure(writer, anyone, version(config))).reason == "invalid"
+        meant = an_operation(verb, config, data={"a": "1"})
+        assert (await failure(writer, meant, "")).reason == "invalid"
+    assert live(kube, config) == config
+
+
+async def test_a_field_of_another_manager_is_not_taken(kube: Kube) -> None:
+    config = a_config(kube, a="1")
+    operation = an_operation(
+        Verb.APPLY, config, apiVersion="v1", kind="ConfigMap", data={"a": "mine"}
+    )
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, operation, version(config))
+    assert error.reason == "conflict"
+    assert 'conflict with "python-httpx" using v1: .data.a' in str(error)
+    assert live(kube, config)["data"] == {"a": "1"}
+
+
+async def test_a_disruption_budget_blocks_with_the_servers_sentence(kube: Kube) -> None:
+    web = a_web(kube)
+    namespace = web["metadata"]["namespace"]
+    budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    kube.create(an_object("PodDisruptionBudget", "web", namespace, spec=budget))
+    kube.until(
+        lambda: kube.get("PodDisruptionBudget", "web", namespace)["status"].get("currentHealthy"),
+        "the budget is known",
+    )
+    (pod,) = kube.list("Pod", namespace)
+    pod |= {"apiVersion": "v1", "kind": "Pod"}
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, an_operation(Verb.EVICT, pod), version(pod))
+    assert error.reason == "blocked"
+    assert "it would violate the pod's disruption budget" in str(error)
+    assert "deletionTimestamp" not in live(kube, pod)["metadata"]
+
+
+async def test_a_quota_refuses(kube: Kube) -> None:
+    config = a_config(kube)
+    namespace = config["metadata"]["namespace"]
+    kube.create(
+        an_object("ResourceQuota", "q", namespace, spec={"hard": {"count/configmaps": "0"}})
+    )
+    kube.until(
+        lambda: kube.get("ResourceQuota", "q", namespace).get("status", {}).get("used"), "a quota"
+    )
+    wanted = an_object("ConfigMap", "new", namespace)
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, an_operation(Verb.APPLY, wanted, **wanted), "")
+    assert error.reason == "refused"
+    assert "exceeded quota" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("patch", "reason", "words"),
+    [
+        ({"spec": {"replicas": -1}}, "invalid", "must be greater than or equal to 0"),
+        ({"spec": {"selector": {"matchLabels": {"app": "x"}}}}, "invalid", "immutable"),
+        ({"spec": {"replicsa": 1}}, "invalid", "unknown field"),
+    ],
+)
+async def test_what_the_server_finds_wrong_is_told_in_its_words(
+    kube: Kube, patch: Manifest, reason: str, words: str
+) -> None:
+    web = a_web(kube)
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, an_operation(Verb.PATCH, web, **patch), version(web))
+    assert error.reason == reason
+    assert words in str(error)
+
+
+async def test_what_is_gone_is_not_found(kube: Kube) -> None:
+    config = a_config(kube)
+    kube.delete("ConfigMap", "c", config["metadata"]["namespace"])
+    async with a_writer(as_persona(kube)) as writer:
+        for verb in (Verb.PATCH, Verb.DELETE):
+            error = await failure(writer, an_operation(verb, config, data={}), version(config))
+            assert error.reason == "not-found"
+
+
+async def test_a_right_that_is_missing_is_known_before_and_told_by_the_server(kube: Kube) -> None:
+    web = a_web(kube)
+    operation = an_operation(Verb.SCALE, web, spec={"replicas": 2})
+    async with a_writer(as_persona(kube, "reader")) as writer:
+        assert not await writer.allowed(operation)
+        error = await failure(writer, operation, version(web))
+    assert error.reason == "forbidden"
+    assert 'User "reader" cannot patch resource "deployments/scale"' in str(error)
+    async with a_writer(as_persona(kube)) as writer:
+        assert await writer.allowed(operation)

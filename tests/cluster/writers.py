@@ -1,0 +1,57 @@
+"""Writers of the test clusters, and operations on what is there."""
+
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from engine.cluster.contexts import Context
+from engine.cluster.writer import ClusterWriter
+from engine.model.change import Operation, Target, Verb
+from tests.testbeds.kube import Kube
+from tests.testbeds.manifests import KINDS, Manifest
+
+SALT = b"the same for all writers of a test"
+
+
+@contextlib.asynccontextmanager
+async def a_writer(
+    context: Context, *, act_as: str = "", patience_s: int = 30
+) -> AsyncGenerator[ClusterWriter]:
+    writer = ClusterWriter("west", context, act_as=act_as, salt=SALT, patience_s=patience_s)
+    try:
+        yield writer
+    finally:
+        await writer.aclose()
+
+
+def resource(kind: str) -> str:
+    """Return how readers name a kind: `deployments.apps`."""
+    version, plural, _ = KINDS[kind]
+    group = version.rpartition("/")[0]
+    return f"{plural}.{group}" if group else plural
+
+
+def a_target(obj: Manifest, **changed: str) -> Target:
+    return Target(
+        cluster="west",
+        cluster_uid="",
+        api_version=obj["apiVersion"],
+        kind=obj["kind"],
+        resource=resource(obj["kind"]),
+        namespace=obj["metadata"].get("namespace", ""),
+        name=obj["metadata"]["name"],
+        uid=obj["metadata"].get("uid", ""),
+    ).model_copy(update=changed)
+
+
+def an_operation(verb: Verb, obj: Manifest, **patch: Any) -> Operation:
+    return Operation(verb=verb, target=a_target(obj), patch=patch)
+
+
+def version(obj: Manifest) -> str:
+    return str(obj["metadata"]["resourceVersion"])
+
+
+def live(kube: Kube, obj: Manifest) -> Manifest:
+    metadata = obj["metadata"]
+    return kube.get(obj["kind"], metadata["name"], metadata.get("namespace", ""))
