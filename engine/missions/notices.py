@@ -27,12 +27,12 @@ class Route:
     Attributes:
         sinks: names of sinks.
         match: label -> globs; every label named must match one of its globs.
-        on: changes told: fire, resolve, result.
+        on: what is told: fire, resolve, approval, result.
     """
 
     sinks: tuple[str, ...]
     match: Mapping[str, tuple[str, ...]]
-    on: tuple[str, ...] = ("fire", "resolve", "result")
+    on: tuple[str, ...] = ("fire", "resolve", "approval", "result")
 
     def takes(self, labels: Mapping[str, str]) -> bool:
         """Whether a firing with `labels` goes this way."""

@@ -5,11 +5,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from engine.rules.draft import Draft, entries, items
-from engine.rules.parameters import KindShape, check_parameters
-from engine.rules.rule import Inhibitor, MissionOrder, Notice
+from engine.rules.parameters import KindShape
+from engine.rules.rule import Inhibitor, Notice
 from engine.rules.shaping import Notes
 from engine.rules.template_check import template_faults
-from engine.rules.wording import quoted, unknown
+from engine.rules.wording import unknown
 from engine.rules.yaml import Node
 
 
@@ -26,31 +26,6 @@ def inhibitor(node: Node) -> Inhibitor:
     fields = entries(node)
     equal = tuple(fields["equal"].plain()) if "equal" in fields else ()
     return Inhibitor(str(fields["rule"].value) if "rule" in fields else "", equal)
-
-
-def mission(rule: Draft, known: Known) -> MissionOrder | None:
-    """Return what the rule launches; its kind and parameters must be known ones.
-
-    A kind that can not run yet is none: the rule only tells.
-    """
-    node = rule.fields.get("mission")
-    fields = entries(node)
-    if node is None or "kind" not in fields:
-        return None
-    kind = str(fields["kind"].value)
-    params = {name: value.plain() for name, value in entries(fields.get("params")).items()}
-    if known.kinds is None:
-        return MissionOrder(kind, params)
-    shape = known.kinds.get(kind)
-    if shape is None:
-        rule.notes.error(fields["kind"], unknown("mission kind", kind, known.kinds), "mission-kind")
-        return None
-    check_parameters(kind, shape, node, rule.notes)
-    if shape.later:
-        message = f"mission kind {quoted(kind)} comes later: until then the rule only tells"
-        rule.notes.warn(fields["kind"], message, "mission-later")
-        return None
-    return MissionOrder(kind, params)
 
 
 def notice(node: Node, known: Known, groups: Collection[str], notes: Notes) -> Notice:
@@ -78,7 +53,9 @@ def check_templates(
 
 def _texts(rule: Draft) -> Iterator[Node]:
     waiting = [*entries(rule.fields.get("annotations")).values()]
-    waiting += entries(entries(rule.fields.get("mission")).get("params")).values()
+    mission = entries(rule.fields.get("mission"))
+    waiting += [*entries(mission.get("params")).values()]
+    waiting += [mission["dedup_key"]] if "dedup_key" in mission else []
     while waiting:
         node = waiting.pop()
         waiting += [*entries(node).values(), *items(node)]

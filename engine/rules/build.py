@@ -7,13 +7,14 @@ from typing import Any, Final
 from engine.model.ids import digest
 from engine.model.instant import parse_duration
 from engine.rules.absences import absent
-from engine.rules.actions import Known, check_templates, inhibitor, mission, notice
+from engine.rules.actions import Known, check_templates, inhibitor, notice
 from engine.rules.cores import WINDOW, check_condition, check_stream, core, drop_foreign
 from engine.rules.correlations import correlate
 from engine.rules.draft import Draft, entries, items
 from engine.rules.expressions import Names, Programs, compiled
 from engine.rules.grouping import group_key
 from engine.rules.intervals import muted
+from engine.rules.missions import mission
 from engine.rules.rule import Interval, Rule, Selector, SequenceStep
 from engine.rules.schedules import schedule
 from engine.rules.selectors import second_stage, selectors

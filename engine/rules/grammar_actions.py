@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.rules.grammar_words import ANY_TEXT, CLOCK_TIME, GLOBS, PARAMS, SLUG
-from engine.rules.shapes import Field, Items, Record, Span, Text
+from engine.rules.shapes import Field, Flag, Items, Record, Span, Text
 
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MONTHS: Final = (
@@ -29,26 +29,45 @@ INHIBITOR: Final = Record(
     },
 )
 
+TARGETS: Final = Record(
+    "targets",
+    {
+        "clusters": Field(GLOBS, "Names of clusters, or globs of them."),
+        "groups": Field(GLOBS, "Groups of the configuration; a cluster in one of them will do."),
+        "labels": Field(ANY_TEXT, "Label selector over the labels of clusters, as in Kubernetes."),
+        "all": Field(Flag(), "Every cluster of the configuration."),
+        "exclude": Field(GLOBS, "Names or globs of clusters that are left out."),
+    },
+)
+"""All that is given must hold: clusters of these names, in these groups, with these labels."""
+
 MISSION: Final = Record(
     "mission",
     {
         "kind": Field(SLUG, "Kind of the mission.", required=True),
         "params": Field(PARAMS, "Parameters; texts are templates."),
         "mode": Field(
-            Text(
-                choices=("report",),
-                later={
-                    "plan": "use report, which says what to change",
-                    "apply": "use report, which says what to change",
-                },
-            ),
-            "What it may do.",
+            Text(choices=("report", "plan", "apply")),
+            "What it may do: report what is wrong; plan: also work out and try what would be "
+            "changed; apply: also do it, once it is approved.",
         ),
-    },
-    later={
-        "targets": "a mission looks at the cluster of the firing; leave it out",
-        "dedup_key": "a key has one mission per cooldown; put into 'by' what tells them apart",
-        "approval": "missions only report, so there is nothing to approve",
+        "approval": Field(
+            Text(choices=("person", "policy")),
+            "Who approves what it wants to change: always a person, or the policy where that "
+            "approves by itself. `mode: apply` needs it.",
+        ),
+        "targets": Field(
+            TARGETS, "Clusters that it looks at, in place of that of the firing; all must hold."
+        ),
+        "dedup_key": Field(
+            ANY_TEXT,
+            "Template: missions of the rule in a cluster for which it gives the same text are "
+            "one within the cooldown.",
+        ),
+        "advise": Field(
+            Text(choices=("off", "explain", "rank")),
+            "What a model may add to the report: nothing, an explanation, an order of options.",
+        ),
     },
 )
 
@@ -57,14 +76,8 @@ NOTICE: Final = Record(
     {
         "sink": Field(SLUG, "Name of a sink of the configuration.", required=True),
         "on": Field(
-            Items(
-                Text(
-                    choices=("fire", "resolve", "result"),
-                    later={"approval": "missions only report, so there is nothing to approve"},
-                ),
-                least=1,
-            ),
-            "What to tell.",
+            Items(Text(choices=("fire", "resolve", "approval", "result")), least=1),
+            "What to tell; approval: a change waits for a decision, and what became of it.",
         ),
         "group_by": Field(
             GLOBS, "Firings that agree in these keys or labels share a message, for example [team]."

@@ -24,6 +24,7 @@ def lint(entries_: Sequence[Entry]) -> None:
     """Write to the notes of each rule what is wrong with it alone and among the others."""
     for entry in entries_:
         _noise(entry)
+        _chain(entry)
         _timing(entry)
         _care(entry)
         _clear(entry)
@@ -49,6 +50,24 @@ def _noise(entry: Entry) -> None:
     if rule.mission and not (rule.cooldown_us or rule.schedule or draft.faulty("cooldown")):
         message = "mission without a cooldown: it runs at every episode"
         draft.notes.warn(_at(draft, "mission"), message, "no-cooldown")
+    if rule.mission and rule.mission.dedup_key and not rule.cooldown_us:
+        message = "'dedup_key' without a cooldown: no two missions are one"
+        place = entries(draft.fields.get("mission"))["dedup_key"]
+        draft.notes.warn(place, message, "idle")
+
+
+def _chain(entry: Entry) -> None:
+    """Refuse a chain, a rule over the end of missions, that would write by itself."""
+    written = entries(entry.draft.fields.get("mission"))
+    chained = any(selector.type == "mission" for selector in entry.rule.on)
+    approval = written.get("approval")
+    if chained and approval is not None and approval.value == "policy" and _applies(written):
+        message = "a chain never writes by itself: a person has to approve; write person"
+        entry.draft.notes.error(approval, message, "chain")
+
+
+def _applies(written: Mapping[str, Node]) -> bool:
+    return "mode" in written and written["mode"].value == "apply"
 
 
 def _keys(draft: Draft) -> Iterator[Node]:

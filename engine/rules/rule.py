@@ -139,21 +139,34 @@ class Interval:
 
 @dataclass(frozen=True)
 class MissionOrder:
-    """What to launch: params are Jinja texts (or plain values), rendered at the launch."""
+    """What to launch: params are Jinja texts (or plain values), rendered at the launch.
+
+    Attributes:
+        kind, params: of the mission.
+        mode: report, plan or apply; `approval`: person or policy.
+        targets: as written: clusters, groups, labels, all, exclude; empty: that of the firing.
+        dedup_key: Jinja text; launches of the rule that agree in it are one within the cooldown.
+        advise: off, explain or rank.
+    """
 
     kind: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    mode: str = "report"
+    approval: str = "person"
+    targets: Mapping[str, Any] = field(default_factory=dict)
+    dedup_key: str = ""
+    advise: str = "off"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """Whom to tell, and of what: fire, resolve, result (see engine.model.delivery.Occasion).
+    """Whom to tell, and of what: fire, resolve, approval, result (engine.model.delivery.Occasion).
 
     Firings that agree in the labels and keys `group_by` share a message; empty: each has its own.
     """
 
     sink: str
-    on: tuple[str, ...] = ("fire", "resolve", "result")
+    on: tuple[str, ...] = ("fire", "resolve", "approval", "result")
     group_by: tuple[str, ...] = ()
 
 

@@ -11,14 +11,12 @@ MAX_TEXT: Final = 4096
 class Text:
     """A text: of a pattern (`hint` says it in words), or one of `choices`.
 
-    `later` are choices of the language that this version refuses, each with what to do
-    meanwhile; `noun` is what a choice is called, `advice` what to say to one that is near to none.
+    `noun` is what a choice is called, `advice` what to say to one that is near to none.
     """
 
     pattern: str = ""
     hint: str = ""
     choices: tuple[str, ...] = ()
-    later: Mapping[str, str] = field(default_factory=dict)
     noun: str = "value"
     advice: str = ""
 

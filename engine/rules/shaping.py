@@ -102,9 +102,6 @@ def _text(node: Node, shape: Text, notes: Notes) -> Node | None:
         notes.error(node, f"expected {what}, found {found(node)}{quote}", "type")
     elif len(value) > MAX_TEXT:
         notes.error(node, f"text of {len(value)} characters; at most {MAX_TEXT}", "size")
-    elif value in shape.later:
-        message = f"{quoted(value)} is not supported yet; {shape.later[value]}"
-        notes.error(node, message, "unsupported")
     elif shape.choices and value not in shape.choices:
         near = guess(value, shape.choices) or shape.advice
         message = f"unknown {shape.noun} {quoted(value)}; {_one_of(shape)}{near}"

@@ -9,6 +9,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from engine.rules.rule import Rule
+
 HOUR_US: Final = 3_600_000_000
 FAILURES: Final = 5
 Place = tuple[str, str]
@@ -19,16 +21,18 @@ class Account(msgspec.Struct, array_like=True):
     """One rule in one cluster, as it is stored.
 
     `launched`: instants of its latest missions; `failing`: expression -> errors in a
-    row; `error`: the last one while it is degraded, else empty.
+    row; `error`: the last one while it is degraded, else empty. `same`: dedup key -> instant at
+    which the cooldown of its mission is over.
     """
 
     launched: list[int] = []
     failing: dict[str, int] = {}
     error: str = ""
+    same: dict[str, int] = {}
 
     def empty(self) -> bool:
         """Whether there is nothing to remember."""
-        return not (self.launched or self.failing or self.error)
+        return not (self.launched or self.failing or self.error or self.same)
 
 
 class Turn(NamedTuple):
@@ -76,11 +80,24 @@ class Ledger:
         account = self.accounts.get((rule, cluster))
         return sum(one > at - HOUR_US for one in account.launched) if account else 0
 
-    def launch(self, rule: str, cluster: str, at: int) -> None:
-        """Take note of a mission; those long before it are forgotten."""
-        account = self._account((rule, cluster))
-        edge = at - 2 * HOUR_US  # instants are asked about out of order, by minutes
-        account.launched = sorted([*(one for one in account.launched if one > edge), at])
+    def taken(self, rule: str, cluster: str, same: str, at: int) -> bool:
+        """Whether the cooldown of a mission with the dedup key `same` is not over at `at`."""
+        account = self.accounts.get((rule, cluster))
+        return account is not None and at < account.same.get(same, at)
+
+    def launch(self, rule: Rule, cluster: str, same: str, at: int) -> None:
+        """Take note of a mission and its dedup key, if it has one, where the rule limits them.
+
+        What is long before it is forgotten.
+        """
+        if rule.max_per_hour:
+            account = self._account((rule.name, cluster))
+            edge = at - 2 * HOUR_US  # instants are asked about out of order, by minutes
+            account.launched = sorted([*(one for one in account.launched if one > edge), at])
+        if same and rule.cooldown_us:
+            account = self._account((rule.name, cluster))
+            kept = {name: end for name, end in account.same.items() if end > at}
+            account.same = {**kept, same: at + rule.cooldown_us}
 
     def failed(self, rule: str, expression: str, error: str) -> None:
         """Take note of an error of `expression` in the present cluster."""
@@ -105,7 +122,7 @@ class Ledger:
             known = expressions.get(place[0])
             self._recover(place, set(account.failing) - (known or set()))
             if known is None:
-                account.launched = []
+                account.launched, account.same = [], {}
                 self.touched.add(place)
 
     def degraded(self) -> list[Degraded]:

@@ -20,6 +20,7 @@ from engine.stream.orders import (
     names_inhibitor,
     quiet_from,
     reminder,
+    same_of,
 )
 from engine.stream.reasons import Reason
 from engine.stream.trail import Entry, ended
@@ -277,8 +278,7 @@ class Dispatch:
             self._found.suppress(order.told, at, reason)
             return
         cell.launched_at = at if rule.cooldown_us else None
-        if rule.max_per_hour:
-            ledger.launch(rule.name, self._cluster, at)
+        ledger.launch(rule, self._cluster, same_of(rule, self._cluster, order), at)
         if rule.mode == "shadow":
             self._found.hold_back(rule.name, Reason.SHADOW)
             return
@@ -294,5 +294,8 @@ class Dispatch:
         if until is not None and order.told.at <= until and not order.carried:
             cell.spared_until = None
             return Reason.RULE_CHANGED
-        launched = self._found.ledger.launched(rule.name, self._cluster, at)
+        ledger, same = self._found.ledger, same_of(rule, self._cluster, order)
+        if ledger.taken(rule.name, self._cluster, same, at):
+            return Reason.DUPLICATE
+        launched = ledger.launched(rule.name, self._cluster, at)
         return Reason.RATE_LIMIT if 0 < rule.max_per_hour <= launched else None

@@ -9,7 +9,7 @@ from engine.model.instant import format_duration, from_us, rfc3339
 from engine.model.signal import Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.cel.comparisons import comparisons
-from engine.rules.rule import Correlate, Rule, Selector
+from engine.rules.rule import Correlate, MissionOrder, Rule, Selector
 from engine.stream.cell import Cell
 from engine.stream.condition import Condition
 from engine.stream.correlation import Correlation
@@ -223,7 +223,27 @@ def _mission(rule: Rule, cell: Cell, orders: Iterable[Order]) -> Iterator[Gate]:
         yield Gate("debounce", "", f"{format_duration(rule.debounce_us)} without a true signal")
     if rule.max_per_hour:
         yield Gate("max_per_hour", "", f"{rule.max_per_hour} missions an hour in one cluster")
-    yield Gate("mission", "", rule.mission.kind)
+    yield Gate("mission", "", _ordered(rule.mission))
+
+
+def _ordered(mission: MissionOrder) -> str:
+    """Return what is launched, what it may do, and where."""
+    parts = [mission.kind]
+    if mission.mode != "report":
+        approved = f", approved by {mission.approval}" if mission.mode == "apply" else ""
+        parts.append(f"mode {mission.mode}{approved}")
+    if mission.targets:
+        told = (f"{name} {_listed(value)}" for name, value in mission.targets.items())
+        parts.append(f"targets {' '.join(told)}")
+    if mission.dedup_key:
+        parts.append(f"one for each {mission.dedup_key}")
+    if mission.advise != "off":
+        parts.append(f"advise {mission.advise}")
+    return "; ".join(parts)
+
+
+def _listed(value: Any) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value).lower()
 
 
 def _cooldown(rule: Rule, cell: Cell) -> tuple[str, str]:

@@ -6,8 +6,9 @@ condition true (ten times that at most); then it is launched unless
 - a rule of `inhibited_by` fires for equal labels, or an interval of `mute_during` holds: it is
   held back and told as suppressed; when that ends and the firing is still open, it settles anew
   and is looked at again;
-- the last mission of the key was launched less than `cooldown` before, or the rule launched
-  `max_per_hour` missions in the cluster within an hour: it is dropped and told;
+- the last mission of the key was launched less than `cooldown` before, or one of the rule in the
+  cluster with the same `dedup_key`, or the rule launched `max_per_hour` missions in the cluster
+  within an hour: it is dropped and told;
 - the rule is in shadow mode: it is dropped and counted.
 
 That the firing has ended in the meantime is no reason to drop its mission: it did happen. A
@@ -33,6 +34,8 @@ from engine.rules.template import TemplateError, render
 from engine.stream.reasons import Reason
 from engine.stream.sample import Shown
 
+ENDED: Final = "mission/"
+"""What the id of a signal begins with that tells of the end of a mission; its id follows."""
 DEBOUNCE_MOST: Final = 10
 """Times `debounce` after the firing that nothing waits beyond."""
 
@@ -156,10 +159,11 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
     if rule.mission is None:
         raise ValueError(f"rule {rule.name} has no mission")
     told = order.told
-    about = cluster or told.key.get("cluster", "")
+    written = rule.mission
+    about = "" if written.targets else cluster or told.key.get("cluster", "")
     faults: list[str] = []
-    params = _rendered(dict(rule.mission.params), _variables(rule, cluster, told), faults)
-    kind = rule.mission.kind
+    params = _rendered(dict(written.params), _variables(rule, cluster, told), faults)
+    kind = written.kind
     found = Launch(
         at=at,
         rule=rule.name,
@@ -170,8 +174,25 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         params=params,
         clusters=(about,) if about else (),
         depth=told.depth + 1,
+        mode=written.mode,
+        # What dogwatch itself brought about is never changed without a person.
+        approval=written.approval if not told.depth else "person",
+        targets=written.targets,
+        advise=written.advise,
+        parent=told.cause.removeprefix(ENDED) if told.cause.startswith(ENDED) else "",
     )
     return found, len(faults)
+
+
+def same_of(rule: Rule, cluster: str, order: Order) -> str:
+    """Return the text by which the mission of `order` is one with others, empty for none.
+
+    A template that cannot be rendered stands as it was written.
+    """
+    if rule.mission is None or not rule.mission.dedup_key:
+        return ""
+    shown = _rendered(rule.mission.dedup_key, _variables(rule, cluster, order.told), [])
+    return shown if isinstance(shown, str) else ""
 
 
 def _until(found: Iterable[Standing], at: int) -> Iterator[Standing]:

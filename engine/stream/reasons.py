@@ -21,6 +21,7 @@ class Reason(StrEnum):
     INHIBITED = "inhibited"
     MUTED = "muted"
     COOLDOWN = "cooldown"
+    DUPLICATE = "duplicate"
     RATE_LIMIT = "rate limit"
     SHADOW = "shadow"
     REPEAT = "repeat"
@@ -43,6 +44,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",
         Reason.MUTED: "a time interval named in `mute_during` held",
         Reason.COOLDOWN: "the last mission of this key was launched less than `cooldown` before",
+        Reason.DUPLICATE: "one of the same `dedup_key` was launched less than `cooldown` before",
         Reason.RATE_LIMIT: "the rule launched `max_per_hour` missions in the hour before",
         Reason.SHADOW: "the rule is in shadow mode: it launches and tells nothing",
         Reason.REPEAT: "the firing goes on; `repeat` asks for a reminder",

@@ -385,3 +385,29 @@ def test_a_condition_is_held_against_the_stream_of_its_own_rule() -> None:
     )
     (error,) = errors(load({"a.yaml": document(written(when) + nodes)}))
     assert "rule s: unknown field 'restarts' of k8s.object Node" in error
+
+
+def test_what_a_mission_may_do_and_where_is_taken_as_written() -> None:
+    acts = (
+        "{kind: plan, mode: apply, approval: policy, dedup_key: '{{ key.cluster }}', advise: rank,"
+        " targets: {clusters: [eu-*], groups: [prod], labels: 'tier in (a, b)', exclude: [eu-9]}}"
+    )
+    found = rule("when: signal.data.ready", "cooldown: 1h", f"mission: {acts}").mission
+    assert found == MissionOrder(
+        kind="plan",
+        mode="apply",
+        approval="policy",
+        targets={
+            "clusters": ["eu-*"],
+            "groups": ["prod"],
+            "labels": "tier in (a, b)",
+            "exclude": ["eu-9"],
+        },
+        dedup_key="{{ key.cluster }}",
+        advise="rank",
+    )
+
+
+def test_a_mission_only_reports_unless_it_is_told_otherwise() -> None:
+    found = rule("when: signal.data.ready", "cooldown: 1h", "mission: {kind: plan}").mission
+    assert found == MissionOrder("plan", mode="report", approval="person", targets={}, advise="off")

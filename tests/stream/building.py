@@ -58,7 +58,9 @@ def a_rule(name: str = "r", on: str = "k8s.object", **fields: Any) -> Rule:
         measure = fields.pop("measure")
         made["measures"] = measure if isinstance(measure, tuple) else (measure,)
     if "mission" in fields:
-        made["mission"] = MissionOrder("incident-response", fields.pop("mission"))
+        order = fields.pop("mission")
+        whole = isinstance(order, MissionOrder)
+        made["mission"] = order if whole else MissionOrder("incident-response", order)
     if "inhibited_by" in fields:
         made["inhibited_by"] = tuple(Inhibitor(*one) for one in fields.pop("inhibited_by"))
     selectors = fields.pop("selectors", (Selector(on),))

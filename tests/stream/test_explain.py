@@ -99,6 +99,20 @@ def test_a_cooldown_says_from_when_on_the_next_mission_may_go() -> None:
     assert says.endswith("the next from 2026-01-01T00:38:30Z on")
 
 
+def test_a_mission_says_what_it_may_do_and_where() -> None:
+    acts = (
+        "mission: {kind: incident-response, mode: apply, approval: person, dedup_key: all, "
+        "targets: {groups: [eu], exclude: [lab]}, advise: explain"
+    )
+    rule = RULE.replace("mission: {kind: incident-response", acts)
+    assert rule != RULE
+    _, says, _ = gate(explained([pods("0s..9m/1m", "0+1")], 9, rule=rule), "mission")
+    assert says == (
+        "incident-response; mode apply, approved by person; targets groups eu exclude lab; "
+        "one for each all; advise explain"
+    )
+
+
 def test_an_inhibitor_that_holds_a_mission_back_is_named_with_its_key() -> None:
     down = {"at": "1s", "type": "k8s.object",
             "data": {"kind": "Node", "name": "n1", "node": "n1", "ready": False}}  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.model.signal import Signal
-from engine.rules.rule import Interval, Rule
+from engine.rules.rule import Interval, MissionOrder, Rule
 from engine.stream.evaluator import Evaluator
 from tests.stream.building import Run, a_beat, a_pod, a_rule, a_set, us
 
@@ -184,6 +184,14 @@ def test_a_mission_that_cooldown_held_back_counts_for_no_hour() -> None:
     seen = Run(rule).see(pod(0), pod(5, "Good"), pod(10), pod(20, name="b", workload="b"))
     assert seen.launched == [0, 20]
     assert seen.held_back == [(10, "cooldown")]
+
+
+def test_the_cooldown_of_a_dedup_key_outlives_a_restart() -> None:
+    rule = crash(cooldown="60s", mission=MissionOrder("incident-response", dedup_key="one"))
+    before = Run(rule).see(pod(0, workload="a"))
+    seen = restarted(before, rule).see(pod(10, name="b", workload="b"))
+    assert (seen.launched, seen.held_back) == ([], [(10, "duplicate")])
+    assert seen.see(pod(60, name="c", workload="c")).launched == [60]
 
 
 def test_a_muted_mission_waits_for_the_end_of_the_interval_and_settles_anew() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 from engine.model.ids import mission_id
 from engine.model.signal import Signal
-from engine.rules.rule import Rule
-from tests.stream.building import Run, a_pod, a_rule, seconds
+from engine.rules.rule import MissionOrder, Rule
+from tests.stream.building import Run, a_pod, a_rule, a_signal, seconds
 
 BAD = 'signal.data.phase == "Bad"'
 CRASH: dict[str, Any] = {
@@ -134,3 +134,50 @@ def test_a_resolve_passes_whatever_holds_the_mission_back() -> None:
     seen = Run(held(settle="0"), node_rule()).see(node(0, ready=False), pod(1), pod(5, "Good"))
     seen.to(9)
     assert ("crash", "resolved") in [(one.rule, one.state) for one in seen.transitions]
+
+
+def test_a_launch_bears_what_its_mission_may_do_and_where() -> None:
+    order = MissionOrder(
+        "incident-response", mode="apply", approval="policy", targets={"all": True}, advise="rank"
+    )
+    (launch,) = Run(a_rule(settle="0", **{**CRASH, "mission": order})).see(pod(0)).launches
+    assert (launch.mode, launch.approval, launch.advise) == ("apply", "policy", "rank")
+    assert (launch.clusters, launch.targets) == ((), {"all": True})
+
+
+def test_what_dogwatch_itself_brought_about_is_changed_with_a_person_only() -> None:
+    order = MissionOrder("incident-response", mode="apply", approval="policy")
+    rule = a_rule(settle="0", ignore_self=False, **{**CRASH, "mission": order})
+    (launch,) = Run(rule).see(pod(0, madeBy="dogwatch", depth=1)).launches
+    assert (launch.depth, launch.approval) == (2, "person")
+
+
+def test_a_launch_names_the_mission_whose_end_made_the_rule_fire() -> None:
+    rule = a_rule(
+        on="mission", when="signal.data.outcome == 'findings'", by=(), settle="0", mission={}
+    )
+    end = a_signal(0, "mission", {"outcome": "findings"}, cluster="", identity="mission/m-1")
+    (launch,) = Run(rule).see(end).launches
+    assert launch.parent == "m-1"
+
+
+SHARED = MissionOrder("incident-response", dedup_key="{{ key.namespace }}")
+
+
+def deduped(**fields: Any) -> Rule:
+    by = ("cluster", "namespace", "workload")
+    return a_rule(settle="0", **{**CRASH, "by": by, "mission": SHARED}, **fields)
+
+
+def test_missions_with_one_dedup_key_are_one_within_the_cooldown() -> None:
+    rule = deduped(cooldown="60s")
+    spaces = {"a": (0, "shop"), "b": (10, "shop"), "c": (20, "bank"), "d": (60, "shop")}
+    pods = [pod(at, name=n, workload=n, namespace=space) for n, (at, space) in spaces.items()]
+    seen = Run(rule).see(*pods).to(99)
+    assert seen.launched == [0, 20, 60]
+    assert suppressed(seen) == [(10, "duplicate")]
+
+
+def test_a_dedup_key_is_of_one_cluster() -> None:
+    seen = Run(deduped(cooldown="60s")).see(pod(0), pod(1, cluster="c2")).to(9)
+    assert seen.launched == [0, 1]
