@@ -9,7 +9,7 @@ import msgspec
 from engine.model.errors import ClusterError
 
 MESSAGE = 300
-_READ_BYTES = 1 << 16
+_READ_BYTES = 4 << 20  # a whole object may be quoted
 
 _REASONS = {
     401: "unauthorized",
@@ -31,6 +31,9 @@ _ADMISSION = re.compile(
     r'| is forbidden: (?!User ")'
 )
 
+# What is invalid is quoted, and that may be a whole object, values of a Secret included.
+_WHOLE = re.compile(r'"\{(?:[^"\\]|\\.)*"')
+
 
 async def refusal(response: httpx.Response, path: str) -> ClusterError:
     """Return the error that an answer other than a success stands for.
@@ -44,11 +47,11 @@ async def refusal(response: httpx.Response, path: str) -> ClusterError:
         if len(body) > _READ_BYTES:
             break
     code, status = response.status_code, _status(body)
-    said = " ".join(str(status["message"]).split())[:MESSAGE]
+    said = _WHOLE.sub('"{...}"', " ".join(str(status["message"]).split()))
     wait = response.headers.get("Retry-After", "")
     return ClusterError(
         _reason(code, status, said),
-        f"{path}: {code} {said.removeprefix(f'{code} ')}",
+        f"{path}: {code} {said.removeprefix(f'{code} ')[:MESSAGE]}",
         retry_after_s=float(wait) if wait.isascii() and wait.isdigit() else None,
     )
 

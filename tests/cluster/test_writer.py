@@ -246,6 +246,14 @@ async def test_what_the_server_finds_wrong_is_told_in_its_words(
     assert words in str(error)
 
 
+async def test_a_refusal_never_quotes_a_whole_object(kube: Kube) -> None:
+    namespace = kube.namespace()
+    (secret,) = kube.create(an_object("Secret", "s", namespace, data={"a": "aHVudGVyMg=="}))
+    async with a_writer(as_persona(kube)) as writer:
+        error = await failure(writer, an_operation(Verb.PATCH, secret, dat={}), version(secret))
+    assert 'Invalid value: "{...}": strict decoding error: unknown field "dat"' in str(error)
+
+
 async def test_what_is_gone_is_not_found(kube: Kube) -> None:
     config = a_config(kube)
     kube.delete("ConfigMap", "c", config["metadata"]["namespace"])
