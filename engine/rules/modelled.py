@@ -14,6 +14,13 @@ Where: TypeAlias = tuple[int | str, ...]
 _ADDRESS: Final = re.compile(r"://|@")
 _SECRET: Final = re.compile(r"(secret|password|token|url|header)[^.]*$")
 _CHOICES: Final = {"enum", "literal_error"}
+_EXPECTED: Final = {
+    "dict_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "tuple_type": "expected a list",
+    "string_type": "expected a text",
+    "int_type": "expected a whole number",
+}
 _BLOCKS: Final = {"model_type", "dict_type", "model_attributes_type"}
 
 
@@ -51,17 +58,18 @@ def message(details: ErrorDetails, fields: Sequence[str]) -> str:
     )
     plain = isinstance(found, str | int | float) and not hidden
     shown = f", found {quoted(str(found))}" if plain else ""
-    said = details["msg"].removeprefix("Value error, ")
+    said = _EXPECTED.get(details["type"], details["msg"].removeprefix("Value error, "))
     return f"{where or 'the file'}: {said}{shown}"
 
 
 def fields_of(model: type[BaseModel], where: Where) -> list[str]:
-    """Return the fields allowed at `where` of `model`."""
+    """Return the fields allowed at `where` of `model`, none where that is no block."""
     found: Any = model
     for step in where:
         if isinstance(step, str) and step in getattr(found, "model_fields", {}):
             found = _inner(found.model_fields[step].annotation)
-    return [field.alias or name for name, field in found.model_fields.items()]
+    known = getattr(found, "model_fields", {})
+    return [field.alias or name for name, field in known.items()]
 
 
 def _inner(annotation: Any) -> Any:
