@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from engine.advisor.settings import AdvisorConfig
 from engine.bus.settings import KafkaConfig
 from engine.model.config import Config
 
@@ -211,6 +212,7 @@ class AppConfig(Config):
     stream: StreamConfig = StreamConfig()
     missions: MissionsConfig = MissionsConfig()
     changes: ChangesConfig = ChangesConfig()
+    advisor: AdvisorConfig = AdvisorConfig()
     log_format: Literal["json", "text"] = "json"
 
     @model_validator(mode="after")

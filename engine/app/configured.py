@@ -95,7 +95,7 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     sinks = _mapping(settings.get("sinks"))
     for name, sink in sinks.items():
         yield from _sink_faults(name, _mapping(sink), folder)
-    for name in ("http", "store", "bus", "changes"):
+    for name in ("http", "store", "bus", "changes", "advisor"):
         yield from _file_faults((name,), _mapping(settings.get(name)), folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
@@ -241,7 +241,7 @@ def _inner(annotation: Any) -> Any:
 
 def _rooted(config: AppConfig, folder: Path) -> AppConfig:
     """Return `config` with its paths made absolute against `folder`."""
-    blocks = ("http", "store", "bus", "changes")
+    blocks = ("http", "store", "bus", "changes", "advisor")
     return config.model_copy(
         update={
             "clusters": tuple(_rooted_block(one, folder) for one in config.clusters),
