@@ -8,7 +8,7 @@ from engine.changes.policy.approving import (
     may_decide,
     needed,
 )
-from engine.changes.policy.holding import Hold, held
+from engine.changes.policy.holding import Hold, held, stopped
 from engine.changes.policy.limits import Fact, facts, refused
 from engine.changes.policy.load import load_policy
 from engine.changes.policy.people import (
@@ -38,6 +38,7 @@ __all__ = [
     "may_decide",
     "needed",
     "refused",
+    "stopped",
     "timing",
     "user_named",
     "user_of_email",

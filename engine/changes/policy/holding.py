@@ -44,6 +44,19 @@ def held(policy: Policy, row: ChangeRow, usage: Usage, now: datetime) -> Hold | 
     return next((one for one in found if one is not None), None)
 
 
+def stopped(_: Policy, row: ChangeRow, usage: Usage, now: datetime) -> Hold | None:
+    """Return the freeze that stops the next write of a change that has begun, None for none.
+
+    Neither the calendar nor a budget does: what they let begin is brought to an end.
+    """
+    stopping = (stopped_by(usage.freezes, cluster, now) for cluster, _ in places(row))
+    freeze = next((one for one in stopping if one is not None), None)
+    if freeze is None:
+        return None
+    because = f": {freeze.reason}" if freeze.reason else ""
+    return Hold(f"frozen ({freeze.scope}) by {freeze.who}{because}")
+
+
 def open_until(breaker: BreakerConfig, failures: Sequence[datetime]) -> datetime | None:
     """Return until when the breaker is open after `failures`, None while it never was.
 
@@ -94,15 +107,6 @@ def closed_until(
     return None
 
 
-def _frozen(_: Policy, row: ChangeRow, usage: Usage, now: datetime) -> Hold | None:
-    stopping = (stopped_by(usage.freezes, cluster, now) for cluster, _ in places(row))
-    freeze = next((one for one in stopping if one is not None), None)
-    if freeze is None:
-        return None
-    because = f": {freeze.reason}" if freeze.reason else ""
-    return Hold(f"frozen ({freeze.scope}) by {freeze.who}{because}")
-
-
 def _rolled_back(policy: Policy, _: ChangeRow, usage: Usage, __: datetime) -> Hold | None:
     if usage.rolled_back < policy.file.breaker.roll_backs_per_hour:
         return None
@@ -146,4 +150,4 @@ def _again(policy: Policy, row: ChangeRow, usage: Usage, now: datetime) -> Hold 
 
 
 _Check = Callable[[Policy, ChangeRow, Usage, datetime], Hold | None]
-_CHECKS: Final[tuple[_Check, ...]] = (_frozen, _rolled_back, _calendar, _broken, _busy, _again)
+_CHECKS: Final[tuple[_Check, ...]] = (stopped, _rolled_back, _calendar, _broken, _busy, _again)
