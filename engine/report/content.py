@@ -7,10 +7,11 @@ from engine.model.report import (
     Finding,
     Incident,
     ObjectRef,
-    Precondition,
     ProposedChange,
     Report,
 )
+from engine.report.applied import applied_parts
+from engine.report.ask import check_item
 from engine.report.causes import hypothesis_card
 from engine.report.depth import FULL, Depth, left_out
 from engine.report.outline import (
@@ -46,6 +47,22 @@ from engine.report.words import (
     tone_of,
 )
 
+_ADVICE = {
+    "skipped": "A model was to advise and was not asked: all here is without it.",
+    "failed": "A model was asked and gave no usable answer: all here is without it.",
+}
+_ANSWERS = {
+    "ok": HOLDS[True],
+    "partial": HOLDS[None],
+    "unreachable": HOLDS[False],
+    "forbidden": HOLDS[False],
+}
+_ANSWERED = {
+    "ok": "assessed",
+    "partial": "assessed in part",
+    "unreachable": "not assessed, it did not answer",
+    "forbidden": "not assessed, it may not be read",
+}
 _AFTER_TITLE = re.compile(r"(?:\s*\((?:likely|possibly)\))?\s*[;.]\s*")
 """How a summary goes on behind the title of an incident, when that stands by itself."""
 
@@ -54,13 +71,14 @@ def report_parts(report: Report, depth: Depth = FULL) -> Iterator[Part]:
     """Yield the parts of `report`, the verdict first and the identity last."""
     yield verdict(report)
     yield from lead_parts(report)
-    if report.narrative:
-        yield Paragraph((dim("Written by a model: "), plain(report.narrative)))
+    yield from advice_parts(report)
+    yield from applied_parts(report.applied, depth)
     for number, incident in enumerate(report.incidents[: depth.incidents], start=1):
         yield from incident_parts(report, incident, number, depth)
     yield from left_out(len(report.incidents) - depth.incidents, "incident")
     yield from _loose_findings(report, depth)
     yield from option_parts(report, depth)
+    yield from cluster_parts(report)
     yield from unknown_parts(report, depth.unknowns)
     yield from next_parts(report)
     yield identity(report)
@@ -159,7 +177,10 @@ def option_parts(report: Report, depth: Depth) -> Iterator[Part]:
     """Yield the remediation options, least risk first, with their preconditions."""
     if not report.changes:
         return
-    yield Heading((plain("Options"),), (dim("proposals; nothing was changed"),))
+    yield Heading(
+        (plain("Options"),),
+        (dim("proposals" if report.applied else "proposals; nothing was changed"),),
+    )
     ordered = sorted(report.changes, key=lambda change: RISK_ORDER.index(change.risk))
     for number, change in enumerate(ordered[: depth.options], start=1):
         yield option_card(change, number)
@@ -172,10 +193,31 @@ def option_card(change: ProposedChange, number: int) -> Card:
     if change.command:
         parts.append(Command(change.command))
     if change.preconditions:
-        parts.append(Items(tuple(_check(check) for check in change.preconditions), "Only if"))
+        parts.append(Items(tuple(check_item(check) for check in change.preconditions), "Only if"))
     badge = f"{change.risk} risk · {UNDO[change.reversible]}"
     title = (strong(f"{number}. {change.title}"),)
     return Card(RISKS[change.risk], badge, title, tuple(parts))
+
+
+def advice_parts(report: Report) -> Iterator[Part]:
+    """Yield what a model wrote, marked as such, or why it wrote nothing though it was asked."""
+    if report.narrative:
+        yield Paragraph((dim("Written by a model: "), plain(report.narrative)))
+    elif report.advice in _ADVICE:
+        yield Paragraph((dim(_ADVICE[report.advice]),))
+
+
+def cluster_parts(report: Report) -> Iterator[Part]:
+    """Yield how each cluster answered, where several were asked or one did not answer whole."""
+    found = report.per_cluster
+    if len(found) > 1 or set(found.values()) - {"ok"}:
+        yield Heading((plain("Clusters"),))
+        yield Items(
+            tuple(
+                Item(_ANSWERS[state], (code(name), dim(f": {_ANSWERED[state]}")))
+                for name, state in sorted(found.items())
+            )
+        )
 
 
 def next_parts(report: Report) -> Iterator[Part]:
@@ -248,7 +290,3 @@ def _findings(group: Sequence[Finding], depth: Depth) -> Item:
 def _concerned(finding: Finding) -> Line:
     where = finding.container or finding.path
     return (*named(finding.object), *((plain(" "), code(where)) if where else ()))
-
-
-def _check(check: Precondition) -> Item:
-    return Item(HOLDS[check.holds], (plain(check.name),), ((dim(check.why),),) if check.why else ())

@@ -9,7 +9,7 @@ from engine.report.words import counted
 
 @dataclass(frozen=True)
 class Depth:
-    """How much of a report is said: at most so many entries of each list."""
+    """How much of a report is said: at most so many entries of each list, lines of a diff."""
 
     incidents: int
     hypotheses: int
@@ -20,9 +20,10 @@ class Depth:
     options: int
     unknowns: int
     episodes: int
+    diff: int
 
 
-FULL = Depth(100, 10, 20, 20, 12, 20, 50, 100, 100)
+FULL = Depth(100, 10, 20, 20, 12, 20, 50, 100, 100, 400)
 
 
 def left_out(count: int, one: str, many: str = "") -> Iterator[Part]:

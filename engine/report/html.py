@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 from engine.model.delivery import Delivery
 from engine.report.inert import ADDRESS_MARK
 from engine.report.notice import delivery_parts, headline, subject
-from engine.report.outline import Part, Tone
+from engine.report.outline import Diff, Part, Tone, left_of, sign_of
 
 TONES = {
     Tone.CRITICAL: "#c62828",
@@ -40,6 +40,12 @@ def inert(text: str) -> Markup:
     return Markup("").join([*pieces, escape(text[end:])])
 
 
+def _rows(diff: Diff) -> list[tuple[str, str]]:
+    """Return the lines of `diff` with their tones."""
+    rows = [(str(sign_of(line) or "dim"), line) for line in diff.text.splitlines()]
+    return [*rows, ("dim", left_of(diff))] if diff.rest else rows
+
+
 def _form(part: Part) -> str:
     return type(part).__name__.lower()
 
@@ -51,6 +57,6 @@ _ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters.update(inert=inert, form=_form)
+_ENVIRONMENT.filters.update(inert=inert, form=_form, rows=_rows)
 _ENVIRONMENT.globals["tones"] = TONES
 _TEMPLATE = _ENVIRONMENT.get_template("mail.html.j2")

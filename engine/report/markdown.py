@@ -13,15 +13,19 @@ from engine.report.outline import (
     Banner,
     Card,
     Command,
+    Diff,
     Face,
     Facts,
     Heading,
     Item,
     Items,
     Line,
+    Link,
     Paragraph,
     Part,
+    Shown,
     Span,
+    left_of,
 )
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -50,12 +54,25 @@ def _set_part(part: Part, level: int) -> Iterator[str]:
             yield _set_line(part.line)
         case Facts():
             yield from (f"- {label}: {_set_line(line)}" for label, line in part.rows)
+        case Card():
+            yield from _set_card(part, level)
+        case _:
+            yield from _set_block(part)
+
+
+def _set_block(part: Shown) -> Iterator[str]:
+    match part:
         case Items():
             yield from _set_items(part)
         case Command():
-            yield from _set_command(part)
-        case Card():
-            yield from _set_card(part, level)
+            yield from _set_fence("sh", part.text)
+        case Diff():
+            yield from _set_fence("diff", part.text)
+            if part.rest:
+                yield from ("", left_of(part))
+        case Link():
+            if part.url:
+                yield f"[{_escaped(part.label)}](<{part.url}>)"
 
 
 def _set_card(card: Card, level: int) -> Iterator[str]:
@@ -86,9 +103,9 @@ def _set_item(item: Item) -> Iterator[str]:
     yield f"- {mark}{_set_line(item.line)}{notes}"
 
 
-def _set_command(command: Command) -> Iterator[str]:
-    fence = "`" * max(3, 1 + _longest_ticks(command.text))
-    yield from (f"{fence}sh", command.text, fence)
+def _set_fence(language: str, text: str) -> Iterator[str]:
+    fence = "`" * max(3, 1 + _longest_ticks(text))
+    yield from (f"{fence}{language}", text, fence)
 
 
 def _set_line(line: Line) -> str:

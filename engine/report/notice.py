@@ -4,9 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from engine.model.delivery import Delivery, Occasion
 from engine.model.report import Report
+from engine.report.applied import applied_parts, change_headline, change_parts, state_words
+from engine.report.ask import ask_headline, ask_parts
 from engine.report.causes import hypothesis_card
 from engine.report.clean import clean
 from engine.report.content import (
+    advice_parts,
+    cluster_parts,
     identity,
     impact_of,
     lead_parts,
@@ -47,8 +51,8 @@ from engine.report.words import (
     tone_of,
 )
 
-MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6, 30)
-CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3, 10)
+MAIL = Depth(5, 3, 20, 5, 8, 0, 3, 6, 30, 60)
+CHAT = Depth(3, 2, 0, 3, 4, 0, 2, 3, 10, 24)
 _ALSO = {"likely": "likely as well", "possible": "possible, not shown to be the cause"}
 _SUBJECT = 140
 _HEADLINE = 300
@@ -56,7 +60,11 @@ _HEADLINE = 300
 
 def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
     """Yield the parts of `delivery`, as its change and its report ask for."""
-    if delivery.episodes:
+    if delivery.ask is not None:
+        yield from ask_parts(delivery, delivery.ask, depth)
+    elif delivery.applied is not None:
+        yield from change_parts(delivery, delivery.applied, depth)
+    elif delivery.episodes:
         yield from _shared(delivery, depth)
     elif delivery.change is Occasion.RESOLVE:
         yield from _resolve(delivery)
@@ -68,29 +76,44 @@ def delivery_parts(delivery: Delivery, depth: Depth = MAIL) -> Iterator[Part]:
 
 def subject(delivery: Delivery) -> str:
     """Return one line of at most 140 characters: how grave, and what."""
-    if delivery.change is Occasion.RESOLVE:
-        word = "resolved"
-    elif delivery.report is not None and not delivery.report.incidents:
-        word = delivery.report.outcome.value
-    else:
-        word = clean(delivery.severity)
+    word = _subject_word(delivery)
     going_on = "still firing: " if delivery.change is Occasion.REPEAT else ""
     count = f" ({tally_of(delivery)})" if delivery.episodes else ""
     title = clean(delivery.title or delivery.rule, _SUBJECT - len(count))
     return brief(f"[{word}] {going_on}{title}{count}", _SUBJECT)
 
 
+def _subject_word(delivery: Delivery) -> str:
+    if delivery.ask is not None:
+        still = "reminder" if delivery.change is Occasion.REMINDER else "approve?"
+        return f"{still} {clean(delivery.ask.risk)}"
+    if delivery.applied is not None:
+        return state_words(delivery.applied.state)[1]
+    if delivery.change is Occasion.RESOLVE:
+        return "resolved"
+    if delivery.report is not None and not delivery.report.incidents:
+        return delivery.report.outcome.value
+    return clean(delivery.severity)
+
+
 def headline(delivery: Delivery) -> str:
     """Return the sentence that a person reads first, in a notification or a preview."""
+    if delivery.ask is not None:
+        return brief(ask_headline(delivery, delivery.ask), _HEADLINE)
+    if delivery.applied is not None:
+        return brief(change_headline(delivery.applied), _HEADLINE)
+    return brief(_headline(delivery), _HEADLINE)
+
+
+def _headline(delivery: Delivery) -> str:
     if delivery.episodes:
-        text = f"{delivery.title}: {tally_of(delivery)}. {news_of(delivery)}".rstrip()
-        return brief(text, _HEADLINE)
+        return f"{delivery.title}: {tally_of(delivery)}. {news_of(delivery)}".rstrip()
     if delivery.change is Occasion.RESOLVE:
-        return brief(f"Resolved{_for(delivery)}: {delivery.title}", _HEADLINE)
+        return f"Resolved{_for(delivery)}: {delivery.title}"
     if delivery.report is not None:
-        return brief(_lead(delivery.report) or delivery.title, _HEADLINE)
+        return _lead(delivery.report) or delivery.title
     going_on = f"Still firing{_for(delivery)}: " if delivery.change is Occasion.REPEAT else ""
-    return brief(f"{going_on}{delivery.title}. {_said(delivery)}", _HEADLINE)
+    return f"{going_on}{delivery.title}. {_said(delivery)}"
 
 
 def _lead(report: Report) -> str:
@@ -155,9 +178,12 @@ def _resolve(delivery: Delivery) -> Iterator[Part]:
 def _result(delivery: Delivery, report: Report, depth: Depth) -> Iterator[Part]:
     yield verdict(report)
     yield from lead_parts(report)
+    yield from advice_parts(report)
+    yield from applied_parts(report.applied, depth)
     yield from _causes(report, depth)
     yield from _other_incidents(report, depth)
     yield from option_parts(report, depth)
+    yield from cluster_parts(report)
     yield from unknown_parts(report, depth.unknowns)
     yield from next_parts(report)
     yield Heading((plain("About"),))

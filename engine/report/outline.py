@@ -4,12 +4,16 @@ Text of a cluster is only ever the text of a span, so that each renderer escapes
 place and no rendering can forget to.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from engine.report.clean import clean_lines, clean_run
+
+_MAX_DIFF = 20_000
+_OURS = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
 class Tone(StrEnum):
@@ -109,6 +113,29 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
+class Diff:
+    """What would be written or was: unified text, quoted as it is; `rest` lines are left out."""
+
+    text: str
+    rest: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", clean_lines(self.text, _MAX_DIFF).rstrip("\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An address of ours, never one of a cluster; it leads nowhere unless it looks like one."""
+
+    label: str
+    url: str
+
+    def __post_init__(self) -> None:
+        if not _OURS.fullmatch(self.url):
+            object.__setattr__(self, "url", "")
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """Parts that belong together, under a badge and a title."""
 
@@ -118,7 +145,9 @@ class Card:
     parts: "tuple[Part, ...]"
 
 
-Part: TypeAlias = Banner | Heading | Paragraph | Facts | Items | Command | Card
+_SIGNS = {"+": Tone.GOOD, "-": Tone.HIGH}
+Shown: TypeAlias = Items | Command | Diff | Link
+Part: TypeAlias = Banner | Heading | Paragraph | Facts | Card | Shown
 
 
 def plain(text: str) -> Span:
@@ -144,6 +173,22 @@ def dim(text: str) -> Span:
 def toned(text: str, tone: Tone) -> Span:
     """Return `text` in the colour of `tone`."""
     return Span(text, Face.TONE, tone)
+
+
+def sign_of(line: str) -> Tone | None:
+    """Return the tone of a line of a diff: added, taken away, or neither."""
+    return None if line[:3] in {"+++", "---"} else _SIGNS.get(line[:1])
+
+
+def left_of(diff: Diff) -> str:
+    """Return how many lines of `diff` are not shown, in words."""
+    return f"… and {diff.rest} more line{'' if diff.rest == 1 else 's'}"
+
+
+def cut_diff(text: str, lines: int) -> Diff:
+    """Return `text` as a diff of at most so many `lines`."""
+    found = text.splitlines()
+    return Diff("\n".join(found[:lines]), max(0, len(found) - lines))
 
 
 def joined(lines: Iterable[Line], between: str = ", ") -> Line:

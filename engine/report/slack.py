@@ -14,15 +14,19 @@ from engine.report.outline import (
     Banner,
     Card,
     Command,
+    Diff,
     Face,
     Facts,
     Heading,
     Items,
     Line,
+    Link,
     Paragraph,
     Part,
+    Shown,
     Span,
     Tone,
+    left_of,
     plain,
     strong,
 )
@@ -101,18 +105,31 @@ def _set_part(part: Part) -> Iterator[str]:
             yield _set_line(part.line)
         case Facts():
             yield from (_set_line((strong(label), plain(" "), *line)) for label, line in part.rows)
-        case Items():
-            yield from _set_items(part)
-        case Command():
-            yield _set_command(part)
         case Card():
             yield from _set_card(part)
         case Banner():
             yield _set_line(part.title)
+        case _:
+            yield from _set_block(part)
 
 
-def _set_command(command: Command) -> str:
-    text = _FENCE.sub("'", command.text)
+def _set_block(part: Shown) -> Iterator[str]:
+    match part:
+        case Items():
+            yield from _set_items(part)
+        case Command():
+            yield _set_fence(part.text)
+        case Diff():
+            yield _set_fence(part.text)
+            if part.rest:
+                yield _set_line((plain(left_of(part)),))
+        case Link():
+            if part.url:
+                yield f"<{part.url}|{part.label}>"
+
+
+def _set_fence(text: str) -> str:
+    text = _FENCE.sub("'", text)
     kept = _MAX_COMMAND
     while len(escaped := _cut(text, kept).translate(_ENTITIES)) > _MAX_COMMAND:
         kept -= 1 + (len(escaped) - _MAX_COMMAND) // _LONGEST_ENTITY

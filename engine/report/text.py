@@ -10,18 +10,23 @@ from engine.report.outline import (
     Banner,
     Card,
     Command,
+    Diff,
     Face,
     Facts,
     Heading,
     Item,
     Items,
     Line,
+    Link,
     Paragraph,
     Part,
+    Shown,
     Span,
     Tone,
     dim,
+    left_of,
     plain,
+    sign_of,
     toned,
 )
 
@@ -73,12 +78,23 @@ def _set_part(part: Part, page: Page) -> Iterator[str]:
             yield from _set_line(part.line, page)
         case Facts():
             yield from _set_facts(part, page)
+        case Card():
+            yield from _set_card(part, page)
+        case _:
+            yield from _set_block(part, page)
+
+
+def _set_block(part: Shown, page: Page) -> Iterator[str]:
+    match part:
         case Items():
             yield from _set_items(part, page)
         case Command():
             yield from _set_command(part, page)
-        case Card():
-            yield from _set_card(part, page)
+        case Diff():
+            yield from _set_diff(part, page)
+        case Link():
+            if part.url:
+                yield f"{part.label}: {part.url}"
 
 
 def _set_banner(banner: Banner, page: Page) -> Iterator[str]:
@@ -119,6 +135,16 @@ def _set_item(item: Item, wide: int, page: Page) -> Iterator[str]:
 def _set_command(command: Command, page: Page) -> Iterator[str]:
     for number, line in enumerate(command.text.splitlines()):
         yield _paint(("$ " if number == 0 else "  ") + page.spell(line), Face.CODE, Tone.INFO, page)
+
+
+def _set_diff(diff: Diff, page: Page) -> Iterator[str]:
+    bar = _paint("▏", Face.DIM, Tone.INFO, page) + " "
+    for line in diff.text.splitlines():
+        tone = sign_of(line)
+        face = Face.TONE if tone else Face.DIM
+        yield bar + _paint(page.spell(line), face, tone or Tone.INFO, page)
+    if diff.rest:
+        yield bar + _paint(left_of(diff), Face.DIM, Tone.INFO, page)
 
 
 def _set_card(card: Card, page: Page) -> Iterator[str]:

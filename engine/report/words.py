@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from engine.model.change import Risk
+from engine.model.change_state import ChangeState
 from engine.model.instant import MICROS, format_duration, to_us
 from engine.model.report import ObjectRef, Outcome, Report
 from engine.report.outline import Line, Span, Tone, code, dim, joined, plain
@@ -19,6 +21,59 @@ OUTCOMES = {
 RISKS = {"low": Tone.GOOD, "medium": Tone.MEDIUM, "high": Tone.CRITICAL}
 RISK_ORDER = tuple(RISKS)
 UNDO = {"yes": "can be undone", "partly": "can be undone in part", "no": "cannot be undone"}
+CHANGE_RISKS = {
+    Risk.SAFE: (Tone.GOOD, "nothing that runs is disturbed"),
+    Risk.DISRUPTIVE: (Tone.MEDIUM, "what runs is restarted or moved"),
+    Risk.DESTRUCTIVE: (Tone.CRITICAL, "something is deleted"),
+    Risk.LOCKOUT: (Tone.CRITICAL, "it can lock people or parts out"),
+}
+_UNTOUCHED = "nothing was changed"
+CHANGE_STATES = {
+    ChangeState.DRAFT: (Tone.INFO, "being worked out", ""),
+    ChangeState.PROPOSED: (Tone.INFO, "proposed", "it was worked out; nobody is asked"),
+    ChangeState.AWAITING: (Tone.MEDIUM, "waits for a decision", ""),
+    ChangeState.APPROVED: (Tone.INFO, "approved", "it is applied as soon as nothing holds it back"),
+    ChangeState.PRECHECKING: (Tone.INFO, "being checked", ""),
+    ChangeState.DRY_RUN_OK: (Tone.INFO, "about to be applied", ""),
+    ChangeState.APPLYING: (Tone.INFO, "being applied", ""),
+    ChangeState.VERIFYING: (Tone.INFO, "being verified", "it was applied; its checks go on"),
+    ChangeState.VERIFIED: (Tone.GOOD, "verified", "it was applied, and every check held"),
+    ChangeState.REJECTED: (Tone.INFO, "denied", _UNTOUCHED),
+    ChangeState.EXPIRED: (Tone.MEDIUM, "expired", f"no decision came in time; {_UNTOUCHED}"),
+    ChangeState.SUPERSEDED: (
+        Tone.MEDIUM,
+        "superseded",
+        f"what was shown is not what would be done now; {_UNTOUCHED}",
+    ),
+    ChangeState.PRECHECK_FAILED: (
+        Tone.MEDIUM,
+        "stopped by a check",
+        f"a check right before said no; {_UNTOUCHED}",
+    ),
+    ChangeState.DRY_RUN_FAILED: (
+        Tone.MEDIUM,
+        "refused by the server",
+        f"the dry run was refused; {_UNTOUCHED}",
+    ),
+    ChangeState.CONFLICT: (
+        Tone.MEDIUM,
+        "stopped by a conflict",
+        f"somebody else manages what it would write; {_UNTOUCHED}",
+    ),
+    ChangeState.VERIFY_FAILED: (Tone.HIGH, "not verified", "it was applied, and a check failed"),
+    ChangeState.ROLLING_BACK: (Tone.HIGH, "being rolled back", ""),
+    ChangeState.ROLLED_BACK: (
+        Tone.HIGH,
+        "rolled back",
+        "it did not help, and all of it was taken back",
+    ),
+    ChangeState.NEEDS_HUMAN: (
+        Tone.CRITICAL,
+        "needs a person",
+        "dogwatch stopped and cannot go on by itself; below is what stood before and after",
+    ),
+}
+"""Tone, state in words, and what that means; no meaning where the words say it."""
 HOLDS = {
     True: Span("✓", tone=Tone.GOOD),
     False: Span("✗", tone=Tone.CRITICAL),
@@ -78,6 +133,11 @@ def named(obj: ObjectRef) -> Line:
     """Return kind, place and name of `obj`; the cluster stands apart where it matters."""
     place = f"{obj.namespace}/" if obj.namespace else ""
     return (plain(f"{obj.kind} "), code(f"{place}{obj.name}"))
+
+
+def placed_in(obj: ObjectRef) -> Line:
+    """Return `obj` with its cluster, where one is known."""
+    return (*named(obj), *((plain(" in "), code(obj.cluster)) if obj.cluster else ()))
 
 
 def percent(value: float) -> str:

@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from engine.model.delivery import Delivery, Occasion
+from engine.model.delivery import Ask, Delivery, Occasion
 from engine.model.report import (
+    AppliedChange,
     Coverage,
     Evidence,
     Finding,
@@ -298,6 +299,108 @@ def a_report(**changes: object) -> Report:
     return Report.model_validate(values | changes)
 
 
+DIFF = """\
+--- Deployment shop/web (now)
++++ Deployment shop/web (after)
+@@ spec.template.spec.containers[app] @@
+   name: app
+-  image: registry.example.com/shop/web:2.4.1
++  image: registry.example.com/shop/web:2.4.0
+   ports:
+@@ metadata.annotations @@
++  dogwatch.dev/change: c-5b2f0d1c9a7e4f3b8d60
+"""
+LINES = [
+    "container app: image web:2.4.1 -> web:2.4.0",
+    "the pod template is that of revision 3 again",
+]
+CHANGE = "c-5b2f0d1c9a7e4f3b8d60"
+PAGE = "https://dogwatch.example.com/changes/" + CHANGE
+
+
+def an_ask(**changes: object) -> Ask:
+    values: dict[str, object] = {
+        "change": CHANGE,
+        "digest": "9f2c41d07b" + "5e" * 27,
+        "title": "Roll Deployment web back to revision 3",
+        "risk": "disruptive",
+        "reversible": "yes",
+        "why_reversible": "the present pod template is kept and put back",
+        "target": WEB,
+        "lines": LINES,
+        "diff": DIFF,
+        "blast": "3 pods of Deployment shop/web are replaced, one at a time",
+        "why": "Revision 4 (web:2.4.1) cannot start: it needs PAYMENTS_URL",
+        "evidence": [LOG, ROLLOUT, EXIT],
+        "checked": options()[0].preconditions,
+        "notes": ["whether the finding service.no-endpoints would be gone"],
+        "then": [
+            "All checks are made again; if anything differs from the above, nothing is changed.",
+            "It is verified for 10 min: the roll-out completes, the findings are gone.",
+            "If a check fails, it is rolled back by itself.",
+        ],
+        "groups": ["sre", "shop-owners"],
+        "requester": "rule:pod-crash-loop",
+        "expires": NOON + timedelta(hours=4),
+        "url": PAGE,
+    }
+    return Ask.model_validate(values | changes)
+
+
+def an_applied(**changes: object) -> AppliedChange:
+    values: dict[str, object] = {
+        "id": CHANGE,
+        "title": "Roll Deployment web back to revision 3",
+        "state": "verified",
+        "reason": "all 3 checks held over 10m",
+        "digest": an_ask().digest,
+        "risk": "disruptive",
+        "target": WEB,
+        "lines": LINES,
+        "diff": DIFF,
+        "decided_by": ["ada"],
+        "decided": NOON + timedelta(minutes=3),
+        "applied": NOON + timedelta(minutes=3, seconds=2),
+        "ended": NOON + timedelta(minutes=13, seconds=9),
+        "checks": [
+            Precondition(name="the roll-out completes", holds=True, why="3 of 3 pods available"),
+            Precondition(
+                name="the findings are gone", holds=True, why="5 of 5 are not found any more"
+            ),
+            Precondition(name="no new Warning events", holds=True, why="none since 12:03:02 UTC"),
+        ],
+    }
+    return AppliedChange.model_validate(values | changes)
+
+
+FAILED = [
+    Precondition(name="the roll-out completes", holds=False, why="1 of 3 pods available after 10m"),
+    Precondition(name="the findings are gone", holds=None, why="the cluster did not answer"),
+]
+
+
+def a_rolled_back_change() -> AppliedChange:
+    return an_applied(
+        state="rolled-back", reason="the roll-out did not complete within 10m", checks=FAILED
+    )
+
+
+def a_stuck_change() -> AppliedChange:
+    """Return a change that could not be taken back whole."""
+    return an_applied(
+        state="needs-human",
+        reason="rolling back: 409, somebody else changed spec.template in between",
+        checks=FAILED,
+        objects=[
+            {
+                "object": "Deployment shop/web",
+                "before": {"spec": {"template": {"spec": {"image": "web:2.4.1"}}}},
+                "after": {"spec": {"template": {"spec": {"image": "web:2.4.2-rc1"}}}},
+            }
+        ],
+    )
+
+
 def a_delivery(change: Occasion = Occasion.FIRE, **changes: object) -> Delivery:
     values: dict[str, object] = {
         "key": "d-0123456789abcdef01234567",
@@ -341,8 +444,44 @@ def a_delivery(change: Occasion = Occasion.FIRE, **changes: object) -> Delivery:
             "mission": a_report().run_id,
             "report": a_report(),
         },
+        Occasion.APPROVAL: _of_a_change() | {"ask": an_ask()},
+        Occasion.REMINDER: _of_a_change() | {"ask": an_ask(), "at": NOON + timedelta(hours=2)},
+        Occasion.CHANGE: _of_a_change() | {"applied": an_applied()},
     }
     return Delivery.model_validate(values | shapes[change] | changes)
+
+
+def _of_a_change() -> dict[str, object]:
+    return {
+        "title": an_ask().title,
+        "text": "",
+        "mission": a_report().run_id,
+        "labels": {},
+        "annotations": {},
+    }
+
+
+def a_digest() -> Delivery:
+    """Return one message about seven changes that wait."""
+    names = ("checkout", "search", "cart", "mail", "login", "front")
+    more = [
+        f"Restart Deployment {name} — Deployment shop/{name} in prod-eu, disruptive (c-{name})"
+        for name in names
+    ]
+    ask = an_ask(more=more, url="https://dogwatch.example.com/changes")
+    return a_delivery(Occasion.APPROVAL, ask=ask)
+
+
+def a_report_that_acted() -> Report:
+    """Return a report of a second leg: two changes, three clusters, no advice."""
+    return a_report(
+        phase=2,
+        total_phases=2,
+        outcome=Outcome.UNVERIFIED,
+        applied=[an_applied(), a_stuck_change()],
+        per_cluster={CLUSTER: "ok", "prod-us": "unreachable", "prod-ap": "partial"},
+        advice="failed",
+    )
 
 
 def a_shared_delivery(change: Occasion = Occasion.FIRE) -> Delivery:

@@ -21,7 +21,15 @@ from engine.report import (
     to_text,
 )
 from engine.report.html import to_html
-from tests.report.sample import a_delivery, a_report, a_shared_delivery
+from tests.report.sample import (
+    a_delivery,
+    a_digest,
+    a_report,
+    a_report_that_acted,
+    a_rolled_back_change,
+    a_shared_delivery,
+    a_stuck_change,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -39,11 +47,24 @@ def rendered(change: Occasion, render: Callable[[Delivery], str]) -> Callable[[]
     return lambda: render(a_delivery(change))
 
 
+def ended(name: str) -> Delivery:
+    return {
+        "digest": a_digest(),
+        "rolled-back": a_delivery(Occasion.CHANGE, applied=a_rolled_back_change()),
+        "needs-human": a_delivery(Occasion.CHANGE, applied=a_stuck_change()),
+        "acted": a_delivery(Occasion.RESULT, report=a_report_that_acted()),
+    }[name]
+
+
+def other(name: str, render: Callable[[Delivery], str]) -> Callable[[], str]:
+    return lambda: render(ended(name))
+
+
 def shared(change: Occasion, render: Callable[[Delivery], str]) -> Callable[[], str]:
     return lambda: render(a_shared_delivery(change))
 
 
-SHARED: dict[str, Callable[[Delivery], str]] = {
+TOLD: dict[str, Callable[[Delivery], str]] = {
     "notice.txt": to_notice,
     "mail.txt": mail,
     "mail.html": to_html,
@@ -57,7 +78,13 @@ RENDERINGS: dict[str, Callable[[], str]] = {
     **{
         f"shared-{change}.{name}": shared(change, render)
         for change in (Occasion.FIRE, Occasion.REPEAT, Occasion.RESOLVE)
-        for name, render in SHARED.items()
+        for name, render in TOLD.items()
+    },
+    "acted.md": lambda: to_markdown(a_report_that_acted()),
+    **{
+        f"{which}.{name}": other(which, render)
+        for which in ("digest", "rolled-back", "needs-human", "acted")
+        for name, render in TOLD.items()
     },
     **{f"{change}.notice.txt": rendered(change, to_notice) for change in Occasion},
     **{f"{change}.mail.txt": rendered(change, mail) for change in Occasion},

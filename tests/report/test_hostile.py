@@ -1,6 +1,7 @@
 """Whatever a cluster says, nothing in a rendering is live but what dogwatch put there."""
 
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,17 @@ from engine.report import (
 )
 from engine.report.html import to_html
 from engine.report.slack import MAX_BLOCKS, MAX_HEADER, MAX_TEXT, MAX_TOTAL
-from tests.report.sample import a_delivery, a_report, a_shared_delivery
+from tests.report.sample import (
+    PAGE,
+    a_delivery,
+    a_digest,
+    a_report_that_acted,
+    a_shared_delivery,
+    a_stuck_change,
+)
 
-FIXED = ("outcome", "verdict", "risk", "reversible", "status", "change")
+FIXED = ("outcome", "verdict", "risk", "reversible", "status", "change", "url", "advice", "state")
+"""What no cluster says: words of ours, and the address of our own page."""
 LIVE = re.compile(
     r"https?://|ftp://|\bwww\.\w|mailto:|javascript:|[\w.+-]@\w"
     r"|\w\.(?:com|net|org|io|dev|app|info|biz|xyz|ru|cn|de|uk|zip|рф|中国)(?![\w-])",
@@ -97,6 +106,8 @@ modest = settings(max_examples=30, deadline=None, suppress_health_check=[HealthC
 
 def poisoned(value: Any, text: str, key: str = "") -> Any:
     """`value` with `text` for every string that a cluster could have said."""
+    if key == "per_cluster":
+        return dict.fromkeys([text], "partial")
     if isinstance(value, dict):
         return {name: poisoned(item, text, name) for name, item in value.items()}
     if isinstance(value, list):
@@ -105,16 +116,22 @@ def poisoned(value: Any, text: str, key: str = "") -> Any:
 
 
 def a_poisoned_report(text: str) -> Report:
-    value = a_report(narrative="x").model_dump()
+    value = a_report_that_acted().model_copy(update={"narrative": "x"}).model_dump()
     return Report.model_validate(_kept_severities(value, poisoned(value, text)))
 
 
-TOLD = [*Occasion, "shared"]
-"""Kinds of deliveries: a change of one firing, and what several share."""
+GIVEN: dict[str, Callable[[], Delivery]] = {
+    "shared": lambda: a_shared_delivery(Occasion.REPEAT),
+    "digest": a_digest,
+    "stuck": lambda: a_delivery(Occasion.CHANGE, applied=a_stuck_change()),
+    "acted": lambda: a_delivery(Occasion.RESULT, report=a_report_that_acted()),
+}
+TOLD = [*Occasion, *GIVEN]
+"""Kinds of deliveries: a change of one firing, what several share, what a change became."""
 
 
 def a_poisoned_delivery(told: str, text: str) -> Delivery:
-    given = a_shared_delivery(Occasion.REPEAT) if told == "shared" else a_delivery(Occasion(told))
+    given = GIVEN[told]() if told in GIVEN else a_delivery(Occasion(told))
     value = given.model_dump()
     return Delivery.model_validate(
         _kept_severities(value, poisoned(value, text)) | {"group": {text: text}, "severity": text}
@@ -124,8 +141,11 @@ def a_poisoned_delivery(told: str, text: str) -> Delivery:
 def _kept_severities(value: Any, changed: Any) -> Any:
     """Give findings and incidents their severity back: it is a word of ours."""
     if isinstance(value, dict):
-        kept = {name: _kept_severities(item, changed[name]) for name, item in value.items()}
-        return kept | ({"severity": value["severity"]} if "severity" in value else {})
+        named = {name: item for name, item in value.items() if name in changed}
+        kept = {name: _kept_severities(item, changed[name]) for name, item in named.items()}
+        return {**changed, **kept} | (
+            {"severity": value["severity"]} if "severity" in value else {}
+        )
     if isinstance(value, list):
         return [_kept_severities(*pair) for pair in zip(value, changed, strict=True)]
     return changed
@@ -138,6 +158,7 @@ class Visible(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.links: set[str] = set()
         self.runs: list[str] = []
         self._styled = False
         self.feed(page)
@@ -148,6 +169,7 @@ class Visible(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
         self._styled = tag == "style"
         assert all("url(" not in (value or "") for _, value in attrs)
+        self.links |= {value or "" for name, value in attrs if name == "href"}
 
     def handle_endtag(self, _tag: str) -> None:
         self._styled = False
@@ -160,6 +182,16 @@ class Visible(HTMLParser):
         raise AssertionError(f"a comment: {data}")
 
 
+OUR_PAGES = {PAGE, PAGE.rpartition("/")[0]}
+
+
+def without_ours(text: str) -> str:
+    """`text` without the address of our own page, which is meant to be live."""
+    return re.sub(
+        r"https://dogwatch\.example\.com/changes(?:/c-[0-9a-f]{20})?(?![\w/.-])", "", text
+    )
+
+
 PLAIN_PAGE = Visible(to_html(a_delivery(Occasion.RESULT)))
 
 
@@ -168,10 +200,12 @@ PLAIN_PAGE = Visible(to_html(a_delivery(Occasion.RESULT)))
 @given(text=hostile)
 def test_a_mail_has_no_tag_no_attribute_and_no_link_of_the_cluster(told: str, text: str) -> None:
     page = Visible(to_html(a_poisoned_delivery(told, text)))
-    assert page.tags <= PLAIN_PAGE.tags
-    assert page.attributes <= PLAIN_PAGE.attributes
-    assert not {"a", "img", "script", "link", "iframe", "form"} & page.tags
-    assert not {"href", "src", "action", "background"} & page.attributes
+    assert page.links <= OUR_PAGES
+    ours = bool(page.links)
+    assert page.tags - ({"a"} if ours else set()) <= PLAIN_PAGE.tags
+    assert page.attributes - ({"href"} if ours else set()) <= PLAIN_PAGE.attributes
+    assert not {"img", "script", "link", "iframe", "form"} & page.tags
+    assert not {"src", "action", "background"} & page.attributes
     for run in page.runs:
         assert not LIVE.search(run), run
         assert not CONTROL.search(run), run
@@ -182,7 +216,8 @@ def test_a_mail_has_no_tag_no_attribute_and_no_link_of_the_cluster(told: str, te
 @given(text=hostile)
 def test_the_plain_mail_and_its_subject_hold_no_link_and_no_control(told: str, text: str) -> None:
     delivery = a_poisoned_delivery(told, text)
-    for said in (to_plain(delivery), subject(delivery), headline(delivery), fallback(delivery)):
+    plain = without_ours(to_plain(delivery))
+    for said in (plain, subject(delivery), headline(delivery), fallback(delivery)):
         assert not LIVE.search(said), said
         assert not CONTROL.search(said), said
         said.encode()
@@ -226,7 +261,8 @@ def assert_bare(text: str) -> None:
 
 
 def assert_inert(mrkdwn: str) -> None:
-    """Nothing outside code may be parsed; inside code only entities are."""
+    """Nothing outside code may be parsed but our own link; inside code only entities are."""
+    mrkdwn = re.sub(r"<([^|<>]+)\|Open [a-z ]+>", lambda found: without_ours(found[1]), mrkdwn)
     assert not CONTROL.search(mrkdwn)
     assert "<" not in mrkdwn
     assert ">" not in mrkdwn
@@ -273,8 +309,9 @@ def test_a_terminal_gets_no_sequence_but_ours(text: str, width: int) -> None:
     report = a_poisoned_report(text)
     assert not CONTROL.search(to_text(report, width=width))
     assert not CONTROL.search(OURS.sub("", to_text(report, colour=True, width=width)))
-    delivery = a_poisoned_delivery(Occasion.RESULT, text)
-    assert not CONTROL.search(OURS.sub("", to_notice(delivery, colour=True, width=width)))
+    for told in (Occasion.RESULT, Occasion.APPROVAL, "stuck"):
+        delivery = a_poisoned_delivery(told, text)
+        assert not CONTROL.search(OURS.sub("", to_notice(delivery, colour=True, width=width)))
 
 
 @modest
