@@ -99,15 +99,27 @@ def automatic(policy: Policy, row: ChangeRow, now: datetime) -> str:
 
 
 def _takes(policy: Policy, entry: AutomaticConfig, row: ChangeRow, now: datetime) -> bool:
+    return (
+        matches(row.rule, entry.rules)
+        and matches(row.draft.template, entry.templates)
+        and all(may_take(policy, entry, place, (_risk(row), now)) for place in places(row))
+    )
+
+
+def may_take(
+    policy: Policy, entry: AutomaticConfig, place: tuple[str, str], case: tuple[Risk, datetime]
+) -> bool:
+    """Whether `entry` may approve at `place`; `case` is the risk, and when.
+
+    What rule and which template it is for is not asked here.
+    """
+    cluster, namespace = place
+    risk, now = case
     within = policy.intervals(entry.within)
     return (
-        RISKS.index(_risk(row)) <= RISKS.index(entry.risk)
-        and matches(row.rule, entry.rules)
-        and matches(row.draft.template, entry.templates)
-        and all(
-            policy.chooses(entry.clusters, cluster) and matches(namespace, entry.namespaces)
-            for cluster, namespace in places(row)
-        )
+        RISKS.index(risk) <= RISKS.index(entry.risk)
+        and policy.chooses(entry.clusters, cluster)
+        and matches(namespace, entry.namespaces)
         and (not within or any(inside(one, to_us(now)) for one in within))
     )
 

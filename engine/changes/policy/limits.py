@@ -63,6 +63,13 @@ def refused(policy: Policy, row: ChangeRow, known: Mapping[str, Fact]) -> str:
     return next(_refusals(policy, row, row.change, known), "")
 
 
+def is_closed(policy: Policy, namespace: str) -> bool:
+    """Whether nothing is ever changed in `namespace`; empty stands for none."""
+    protected = policy.file.protected
+    closed = [name for name in PROTECTED if name not in protected.opened]
+    return bool(namespace) and matches(namespace, [*closed, *protected.namespaces])
+
+
 def object_count(row: ChangeRow) -> int:
     """Return how many objects the change of `row` touches."""
     operations = () if row.change is None else row.change.operations
@@ -85,9 +92,10 @@ def _refusals(
             yield f"cluster {cluster} is not in the configuration"
         if cluster != row.draft.target.cluster:
             yield f"it touches {cluster} beside {row.draft.target.cluster}"
-    protected = policy.file.protected
     for one in (*change.operations, *change.rollback):
-        yield from _protected(protected, one.target, known.get(one.target.uid))
+        if is_closed(policy, namespace_of(one.target)):
+            yield f"namespace {namespace_of(one.target)} is protected"
+        yield from _protected(policy.file.protected, one.target, known.get(one.target.uid))
     count, most = object_count(row), most_objects(policy, row, approved=True)
     if count > most:
         yield f"it touches {count} objects; the policy allows {most} in one change"
@@ -95,10 +103,6 @@ def _refusals(
 
 
 def _protected(protected: ProtectedConfig, target: Target, fact: Fact | None) -> Iterator[str]:
-    namespace = namespace_of(target)
-    closed = [name for name in PROTECTED if name not in protected.opened]
-    if namespace and matches(namespace, [*closed, *protected.namespaces]):
-        yield f"namespace {namespace} is protected"
     if protected.labels and target.uid and fact is None:
         yield f"the labels of {target.ref} are not known, so it may be protected"
     own = {} if fact is None else fact.labels

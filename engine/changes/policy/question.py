@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.changes.policy.approving import RISKS, demand_at, people_of
-from engine.changes.policy.config import PROTECTED, AutomaticConfig
+from engine.changes.policy.approving import demand_at, may_take, people_of
 from engine.changes.policy.holding import closed_until
-from engine.changes.policy.policy import Policy, User, matches
+from engine.changes.policy.limits import is_closed
+from engine.changes.policy.policy import Policy, User
 from engine.model.change import Risk
-from engine.model.instant import to_us
-from engine.rules.mute import inside
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ def who(policy: Policy, place: tuple[str, str], risk: Risk, now: datetime) -> An
         automatic=tuple(
             name
             for name, one in policy.file.automatic.items()
-            if _may_take(policy, one, place, (risk, now))
+            if may_take(policy, one, place, (risk, now))
         ),
         closed="" if closed is None else closed[0],
         until=None if closed is None else closed[1],
@@ -71,29 +69,11 @@ def _ways(user: User) -> tuple[str, ...]:
     return tuple(way for way, has in known.items() if has)
 
 
-def _may_take(
-    policy: Policy, entry: AutomaticConfig, place: tuple[str, str], case: tuple[Risk, datetime]
-) -> bool:
-    cluster, namespace = place
-    risk, now = case
-    within = policy.intervals(entry.within)
-    return (
-        RISKS.index(risk) <= RISKS.index(entry.risk)
-        and policy.chooses(entry.clusters, cluster)
-        and matches(namespace, entry.namespaces)
-        and (not within or any(inside(one, to_us(now)) for one in within))
-    )
-
-
 def _never(policy: Policy, place: tuple[str, str]) -> str:
     cluster, namespace = place
     if policy.clusters is not None and cluster not in policy.clusters:
         return f"cluster {cluster} is not in the configuration"
-    protected = policy.file.protected
-    closed = [name for name in PROTECTED if name not in protected.opened]
-    if namespace and matches(namespace, [*closed, *protected.namespaces]):
-        return f"namespace {namespace} is protected"
-    return ""
+    return f"namespace {namespace} is protected" if is_closed(policy, namespace) else ""
 
 
 def sentences(answer: Answer, risk: Risk) -> Sequence[str]:
