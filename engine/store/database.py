@@ -43,7 +43,7 @@ def retried(method: Callable[Concatenate[D, P], R]) -> Callable[Concatenate[D, P
             try:
                 return method(self, *args, **kwargs)
             except ConflictError:
-                self.wait(_PAUSE_S * 2**attempt)
+                self.pause(_PAUSE_S * 2**attempt)
         return method(self, *args, **kwargs)
 
     return tried
@@ -59,7 +59,7 @@ class Database:
         self._place = place
         self._clock = clock
         self._chance = chance
-        self._pause = threading.Event()
+        self._still = threading.Event()
         self._closed = False
         self._served = engine.dialect.name == "postgresql"
         self._writing: AbstractContextManager[object] = (
@@ -138,9 +138,9 @@ class Database:
         """Return the wall clock of this machine in microseconds since 1970."""
         return to_us(self._clock.now())
 
-    def wait(self, seconds: float) -> None:
-        """Wait up to `seconds`, by chance, so that two that met do not meet again."""
-        self._pause.wait(seconds * (0.5 + self._chance() / 2))
+    def pause(self, seconds: float) -> None:
+        """Stand still for up to `seconds`, by chance, so that two that met do not meet again."""
+        self._still.wait(seconds * (0.5 + self._chance() / 2))
 
     @contextmanager
     def _used(self) -> Iterator[None]:

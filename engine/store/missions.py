@@ -85,7 +85,7 @@ class Missions(Database):
         with self.write() as connection:
             row = connection.execute(_one(mission)).one_or_none()
             if row is not None and row.state == MissionState.RUNNING:
-                _own(row, epoch)
+                owned(row, epoch)
                 state = move(MissionState.RUNNING, MissionEvent.RELEASE)
                 _set(connection, mission, state=state, owner="")
 
@@ -105,7 +105,7 @@ class Missions(Database):
         """
         row = {"mission": mission, "step": step, "result": result, "at": self.now_us()}
         with failpoint.around(Point.STEP_JOURNALED), self.write() as connection:
-            _own(_there(connection, mission), epoch)
+            owned(_there(connection, mission), epoch)
             upsert(connection, journal, [row])
 
     @retried
@@ -132,9 +132,9 @@ class Missions(Database):
         text = report.model_dump_json()
         with self.write() as connection:
             row = _there(connection, mission)
-            if row.report == text:
+            if row.state != MissionState.RUNNING and row.report == text:
                 return
-            _own(row, epoch)
+            owned(row, epoch)
             event = MissionEvent.FAIL if failed else MissionEvent.FINISH
             _set(
                 connection,
@@ -206,7 +206,8 @@ def _there(connection: Connection, mission: str) -> Row[Any]:
     return row
 
 
-def _own(row: Row[Any], epoch: int) -> None:
+def owned(row: Row[Any], epoch: int) -> None:
+    """Raise Fenced where the mission `row` has another epoch than `epoch`."""
     if row.epoch != epoch:
         raise Fenced(f"mission {row.id} has epoch {row.epoch}, this worker {epoch}: it lost it")
 
@@ -240,6 +241,13 @@ def _values(row: MissionRow) -> Mapping[str, Any]:
         "depth": row.depth,
         "owner": row.owner,
         "created_at": to_us(row.created),
+        "phase": row.phase,
+        "total_phases": row.total_phases,
+        "mode": row.mode,
+        "approval": row.approval,
+        "targets": dict(row.targets),
+        "requester": row.requester,
+        "advise": row.advise,
     }
 
 
@@ -264,4 +272,12 @@ def mission_row(row: Row[Any]) -> MissionRow:
         started=None if row.started_at is None else from_us(row.started_at),
         finished=None if row.finished_at is None else from_us(row.finished_at),
         report=None if row.report is None else Report.model_validate_json(row.report),
+        phase=row.phase,
+        total_phases=row.total_phases,
+        wake_at=None if row.wake_at is None else from_us(row.wake_at),
+        mode=row.mode,
+        approval=row.approval,
+        targets=row.targets,
+        requester=row.requester,
+        advise=row.advise,
     )

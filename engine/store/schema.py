@@ -1,4 +1,7 @@
-"""The tables. Instants are microseconds since 1970; the migrations build exactly these."""
+"""The tables, those of changes apart (engine.store.change_tables).
+
+Instants are microseconds since 1970; the migrations build exactly these tables.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -14,11 +17,11 @@ from sqlalchemy import (
 
 from engine.store.words import Name, Words
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration; a test holds it equal to the one Alembic finds."""
 
 metadata = MetaData()
-_Serial = BigInteger().with_variant(Integer, "sqlite")
+Serial = BigInteger().with_variant(Integer, "sqlite")
 
 partitions = Table(
     "partitions",
@@ -70,7 +73,7 @@ firings = Table(
 transitions = Table(
     "transitions",
     metadata,
-    Column("seq", _Serial, primary_key=True),
+    Column("seq", Serial, primary_key=True),
     Column("firing", Words, nullable=False),
     Column("at", BigInteger, nullable=False),
     Column("state", Words, nullable=False),
@@ -83,7 +86,7 @@ transitions = Table(
 missions = Table(
     "missions",
     metadata,
-    Column("seq", _Serial, primary_key=True),
+    Column("seq", Serial, primary_key=True),
     Column("id", Words, nullable=False, unique=True),
     Column("kind", Words, nullable=False),
     Column("params", JSON, nullable=False),
@@ -102,7 +105,20 @@ missions = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("report", Words),
+    Column("phase", Integer, nullable=False, server_default="1"),
+    Column("total_phases", Integer, nullable=False, server_default="1"),
+    Column("wake_at", BigInteger),
+    Column("mode", Words, nullable=False, server_default="report"),
+    Column("approval", Words, nullable=False, server_default="person"),
+    Column("targets", JSON, nullable=False, server_default="{}"),
+    Column("requester", Words, nullable=False, server_default=""),
+    Column("advise", Words, nullable=False, server_default="off"),
+    Column("parent", Words, nullable=False, server_default=""),
+    Column("sameness", Words, nullable=False, server_default=""),
     Index("ix_missions_state", "state", "seq"),
+    Index("ix_missions_wake_at", "wake_at"),
+    Index("ix_missions_parent", "parent"),
+    Index("ix_missions_sameness", "sameness", "created_at"),
     Index("ix_missions_finished_at", "finished_at"),
 )
 
@@ -118,7 +134,7 @@ journal = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("seq", _Serial, primary_key=True),
+    Column("seq", Serial, primary_key=True),
     Column("key", Words, nullable=False, unique=True),
     Column("sink", Words, nullable=False),
     Column("change", Words, nullable=False),
@@ -148,7 +164,7 @@ deliveries = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("seq", _Serial, primary_key=True),
+    Column("seq", Serial, primary_key=True),
     Column("id", Words, nullable=False, unique=True),
     Column("partition", Integer, nullable=False),
     Column("offset", BigInteger, nullable=False),
@@ -201,7 +217,7 @@ placements = Table(
 conditions = Table(
     "conditions",
     metadata,
-    Column("seq", _Serial, primary_key=True),
+    Column("seq", Serial, primary_key=True),
     Column("partition", Integer, nullable=False),
     Column("id", Name, nullable=False, unique=True),
     Column("record", LargeBinary, nullable=False),

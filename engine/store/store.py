@@ -1,9 +1,13 @@
 """The store: one database, its parts by subject."""
 
+from engine.store.audit import Audit
+from engine.store.changes import Changes
 from engine.store.checkpoint import Checkpoints
 from engine.store.conditions import Conditions
+from engine.store.deciding import Deciding
 from engine.store.deliveries import Outbox
 from engine.store.firings import Firings
+from engine.store.gates import Gates
 from engine.store.leases import Leases
 from engine.store.missions import Missions
 from engine.store.placements import Placements
@@ -16,9 +20,13 @@ from engine.store.waiting import Waiting
 
 
 class Store(
+    Audit,
+    Changes,
     Checkpoints,
     Conditions,
+    Deciding,
     Firings,
+    Gates,
     Missions,
     Outbox,
     Leases,

@@ -1,0 +1,175 @@
+"""Decisions: the first terminal one wins, one person counts once, a late one changes nothing."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, select
+
+from engine.failpoint import Point, around
+from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
+from engine.model.change_state import ChangeEvent, ChangeState
+from engine.model.delivery import Delivery
+from engine.model.errors import Refused
+from engine.model.instant import from_us, rfc3339, to_us
+from engine.store.audit import Note, append
+from engine.store.change_moves import held, held_mission, shift
+from engine.store.change_rows import the_change
+from engine.store.change_tables import changes, decisions
+from engine.store.database import Database, retried
+from engine.store.deliveries import add_deliveries
+
+_OPEN = frozenset({ChangeState.PROPOSED, ChangeState.AWAITING})
+_EVENTS = {Verdict.APPROVE: ChangeEvent.APPROVE, Verdict.DENY: ChangeEvent.DENY}
+_UNDENIED = {
+    ChangeState.DRAFT: (ChangeEvent.DENY,),
+    ChangeState.PROPOSED: (ChangeEvent.DENY,),
+    ChangeState.AWAITING: (ChangeEvent.DENY,),
+    ChangeState.APPROVED: (ChangeEvent.DENY,),
+    ChangeState.PRECHECKING: (ChangeEvent.HOLD, ChangeEvent.DENY),
+    ChangeState.DRY_RUN_OK: (ChangeEvent.HOLD, ChangeEvent.DENY),
+}
+"""How a change that nothing was written of yet is taken back."""
+
+
+def _nothing(_: ChangeRow) -> Sequence[Delivery]:
+    return ()
+
+
+class Deciding(Database):
+    """The part of the store in which people decide."""
+
+    def decide(
+        self,
+        decision: Decision,
+        judge: Callable[[ChangeRow], Judgement],
+        now: datetime,
+        deliveries: Callable[[ChangeRow], Sequence[Delivery]] = _nothing,
+    ) -> ChangeRow:
+        """Keep `decision`, and do what the decisions so far amount to, in one transaction.
+
+        One that comes after `expires` ends the change instead, for good: a clock that is set
+        back later revives nothing.
+
+        Args:
+            decision: of one person, on one digest.
+            judge: says what the decisions of a change amount to; may be asked twice.
+            now: the wall clock.
+            deliveries: who is told of the change as it is afterwards; may be asked twice.
+
+        Returns:
+            The change as it is afterwards.
+
+        Raises:
+            Refused: it does not count; says why.
+        """
+        with around(Point.APPROVAL_RECEIVED):
+            row = self._decide(decision, judge, now, deliveries)
+        if row.state is ChangeState.EXPIRED:
+            raise Refused(f"change {row.id} is expired: {row.reason}")
+        return row
+
+    @retried
+    def _decide(
+        self,
+        decision: Decision,
+        judge: Callable[[ChangeRow], Judgement],
+        now: datetime,
+        deliveries: Callable[[ChangeRow], Sequence[Delivery]],
+    ) -> ChangeRow:
+        with self.write() as connection:
+            row = _open(connection, decision)
+            if row.expires_at is not None and row.expires_at <= to_us(now):
+                notes = [_expire(connection, row, now)]
+            else:
+                notes = _count(connection, row, decision, judge, now)
+            after = the_change(connection, row.id)
+            add_deliveries(connection, deliveries(after), to_us(now))
+            append(connection, notes)
+            return after
+
+    @retried
+    def withdraw(self, mission: str, who: str, now: datetime) -> int:
+        """Deny all changes of `mission` of which nothing can have been written; return how many."""
+        with self.write() as connection:
+            held_mission(connection, mission)
+            notes = deny_all(connection, mission, Note("", who, to_us(now), reason="withdrawn"))
+            append(connection, notes)
+            return sum(note.to == ChangeState.REJECTED for note in notes)
+
+
+def deny_all(connection: Connection, mission: str, note: Note) -> list[Note]:
+    """Take back the changes of `mission`, which is held; return what the audit is to say."""
+    before = changes.c.state.in_([state.value for state in _UNDENIED])
+    query = select(changes).where(changes.c.mission == mission, before)
+    notes = []
+    for row in connection.execute(query.order_by(changes.c.seq).with_for_update()).all():
+        for event in _UNDENIED[ChangeState(row.state)]:
+            now = connection.execute(select(changes).where(changes.c.id == row.id)).one()
+            notes.append(shift(connection, now, event, note))
+    return notes
+
+
+def _open(connection: Connection, decision: Decision) -> Row[Any]:
+    """Return the row that `decision` is about, held. Raises Refused where it can not count."""
+    if not connection.execute(select(exists().where(changes.c.id == decision.change))).scalar():
+        raise Refused(f"there is no change '{decision.change}'")
+    row = held(connection, decision.change)
+    if row.state not in _OPEN:
+        raise Refused(f"change {row.id} is {row.state} already{_by(row)}; nothing was done")
+    if row.digest != decision.digest:
+        raise Refused(
+            f"change {row.id} is not the one that you saw (digest {decision.digest[:12]}, it has "
+            f"{row.digest[:12]}); look at it again"
+        )
+    own = (decisions.c.change == row.id) & (decisions.c.who == decision.who)
+    earlier = connection.execute(select(decisions).where(own)).one_or_none()
+    if earlier is not None:
+        at = rfc3339(earlier.at)
+        raise Refused(f"{decision.who} decided on change {row.id} at {at}: {earlier.verdict}")
+    return row
+
+
+def _by(row: Row[Any]) -> str:
+    at = f" at {rfc3339(row.changed_at)}" if row.changed_at else ""
+    return f" ({row.actor}{at}{f': {row.reason}' if row.reason else ''})"
+
+
+def _expire(connection: Connection, row: Row[Any], now: datetime) -> Note:
+    reason = f"no decision before {from_us(row.expires_at).isoformat()}"
+    note = Note("", "clock", to_us(now), reason=reason)
+    return shift(connection, row, ChangeEvent.EXPIRE, note)
+
+
+def _count(
+    connection: Connection,
+    row: Row[Any],
+    decision: Decision,
+    judge: Callable[[ChangeRow], Judgement],
+    now: datetime,
+) -> list[Note]:
+    """Keep `decision`, and move the change where it decides; return what the audit is to say."""
+    connection.execute(decisions.insert(), [_vote(decision)])
+    said = f"{decision.verdict} by {decision.via}"
+    reason = f"{said}: {decision.comment}" if decision.comment else said
+    who, at = decision.who, to_us(now)
+    place = {"mission": row.mission, "change": row.id, "digest": row.digest}
+    notes = [Note(row.state, who, at, frm=row.state, reason=reason, **place)]
+    judged = judge(the_change(connection, row.id))
+    if judged.verdict is not None:
+        event, note = _EVENTS[judged.verdict], Note("", who, at, reason=judged.reason)
+        notes.append(shift(connection, row, event, note, next_at=at))
+    return notes
+
+
+def _vote(decision: Decision) -> dict[str, Any]:
+    return {
+        "change": decision.change,
+        "digest": decision.digest,
+        "who": decision.who,
+        "verdict": decision.verdict.value,
+        "via": decision.via,
+        "at": to_us(decision.at),
+        "typed": decision.typed,
+        "comment": decision.comment,
+    }
