@@ -1,17 +1,18 @@
 """Means: what the change path asks of the outside; the app fulfils it, tests stand in for it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.analysis.cluster_view import ClusterView
+from engine.changes.look import Look
 from engine.model.change import Draft, ProbeResult
 from engine.model.change_row import ChangeRow, Decision, Freeze, Judgement, Step, Usage, Written
 from engine.model.change_state import ChangeEvent, ChangeState
 from engine.model.delivery import Delivery, Occasion
 from engine.model.moved import Moved
 from engine.model.ports import Clock, Writer
+from engine.model.snapshot import ClusterSnapshot
 
 if TYPE_CHECKING:
     from engine.changes.policy import Policy
@@ -31,13 +32,13 @@ class Ledger(Protocol):
         """Return changes, the latest first."""
         ...
 
-    def change(self, id: str) -> ChangeRow | None:  # noqa: A002
+    def change(self, change: str) -> ChangeRow | None:
         """Return one change with its decisions and what was written."""
         ...
 
     def move_change(  # noqa: PLR0913
         self,
-        id: str,  # noqa: A002
+        change: str,
         frm: ChangeState,
         event: ChangeEvent,
         moved: Moved,
@@ -48,16 +49,17 @@ class Ledger(Protocol):
         """Move it where it still stands at `frm`, with its audit entry. Raises IllegalMove."""
         ...
 
-    def touch_change(
+    def touch_change(  # noqa: PLR0913
         self,
-        id: str,  # noqa: A002
+        change: str,
+        frm: ChangeState,
         *,
         next_at: datetime | None,
-        results: tuple[ProbeResult, ...] | None = None,
+        results: Sequence[ProbeResult] | None = None,
         deliveries: Sequence[Delivery] = (),
         epoch: int,
     ) -> None:
-        """Say when to look again, without a move."""
+        """Say when to look again, where it still stands at `frm`. Raises IllegalMove."""
         ...
 
     def decide(
@@ -70,13 +72,13 @@ class Ledger(Protocol):
         """Keep a decision, and move by what all of them amount to. Raises Refused."""
         ...
 
-    def begin_write(self, id: str, written: Written, *, epoch: int) -> None:  # noqa: A002
+    def begin_write(self, change: str, written: Written, *, epoch: int) -> None:
         """Keep an intent; it takes the place of an earlier one of the same step and number."""
         ...
 
     def end_write(  # noqa: PLR0913, PLR0917
         self,
-        id: str,  # noqa: A002
+        change: str,
         step: Step,
         number: int,
         outcome: str,
@@ -101,26 +103,6 @@ class Ledger(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Look:
-    """One cluster, freshly read, and what the change's mission kind says of it.
-
-    Attributes:
-        view: all that was read.
-        findings: ids of the findings that fail; `critical` those of them that are critical.
-        assessed: whether the kind could judge at all; `why` says why not.
-        given: the same kind's judgement with these objects in place of those of the same key;
-            None where that cannot be asked.
-    """
-
-    view: ClusterView
-    findings: frozenset[str] = frozenset()
-    critical: frozenset[str] = frozenset()
-    assessed: bool = True
-    why: str = ""
-    given: "Callable[[Sequence[Object]], Look] | None" = field(default=None, compare=False)
-
-
 class Asks(Protocol):
     """Whom to tell, for each sink of the change: see engine.changes.asking."""
 
@@ -140,6 +122,7 @@ class Means:
         proposer: cluster name -> who may only dry-run. Raises ClusterError for one unknown.
         writer: (cluster name, mission kind) -> who may change what that kind needs.
         look: reads the cluster of a draft anew and runs its kind. Raises ClusterError.
+        assess: runs the kind on a snapshot that was read already; pure.
         policy: the policy in force; None: nothing is ever changed.
         asks: whom to tell.
         clock: wall clock.
@@ -149,6 +132,7 @@ class Means:
     proposer: Callable[[str], Writer]
     writer: Callable[[str, str], Writer]
     look: Callable[[Draft], Awaitable[Look]]
+    assess: Callable[[ClusterSnapshot, Draft], Look]
     policy: "Callable[[], Policy | None]"
     asks: Asks
     clock: Clock

@@ -1,0 +1,176 @@
+"""Apply: write what was approved, one object after the other, each intent durable before."""
+
+from datetime import timedelta
+from typing import Final
+
+from engine import failpoint
+from engine.changes.brakes import stop
+from engine.changes.intent import LEAVES, Fate, begin, end, fate, read
+from engine.changes.plan import operation_tried
+from engine.changes.precheck import FRESH_S, checked
+from engine.changes.record import (
+    DONE,
+    FAILED,
+    WAVE,
+    begun,
+    is_done,
+    is_open,
+    waves_verified,
+    written,
+)
+from engine.changes.templates import CHANGE, Edit
+from engine.changes.turn import NOT_DONE, PATIENCE_S, Again, Go, Halt, Result, Turn, Wait, said
+from engine.changes.work_out import try_out
+from engine.failpoint import Point
+from engine.model.change import Operation
+from engine.model.change_row import Step, Written
+from engine.model.change_state import ChangeEvent
+from engine.model.errors import ClusterError
+from engine.model.moved import Moved
+from engine.model.snapshot import Object
+
+STOP_S: Final = 2.0
+"""How soon a plan that a freeze stopped looks whether it may go on."""
+LATER: Final = frozenset({"blocked", "throttled"})
+"""Reasons with which a server says: not now."""
+CONFLICT: Final = f"{FAILED}conflict"
+_UNWRITTEN: Final = frozenset({ChangeEvent.SUPERSEDE, ChangeEvent.CONFLICT})
+"""Events with which a change may end that wrote nothing; any other becomes a refusal."""
+
+
+async def applying(turn: Turn) -> Result:
+    """Do the next operation of the wave; a wave that is done is to be verified."""
+    row, change = turn.row, turn.change
+    waves = sorted({one.wave for one in change.operations})
+    wave = waves[waves_verified(row)]
+    for number, operation in enumerate(change.operations):
+        if operation.wave == wave and not is_done(row, Step.DO, number):
+            return await _one(turn, number, operation)
+    passed = tuple(one for one in row.results if one.name == WAVE)
+    now = turn.means.clock.now()
+    reason = f"wave {len(passed) + 1} of {len(waves)} is written"
+    return Go(ChangeEvent.APPLIED, Moved(reason=reason, verify_from=now, results=passed))
+
+
+async def _one(turn: Turn, number: int, operation: Operation) -> Result:
+    return await _settled(turn, number, operation) or await _do(turn, number, operation)
+
+
+async def _settled(turn: Turn, number: int, operation: Operation) -> Result | None:
+    """Compare the object with an intent that was begun; None where it is yet to be done."""
+    row, last = turn.row, written(turn.row, Step.DO, number)
+    if last is None and not (operation.verb in LEAVES and begun(row)):
+        return None
+    uncertain = is_open(row, Step.DO, number)
+    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
+    try:
+        live = await read(writer, operation)
+    except ClusterError as error:
+        return _later(turn, number, error)
+    found = fate(operation, live)
+    if found is Fate.DONE:
+        if not uncertain:
+            await begin(turn, Step.DO, number, live)
+        await end(turn, Step.DO, number, DONE, live)
+        return Again()
+    if found is Fate.FOREIGN and (uncertain or _marked(live, row.id)):
+        if not uncertain:
+            await begin(turn, Step.DO, number, live)
+        await end(turn, Step.DO, number, "", live)
+        reason = f"{operation.target.ref} is neither as it was nor as it was to be written"
+        return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
+    if uncertain:
+        await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
+    return None
+
+
+async def _do(turn: Turn, number: int, operation: Operation) -> Result:
+    """Write one object, if it is still exactly as it was approved."""
+    late = turn.expired() and not begun(turn.row, but=number)
+    if late:
+        return Go(ChangeEvent.SUPERSEDE, Moved(reason="the approval ended before it was applied"))
+    hold = await stop(turn)
+    if hold is not None:
+        soon = turn.now + timedelta(seconds=STOP_S)
+        return Wait(soon if hold.until is None else max(soon, hold.until))
+    try:
+        live = await _same(turn, number, operation)
+    except Halt as halt:
+        return _ended(turn, number, halt.event, str(halt))
+    except ClusterError as error:
+        return _later(turn, number, error)
+    return await _write(turn, number, operation, live)
+
+
+async def _same(turn: Turn, number: int, operation: Operation) -> Object:
+    """Return the object, fresh, where writing it is still exactly what was approved."""
+    row, change = turn.row, turn.change
+    if not begun(row, but=number) and turn.over(FRESH_S):
+        await checked(turn)  # The writer was away since the check.
+    target = operation.target
+    proposer = turn.means.proposer(target.cluster)
+    cluster_uid = await proposer.identity()
+    edit = Edit(operation.verb, target.ref, target.resource, operation.patch, operation.wave)
+    tried = await try_out(proposer, edit, cluster_uid)
+    operations = [*change.operations]
+    operations[number] = operation_tried(tried, cluster_uid)
+    if change.model_copy(update={"operations": operations}).digest != row.digest:
+        reason = f"{target.ref} is not as it was when this was approved"
+        raise Halt(ChangeEvent.SUPERSEDE, reason)
+    return dict(tried.live)
+
+
+async def _write(turn: Turn, number: int, operation: Operation, live: Object) -> Result:
+    row, version = turn.row, live["metadata"]["resourceVersion"]
+    again = written(row, Step.DO, number)
+    await begin(turn, Step.DO, number, live)
+    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
+    try:
+        with failpoint.around(Point.OBJECT_APPLIED):
+            answer = await writer.write(operation, version=version, dry_run=False)
+    except ClusterError as error:
+        if error.reason not in NOT_DONE | LATER:
+            return turn.again()  # Perhaps it was done: the object says so next time.
+        return await _turned_away(turn, number, error, again)
+    await end(turn, Step.DO, number, DONE, answer)
+    return Again()
+
+
+async def _turned_away(
+    turn: Turn, number: int, error: ClusterError, again: Written | None
+) -> Result:
+    """The server did not do it: once more after a conflict, later where it says so, or never."""
+    if error.reason == "conflict":
+        await end(turn, Step.DO, number, CONFLICT, None)
+        if again is None or again.outcome != CONFLICT:
+            return Again()
+        reason = f"it changed twice while it was written; {said(error)}"
+        return _ended(turn, number, ChangeEvent.SUPERSEDE, reason)
+    await end(turn, Step.DO, number, f"{FAILED}{said(error)}", None)
+    if error.reason in LATER:
+        return _later(turn, number, error)
+    return _ended(turn, number, ChangeEvent.REFUSE, said(error))
+
+
+def _later(turn: Turn, number: int, error: ClusterError) -> Go | Wait:
+    """Try again, with pauses, for as long as the verification would take, then give up."""
+    if not turn.over(max(PATIENCE_S, turn.change.window_s)):
+        return turn.again()
+    reason = f"given up after many tries; {said(error)}"
+    if is_open(turn.row, Step.DO, number):
+        reason = f"it is not known whether it was written; {reason}"
+        return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
+    return _ended(turn, number, ChangeEvent.REFUSE, reason)
+
+
+def _ended(turn: Turn, number: int, event: ChangeEvent, reason: str) -> Go:
+    """Return how a change ends that cannot go on: what was written so far is rolled back."""
+    if begun(turn.row, but=number):
+        return Go(ChangeEvent.FAIL, Moved(reason=reason))
+    return Go(event if event in _UNWRITTEN else ChangeEvent.REFUSE, Moved(reason=reason))
+
+
+def _marked(live: Object | None, change: str) -> bool:
+    """Whether an object says that this change was the last to write it."""
+    annotations = {} if live is None else live["metadata"].get("annotations") or {}
+    return bool(annotations.get(CHANGE) == change)

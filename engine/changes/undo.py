@@ -1,0 +1,160 @@
+"""Undo: put back exactly our fields, last object first, where nobody else changed them since."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from engine import failpoint
+from engine.changes.apply import STOP_S
+from engine.changes.brakes import stop
+from engine.changes.diff import normalised
+from engine.changes.intent import begin, end, read
+from engine.changes.merge import apply_patch, same, touched
+from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
+from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, Wait, said
+from engine.failpoint import Point
+from engine.model.change import Operation
+from engine.model.change_row import Step
+from engine.model.change_state import ChangeEvent
+from engine.model.errors import ClusterError
+from engine.model.moved import Moved
+from engine.model.snapshot import Object
+
+WITHIN_S: Final = 3600.0
+"""How long a roll-back is tried while a freeze stops it or a cluster does not answer."""
+_LATER: Final = frozenset({"conflict", "blocked", "throttled"})
+
+
+async def verify_failed(turn: Turn) -> Result:
+    """Roll back what can be; else a person has to go on."""
+    change = turn.change
+    if change.reversible == "no" or not change.rollback:
+        reason = f"{turn.row.reason}; it cannot be undone: {change.why_reversible}"
+        return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
+    return Go(ChangeEvent.ROLL_BACK, Moved(reason=turn.row.reason))
+
+
+async def rolling_back(turn: Turn) -> Result:
+    """Undo the next object; once all were looked at, tell whether all is as before."""
+    for number, undo in enumerate(turn.change.rollback):
+        if _written(turn, undo) and not _settled(turn, number):
+            return await _undo(turn, number, undo)
+    failed = [
+        f"{undo.target.ref}: {last.outcome.removeprefix(FAILED)}"
+        for number, undo in enumerate(turn.change.rollback)
+        if (last := written(turn.row, Step.UNDO, number)) and last.outcome != DONE
+    ]
+    if failed:
+        reason = f"{turn.row.reason}; not rolled back: {'; '.join(failed)}"
+        return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
+    return Go(ChangeEvent.ROLLED_BACK, Moved(reason=_told(turn)))
+
+
+async def _undo(turn: Turn, number: int, undo: Operation) -> Result:
+    writer = turn.means.writer(turn.row.draft.target.cluster, turn.row.draft.kind)
+    try:
+        live = await read(writer, undo)
+    except ClusterError as error:
+        return await _later(turn, number, None, said(error))
+    if live is None:
+        return await _given_up(turn, number, None, "it is gone, or was made anew")
+    if holds(normalised(live), undo.after):
+        await _ensured(turn, number, live)
+        await end(turn, Step.UNDO, number, DONE, live)
+        return Again()
+    return await _put_back(turn, number, undo, live)
+
+
+async def _put_back(turn: Turn, number: int, undo: Operation, live: Object) -> Result:
+    foreign = _foreign(undo, normalised(live))
+    if foreign:
+        why = f"somebody else changed {', '.join(foreign)} since; that is not overwritten"
+        return await _given_up(turn, number, live, why)
+    hold = await stop(turn)
+    if hold is not None:
+        return await _later(turn, number, live, hold.reason, STOP_S)
+    return await _write(turn, number, undo, live)
+
+
+async def _write(turn: Turn, number: int, undo: Operation, live: Object) -> Result:
+    writer = turn.means.writer(turn.row.draft.target.cluster, turn.row.draft.kind)
+    await begin(turn, Step.UNDO, number, live)
+    version = live["metadata"]["resourceVersion"]
+    try:
+        with failpoint.around(Point.OBJECT_ROLLED_BACK):
+            answer = await writer.write(undo, version=version, dry_run=False)
+    except ClusterError as error:
+        if error.reason in NOT_DONE - _LATER:
+            await end(turn, Step.UNDO, number, f"{FAILED}{said(error)}", None)
+            return Again()
+        # Done or not: the object says so next time.
+        return await _later(turn, number, live, said(error))
+    kept = answer is not None and holds(normalised(answer), undo.after)
+    outcome = DONE if kept else f"{FAILED}the server keeps it otherwise than it was"
+    await end(turn, Step.UNDO, number, outcome, answer)
+    return Again()
+
+
+async def _later(
+    turn: Turn, number: int, live: Object | None, why: str, pause_s: float | None = None
+) -> Result:
+    if turn.over(WITHIN_S):
+        return await _given_up(turn, number, live, f"tried for an hour: {why}")
+    if pause_s is None:
+        return turn.again()
+    return Wait(turn.now + timedelta(seconds=pause_s))
+
+
+async def _given_up(turn: Turn, number: int, live: Object | None, why: str) -> Result:
+    await _ensured(turn, number, live)
+    await end(turn, Step.UNDO, number, f"{FAILED}{why}", live)
+    return Again()
+
+
+async def _ensured(turn: Turn, number: int, live: Object | None) -> None:
+    """Note an intent for an outcome to be kept where none was begun."""
+    if not is_open(turn.row, Step.UNDO, number):
+        await begin(turn, Step.UNDO, number, live)
+
+
+def _settled(turn: Turn, number: int) -> bool:
+    last = written(turn.row, Step.UNDO, number)
+    return last is not None and bool(last.outcome)
+
+
+def _written(turn: Turn, undo: Operation) -> bool:
+    """Whether what `undo` undoes was written, or may have been."""
+    return any(
+        operation.target == undo.target
+        and (is_done(turn.row, Step.DO, number) or is_open(turn.row, Step.DO, number))
+        for number, operation in enumerate(turn.change.operations)
+    )
+
+
+def _foreign(undo: Operation, live: Mapping[str, Any]) -> list[str]:
+    """Return the fields that are neither as we wrote them nor as they were before."""
+    left, _ = touched(live, apply_patch(live, undo.after))
+    return _strange(left, undo.before)
+
+
+def _strange(left: Mapping[str, Any], ours: Mapping[str, Any], path: str = "") -> list[str]:
+    found: list[str] = []
+    for name, value in left.items():
+        known, place = ours.get(name), f"{path}.{name}" if path else name
+        if isinstance(value, Mapping) and isinstance(known, Mapping):
+            found += _strange(value, known, place)
+        elif not same(value, known):
+            found.append(place)
+    return found
+
+
+def _told(turn: Turn) -> str:
+    """Return why it was rolled back, and what of it stays as it is."""
+    change = turn.change
+    kept = [
+        str(one.target.ref)
+        for number, one in enumerate(change.operations)
+        if undo_number(turn.row, one) is None and is_done(turn.row, Step.DO, number)
+    ]
+    stays = f"; not undone: {', '.join(kept)} ({change.why_reversible})" if kept else ""
+    return f"{turn.row.reason}{stays}"
