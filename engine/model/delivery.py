@@ -53,7 +53,7 @@ class Ask(BaseModel):
         why, evidence: why now, and what was read that shows it.
         checked: what must hold right before, as it was seen. notes: what could not be told.
         then: what happens once it is approved, in sentences.
-        groups: whose members may decide, empty where all may; `requester` may not approve.
+        groups: whose members may approve, nobody where there is none; never `requester`.
         approved_by: who approved so far, where more are needed.
         url: of the page that shows it, empty where none is served.
         more: further changes that wait, where this stands for a digest of several.

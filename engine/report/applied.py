@@ -20,6 +20,7 @@ from engine.report.outline import (
     Item,
     Items,
     Line,
+    Paragraph,
     Part,
     Span,
     Tone,
@@ -87,6 +88,8 @@ def _tally(changes: Sequence[AppliedChange]) -> str:
 
 
 def _told(applied: AppliedChange, depth: Depth) -> Iterator[Part]:
+    if applied.reason:
+        yield Paragraph((strong("Reason: "), plain(applied.reason)))
     if applied.lines:
         yield Items(tuple(Item(_BULLET, (plain(line),)) for line in applied.lines))
     if applied.objects and applied.state == _PERSON:
@@ -101,7 +104,6 @@ def _told(applied: AppliedChange, depth: Depth) -> Iterator[Part]:
 
 
 def _facts(applied: AppliedChange) -> Iterator[tuple[str, Line]]:
-    yield "Reason", (plain(applied.reason),) if applied.reason else ()
     yield "Where", placed_in(applied.target)
     yield "Risk", (plain(risk_words(applied.risk)),) if applied.risk else ()
     yield "Decided", _decided(applied)

@@ -37,6 +37,7 @@ from engine.report.words import (
 )
 
 _BULLET = Span("•")
+_CHECKS = 10
 
 
 def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
@@ -50,7 +51,7 @@ def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
         yield cut_diff(ask.diff, depth.diff)
     yield _facts(_risks(ask))
     yield from _why(ask, depth)
-    yield from _checks(ask, depth)
+    yield from _checks(ask)
     yield _facts((("Decides", _deciders(ask)), ("So far", _approvals(ask))))
     if ask.then:
         yield Items(
@@ -125,9 +126,11 @@ def _risks(ask: Ask) -> Iterator[tuple[str, Line]]:
 
 
 def _deciders(ask: Ask) -> Line:
-    who: Line = (plain(counted(ask.needed, "person", "different people")),)
-    if ask.groups:
-        who = (*who, plain(" of "), *joined(((code(name),) for name in ask.groups), " or "))
+    if not ask.groups:
+        return (plain("nobody may approve it by the policy in force; it can only be denied"),)
+    number = counted(ask.needed, "person", "different people")
+    groups = joined(((code(name),) for name in ask.groups), " or ")
+    who: Line = (plain(f"{number} of "), *groups)
     if ask.typed:
         who = (*who, plain(", who each type the name "), code(ask.typed))
     if ask.requester:
@@ -156,13 +159,13 @@ def _read(item: Evidence) -> Item:
     return Item(code(item.id), (plain(item.value),), ((dim(item.source + when),),))
 
 
-def _checks(ask: Ask, depth: Depth) -> Iterator[Part]:
+def _checks(ask: Ask) -> Iterator[Part]:
     doubts = [Precondition(name=note, holds=None, why="") for note in ask.notes]
     checks = [*ask.checked, *doubts]
     if checks:
-        shown = checks[: depth.unknowns]
-        yield Items(tuple(check_item(one) for one in shown), "Checked before")
-        yield from left_out(len(checks) - len(shown), "check")
+        yield Items(tuple(check_item(one) for one in checks[:_CHECKS]), "Checked before")
+        if len(checks) > _CHECKS:
+            yield Paragraph((dim(f"… and {counted(len(checks) - _CHECKS, 'more check')}."),))
 
 
 def check_item(check: Precondition) -> Item:
