@@ -19,11 +19,18 @@ from engine.model.config import Config
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 _PORTS = range(1 << 16)
+_ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"
 POSTGRESQL = "postgresql://"
 
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _with_port(address: str) -> str:
+    if int(address.rpartition(":")[2]) not in _PORTS:
+        raise ValueError(f"ports go from 0 to {_PORTS.stop - 1}")
+    return address
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -102,15 +109,10 @@ class HttpConfig(Config):
     `token_file` holds the bearer token of /v1/signals and /-/reload; without it both refuse.
     """
 
-    listen: str = Field(default="127.0.0.1:9095", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")
+    listen: str = Field(default="127.0.0.1:9095", pattern=_ADDRESS)
     token_file: str | None = None
 
-    @field_validator("listen")
-    @classmethod
-    def _port(cls, listen: str) -> str:
-        if int(listen.rpartition(":")[2]) not in _PORTS:
-            raise ValueError(f"ports go from 0 to {_PORTS.stop - 1}")
-        return listen
+    _port = field_validator("listen")(_with_port)
 
 
 class StreamConfig(Config):
@@ -173,12 +175,14 @@ class BusConfig(Config):
 class MissionsConfig(Config):
     """How missions run: `workers` at once, `collect_s` for one cluster, `run_s` for thinking.
 
-    `keep_snapshots` missions keep their evidence; what ended is forgotten after `retain_s`.
+    What a mission proposed is waited for `gate_s` at most. `keep_snapshots` missions keep their
+    evidence; what ended is forgotten after `retain_s`.
     """
 
     workers: PositiveInt = 2
     collect_s: PositiveFloat = 60.0
     run_s: PositiveFloat = 120.0
+    gate_s: PositiveFloat = 7 * 86400.0
     keep_snapshots: PositiveInt = 200
     retain_s: PositiveFloat = 90 * 86400.0
 
@@ -188,14 +192,18 @@ class ChangesConfig(Config):
 
     `key_file` signs sessions and links in mails; a file below `data_dir` is made where it is not
     given and one process runs everything. `url` is where people reach the pages, such as
-    https://dogwatch.example.com; without it messages hold no link.
+    https://dogwatch.example.com; without it messages hold no link. `listen` is where the writer
+    serves its health and metrics; it looks for changes every `poll_s` seconds.
     """
 
     policy_file: str | None = None
     key_file: str | None = None
     url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
+    listen: str = Field(default="127.0.0.1:9096", pattern=_ADDRESS)
     at_once: PositiveInt = 4
     poll_s: PositiveFloat = 1.0
+
+    _port = field_validator("listen")(_with_port)
 
 
 class AppConfig(Config):

@@ -1,9 +1,6 @@
 """Everything that one process runs, wired together by its roles."""
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -24,6 +21,7 @@ from engine.app.lock import hold
 from engine.app.logs_folded import EmbeddedLog, Logs, Waiting
 from engine.app.means import Means
 from engine.app.opening import exclusive, open_bus, open_store
+from engine.app.process import process_name
 from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
@@ -31,6 +29,7 @@ from engine.bus.embedded import EmbeddedBus
 from engine.missions.notices import tell_result
 from engine.missions.registry import kinds
 from engine.missions.run import failed
+from engine.missions.targets import Place
 from engine.model.delivery import Delivery
 from engine.model.errors import StoreError
 from engine.model.mission import MissionRow
@@ -92,7 +91,7 @@ class Engine:
             self._open.enter_context(hold(self._folder))
         self.store = await asyncio.to_thread(open_store, settings, clock)
         self._open.callback(self.store.close)
-        self.process = LOCAL if alone else _process_name()
+        self.process = LOCAL if alone else process_name()
         self.leases: Hold = Alone() if alone else Leases(self.store, self.process)
         rules = RuleSet()
         if self.knows_rules:
@@ -185,6 +184,7 @@ class Engine:
         workers = Workers(self.store, self._clusters, shelf, missions, clock)
         workers.process, workers.rule_of = self.process, self.force.rule_of
         workers.routes, workers.told = self.force.routes, self._mission_ended
+        workers.places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
         self.workers = workers
 
     def _courier(self, name: str) -> Courier:
@@ -219,7 +219,7 @@ class Engine:
             now = self.clock.now()
             report = failed(row, f"its worker died {row.crashes} times over it", now)
             rule = await asyncio.to_thread(self.force.rule_of, row.rule, row.firing)
-            told = list(tell_result(rule, report, row.firing, row.key, self.force.routes))
+            told = list(tell_result(rule, report, row, self.force.routes))
             await asyncio.to_thread(self.store.finish, row.id, report, told, now, epoch=row.epoch)
 
     def _committed(self, done: Committed) -> None:
@@ -241,11 +241,3 @@ class Engine:
         """Return what tells another sink, where there is one, that `lost` never arrived."""
         others = [name for name in self.couriers if name != lost.sink]
         return tell_of_dead_letter(lost, why, others, self.clock.now())
-
-
-def _process_name() -> str:
-    """Return a name that no other process has: of the host, with the pid and a few random letters.
-
-    Containers of a set may share host name and pid over their restarts.
-    """
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

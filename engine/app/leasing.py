@@ -67,11 +67,16 @@ class Leases:
         self._holder = holder
         self._terms = terms or Terms()
         self._held: set[str] = set()
+        self._epochs: dict[str, int] = {}
         self.problem = ""
 
     def holds(self, name: str) -> bool:
         """Whether this process holds the lease `name`."""
         return name in self._held
+
+    def epoch(self, name: str) -> int:
+        """Return the epoch in which this process has or had the lease `name`, 0 for never."""
+        return self._epochs.get(name, 0)
 
     async def hold(self, name: str, work: Work) -> None:
         """Run `work` while this process holds the lease `name`, and wait for it otherwise.
@@ -118,7 +123,10 @@ class Leases:
             self._refused(str(error))
             return until
         self.problem = ""
-        return 0.0 if epoch is None else asked + terms.term_s - terms.margin_s
+        if epoch is None:
+            return 0.0
+        self._epochs[name] = epoch
+        return asked + terms.term_s - terms.margin_s
 
     def _refused(self, why: str) -> None:
         if not self.problem:

@@ -27,6 +27,11 @@ def exclusive(settings: AppConfig) -> bool:
     return not (settings.store.shared and settings.bus.kafka)
 
 
+def own_files(settings: AppConfig) -> bool:
+    """Return whether the store is a file: whoever writes to it runs on this machine."""
+    return not settings.store.shared
+
+
 def open_store(settings: AppConfig, clock: Clock) -> Store:
     """Open, create or migrate the store. Raises ConfigError, StoreError."""
     config = settings.store

@@ -1,20 +1,15 @@
 """`dogwatch run`: the engine as one process, until a signal ends it."""
 
 import asyncio
-import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
-import uvicorn
 
-from engine import meters
 from engine.app import logs
 from engine.app.collector import settle_memory
 from engine.app.config import AppConfig
@@ -22,13 +17,13 @@ from engine.app.configured import load_config
 from engine.app.engine import Engine
 from engine.app.ingesting import Watching
 from engine.app.probes import Probes
+from engine.app.process import Process, listening
 from engine.app.reaching import reach
 from engine.app.reloading import RuleFiles, Texts
-from engine.app.roles import Role, roles_of
+from engine.app.roles import ALONE, Role, roles_of
 from engine.app.upkeep import forget
-from engine.app.web_server import Server
 from engine.cluster.reader import Reader
-from engine.model.errors import ConfigError, StoreError
+from engine.model.errors import StoreError
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.web.app import build
@@ -36,14 +31,12 @@ from engine.web.app import build
 LOG = structlog.get_logger()
 SWITCH_S = 0.0005
 """How long a thinking mission keeps the interpreter from the loop that delivers."""
-THREADS = 32
-"""For calls that wait, such as those of the store: one that hangs shall not block the others."""
 AGAIN_S = 2.0
 """Between attempts to open a store that others serve."""
 
 
 def serve(path: str, roles: Collection[Role] = ()) -> None:
-    """Run until SIGTERM or SIGINT, in `roles`, or in all.
+    """Run until SIGTERM or SIGINT, in `roles`, or in all but the writer's.
 
     Raises:
         ConfigError, RuleError: at the start.
@@ -53,11 +46,18 @@ def serve(path: str, roles: Collection[Role] = ()) -> None:
     own = roles_of(roles, settings)
     logs.configure(settings.log_format)
     sys.setswitchinterval(SWITCH_S)
-    with _listening(settings.http.listen) as listener:
-        asyncio.run(_Process(settings, own, listener).run())
+    if own == ALONE:
+        # What only the writer needs takes long to import.
+        from engine.app.writer import WriterProcess  # noqa: PLC0415
+
+        with listening(settings.changes.listen, "changes.listen") as listener:
+            asyncio.run(WriterProcess(settings, listener).run())
+        return
+    with listening(settings.http.listen, "http.listen") as listener:
+        asyncio.run(_Everything(settings, own, listener).run())
 
 
-class _Process:
+class _Everything:
     """The parts of `dogwatch run` and how they are started and ended."""
 
     def __init__(
@@ -65,37 +65,24 @@ class _Process:
     ) -> None:
         self._settings = settings
         self._roles = roles
-        self._listener = listener
         self._clock = SystemClock()
-        self._stop = asyncio.Event()
         self._rule_files = RuleFiles(
             [Path(path) for path in settings.rules], set(settings.sinks), self._swap
         )
         self._probes = Probes(settings, self._rule_files.reload, self._clock)
+        app = build(self._probes.ports(takes_signals=Role.WEB in roles))
+        self._process = Process(app, listener)
 
     async def run(self) -> None:
         """Serve the pages, run all parts until a signal asks to stop, end them in good order."""
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(THREADS, "worker"))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
-        meters.BUILD.labels(version("dogwatch")).set(1)
-        web = self._web()
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(web.serve(sockets=[self._listener]))
-            turning = group.create_task(self._probes.turn())
-            try:
-                async with AsyncExitStack() as stack:
-                    await self._work(stack, web, serving)
-            finally:
-                web.should_exit = True
-                turning.cancel()
-        LOG.info("stopped")
 
-    async def _work(
-        self, stack: AsyncExitStack, web: uvicorn.Server, serving: asyncio.Task[None]
-    ) -> None:
+        async def work() -> None:
+            async with AsyncExitStack() as stack:
+                await self._work(stack)
+
+        await self._process.run(work, self._probes.turn())
+
+    async def _work(self, stack: AsyncExitStack) -> None:
         """Do the work of all roles until a signal asks to stop."""
         readers = {
             one.name: await stack.enter_async_context(reach(one)) for one in self._settings.clusters
@@ -118,24 +105,20 @@ class _Process:
                 watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
             self._probes.ready(engine, watchings)
-            host, port = self._listener.getsockname()[:2]
             LOG.info(
                 "running",
-                listen=f"http://{host}:{port}",
+                listen=self._process.url,
                 clusters=len(watchings),
                 roles=[role.value for role in Role if role in self._roles],
             )
-            await self._stop.wait()
-            LOG.info("stopping")
-            web.should_exit = True
-            await serving  # who was promised an answer gets it
+            await self._process.until_stopped()
             engine.end()
             for task in tasks:
                 task.cancel()
 
     async def _opened(self, stack: AsyncExitStack, readers: dict[str, Reader]) -> Engine | None:
         """Return the engine once its store can be opened, None when asked to stop before."""
-        stopping = asyncio.ensure_future(self._stop.wait())
+        stopping = asyncio.ensure_future(self._process.stop.wait())
         while not stopping.done():
             engine = Engine(
                 self._settings, self._rule_files.first, readers, self._clock, self._roles
@@ -159,18 +142,6 @@ class _Process:
             for one in self._settings.clusters
         ]
 
-    def _web(self) -> uvicorn.Server:
-        app = build(self._probes.ports(takes_signals=Role.WEB in self._roles))
-        return Server(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=2,
-            )
-        )
-
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)
         settle_memory()
@@ -178,18 +149,3 @@ class _Process:
 
     def _hang_up(self) -> None:
         self._reloading = asyncio.ensure_future(self._rule_files.reload())
-
-
-@contextlib.contextmanager
-def _listening(address: str) -> Iterator[socket.socket]:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, int(port)))
-        except OSError as error:
-            raise ConfigError(f"http.listen {address}: {error.strerror}") from error
-        listener.listen()
-        yield listener

@@ -1,0 +1,101 @@
+"""What every long-running process does: serve its pages, work until a signal, end in order."""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from engine import meters
+from engine.app.web_server import Server
+from engine.model.errors import ConfigError
+
+LOG = structlog.get_logger()
+THREADS = 32
+"""For calls that wait, such as those of the store: one that hangs shall not block the others."""
+
+
+class Process:
+    """Serves `app` on `listener` from its start on, and works until it is asked to stop."""
+
+    def __init__(self, app: Starlette, listener: socket.socket) -> None:
+        self._listener = listener
+        self._web = Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self.stop = asyncio.Event()
+        """Set once a signal asks this process to end."""
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the pages are."""
+        host, port = self._listener.getsockname()[:2]
+        return f"http://{host}:{port}"
+
+    async def run(
+        self, work: Callable[[], Awaitable[None]], beside: Coroutine[Any, Any, None]
+    ) -> None:
+        """Do `work`, with the pages and `beside` going on until it is done."""
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(THREADS, "worker"))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the start reads all anyway
+        meters.BUILD.labels(version("dogwatch")).set(1)
+        async with asyncio.TaskGroup() as group:
+            self._serving = group.create_task(self._web.serve(sockets=[self._listener]))
+            going_on = group.create_task(beside)
+            try:
+                await work()
+            finally:
+                self._web.should_exit = True
+                going_on.cancel()
+        LOG.info("stopped")
+
+    async def until_stopped(self) -> None:
+        """Return once this process was asked to stop, and who was promised an answer has it."""
+        await self.stop.wait()
+        LOG.info("stopping")
+        self._web.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+def process_name() -> str:
+    """Return a name that no other process has: of the host, with the pid and a few random letters.
+
+    Containers of a set may share host name and pid over their restarts.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+@contextlib.contextmanager
+def listening(address: str, setting: str) -> Iterator[socket.socket]:
+    """Give a socket that listens on `address`. Raises ConfigError, which names `setting`."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, int(port)))
+        except OSError as error:
+            raise ConfigError(f"{setting} {address}: {error.strerror}") from error
+        listener.listen()
+        yield listener

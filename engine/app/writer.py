@@ -1,0 +1,188 @@
+"""`dogwatch run --role writer`: the process that alone changes clusters, with its own credentials.
+
+It reads clusters with the reader's credentials, to judge; decisions come to it by the store.
+"""
+
+import asyncio
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from engine import meters
+from engine.app.assessing import Assessor
+from engine.app.config import AppConfig
+from engine.app.leasing import Leases
+from engine.app.lock import hold
+from engine.app.opening import open_store, own_files
+from engine.app.policies import Policies
+from engine.app.policy_file import places_of
+from engine.app.process import Process, process_name
+from engine.app.reaching import reach
+from engine.app.writers import Writers
+from engine.app.writing import LEASE, Writing
+from engine.changes.asking import asks
+from engine.changes.means import Means
+from engine.changes.policy import needed
+from engine.model.change_row import ChangeRow
+from engine.model.change_state import ChangeState
+from engine.model.delivery import Delivery, Occasion
+from engine.model.errors import DogwatchError, StoreError
+from engine.model.ports import SystemClock
+from engine.store.store import Store
+from engine.web.app import Health, Ports, build
+
+LOG = structlog.get_logger()
+ALIVE_S = 10.0
+TICK_S = 1.0
+AGAIN_S = 2.0
+"""Between attempts to open a store that others serve."""
+ROLE = "writer"
+LOCAL = "local"
+
+
+class WriterProcess:
+    """The parts of the writer and how they are started and ended."""
+
+    def __init__(self, settings: AppConfig, listener: socket.socket) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._turned = time.monotonic()
+        self._writing: Writing | None = None
+        self._policies: Policies | None = None
+        self._leases: Leases | None = None
+        self._waits_for = "starting"
+        self._process = Process(build(self._ports()), listener)
+
+    async def run(self) -> None:
+        """Serve health and metrics, and write until a signal asks to stop."""
+
+        async def work() -> None:
+            async with AsyncExitStack() as stack:
+                store = await self._opened(stack)
+                if store is not None:
+                    await self._work(stack, store)
+
+        await self._process.run(work, self._turn())
+
+    async def _opened(self, stack: AsyncExitStack) -> Store | None:
+        """Return the store once it can be opened, None when asked to stop before.
+
+        Raises:
+            StoreError: it is a file and can not be opened, or another writer runs on it.
+        """
+        settings = self._settings
+        if own_files(settings):
+            stack.enter_context(hold(Path(settings.data_dir), ROLE))
+        stopping = asyncio.ensure_future(self._process.stop.wait())
+        while not stopping.done():
+            try:
+                store = await asyncio.to_thread(open_store, settings, self._clock)
+            except StoreError as error:
+                if not settings.store.shared:
+                    stopping.cancel()
+                    raise
+                if self._waits_for != str(error):
+                    LOG.warning("waiting for the store", error=str(error))
+                self._waits_for = str(error)
+            else:
+                stopping.cancel()
+                stack.callback(store.close)
+                return store
+            await asyncio.wait({stopping}, timeout=AGAIN_S)
+        return None
+
+    async def _work(self, stack: AsyncExitStack, store: Store) -> None:
+        settings = self._settings
+        policies = Policies(settings.changes.policy_file or "", places_of(settings), store)
+        await asyncio.to_thread(policies.first)
+        readers = {
+            one.name: await stack.enter_async_context(reach(one)) for one in settings.clusters
+        }
+        writers = await stack.enter_async_context(Writers(settings.clusters))
+        assessor = Assessor(readers, settings.missions, self._clock)
+        means = Means(
+            ledger=store,
+            proposer=writers.proposer,
+            writer=writers.writer,
+            look=assessor.look,
+            assess=assessor.assess,
+            policy=lambda: policies.policy,
+            asks=_Asking(store, policies, settings.changes.url or ""),
+            clock=self._clock,
+        )
+        # A file that is locked has one writer, which need not wait for its own old lease.
+        self._leases = Leases(store, LOCAL if own_files(settings) else process_name())
+        self._writing = Writing(store, means, self._leases, settings.changes)
+        self._policies = policies
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._leases.hold(LEASE, self._writing.run)),
+                group.create_task(policies.run()),
+            ]
+            LOG.info("running", listen=self._process.url, writes=writers.clusters, roles=[ROLE])
+            await self._process.until_stopped()
+            for task in tasks:
+                task.cancel()
+
+    async def _turn(self) -> None:
+        """Take note every second that the loop turns, for ever."""
+        while True:
+            due = time.monotonic() + TICK_S
+            await asyncio.sleep(TICK_S)
+            self._turned = time.monotonic()
+            meters.HEARTBEAT.set(self._clock.now().timestamp())
+            meters.LAG.set(self._turned - due)
+
+    def _checks(self) -> list[Health]:
+        writing, policies, leases = self._writing, self._policies, self._leases
+        if writing is None or policies is None or leases is None:
+            return [Health("store", self._waits_for)]
+        none = "" if policies.policy else "none is valid: nothing is changed"
+        return [
+            Health("store", leases.problem),
+            Health("writing", writing.problem, fatal=False),
+            Health("policy", none, fatal=False),
+        ]
+
+    def _ports(self) -> Ports:
+        async def metrics() -> tuple[bytes, str]:
+            return meters.exposition(), meters.TEXT_TYPE
+
+        async def refuse(_reason: str, _detail: str, _raw: bytes) -> None:
+            raise StoreError("the writer takes no signals")
+
+        async def reload() -> list[str]:
+            if self._policies is None:
+                raise DogwatchError(self._waits_for)
+            return await self._policies.reload()
+
+        return Ports(
+            live=lambda: time.monotonic() - self._turned < ALIVE_S,
+            checks=self._checks,
+            metrics=metrics,
+            accept=None,
+            refuse=refuse,
+            reload=reload,
+            token=lambda: None,
+        )
+
+
+class _Asking:
+    """Whom to tell of a change: see engine.changes.asking."""
+
+    def __init__(self, store: Store, policies: Policies, url: str) -> None:
+        self._store = store
+        self._policies = policies
+        self._url = url
+
+    def __call__(self, row: ChangeRow, occasion: Occasion, now: datetime) -> Sequence[Delivery]:
+        policy = self._policies.policy
+        if policy is None:
+            return ()
+        waiting = self._store.changes(states=[ChangeState.AWAITING], limit=1000)
+        return asks(row, occasion, now, url=self._url, needed=needed(policy, row), waiting=waiting)

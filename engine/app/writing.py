@@ -1,0 +1,100 @@
+"""The writer: takes changes that are due, one step after the other, while it holds the lease."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+
+from engine.app.calling import called
+from engine.app.config import ChangesConfig
+from engine.app.leasing import Leases
+from engine.changes.drive import advance
+from engine.changes.means import Means
+from engine.model.change_row import ChangeRow
+from engine.model.errors import DogwatchError, Fenced, IllegalMove, StoreError
+from engine.store.store import Store
+
+LOG = structlog.get_logger()
+LEASE = "writer"
+ELSEWHERE = "another process is the writer"
+AGAIN = timedelta(seconds=5)
+"""How long a change is left alone that could not be gone on with."""
+
+
+class Writing:
+    """Goes on with every change that is due, `settings.at_once` beside one another.
+
+    One process at a time does this: the epoch of its lease stands in each of its writes, so that
+    one that stood still writes nothing more.
+    """
+
+    def __init__(self, store: Store, means: Means, leases: Leases, settings: ChangesConfig) -> None:
+        self._store = store
+        self._means = means
+        self._leases = leases
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.at_once)
+        self._at_hand: dict[str, asyncio.Task[None]] = {}
+        self._rests: dict[str, datetime] = {}
+        self._called = asyncio.Event()
+        self.problem = ELSEWHERE
+
+    async def run(self) -> None:
+        """Go on with changes until cancelled, which is what happens when the lease is lost."""
+        self.problem = ""
+        try:
+            while True:
+                try:
+                    await self._write()
+                except* Fenced:
+                    # The lease is taken anew before long, or this is cancelled.
+                    LOG.warning("another writer took over", epoch=self._leases.epoch(LEASE))
+                    await asyncio.sleep(AGAIN.total_seconds())
+        finally:
+            self.problem = ELSEWHERE
+
+    async def _write(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                try:
+                    await self._look(group)
+                    self.problem = ""
+                except StoreError as error:
+                    if isinstance(error, Fenced):
+                        raise
+                    if not self.problem:
+                        LOG.warning("store refuses", of="changes", error=str(error))
+                    self.problem = str(error)
+                await called(self._called, self._settings.poll_s)
+
+    async def _look(self, group: asyncio.TaskGroup) -> None:
+        """Begin with each change that is due and not at hand."""
+        now = self._means.clock.now()
+        for row in await asyncio.to_thread(self._store.due_changes, now):
+            if row.id in self._at_hand or self._rests.get(row.id, now) > now:
+                continue
+            self._rests.pop(row.id, None)
+            self._at_hand[row.id] = group.create_task(self._go_on(row))
+
+    async def _go_on(self, row: ChangeRow) -> None:
+        epoch = self._leases.epoch(LEASE)
+        try:
+            async with self._slots:
+                await advance(row, self._means, epoch=epoch)
+        except Fenced:
+            raise
+        except IllegalMove as error:
+            # A person was quicker: what is there now is looked at with the next look.
+            LOG.info("change moved elsewhere", change=row.id, why=str(error))
+        except DogwatchError as error:
+            self._rest(row, str(error))
+        except Exception as error:  # noqa: BLE001 - one change must not end all, at every start anew
+            self._rest(row, f"a fault of its own: {type(error).__name__}: {error}")
+        finally:
+            self._at_hand.pop(row.id, None)
+            self._called.set()
+
+    def _rest(self, row: ChangeRow, why: str) -> None:
+        """Leave the change as it stands for a while: nothing more was written than is kept."""
+        LOG.warning("change later", change=row.id, state=row.state.value, why=why)
+        self._rests[row.id] = self._means.clock.now() + AGAIN
