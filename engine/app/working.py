@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,27 +13,31 @@ from engine.app.calling import called
 from engine.app.config import MissionsConfig
 from engine.app.shelf import SnapshotShelf
 from engine.failpoint import Point, around
+from engine.missions.leg import LegEnd, leg
 from engine.missions.notices import Route, tell_result
-from engine.missions.run import Means, Order, run
+from engine.missions.propose import asked, change_rows
+from engine.missions.run import Advise, Means
 from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
-from engine.model.report import Report
+from engine.rules.rule import Rule
 from engine.store.store import Store
 
 if TYPE_CHECKING:
-    from engine.rules.rule import Rule
+    from engine.missions.targets import Place
 
 LOG = structlog.get_logger()
 LOOK_S = 1.0
 RETRY_S = 5.0
+WAKE_S = 1.0
 
 
 class Workers:
     """Runs queued missions, `settings.workers` at once, until cancelled.
 
-    A run cut off by a crash goes on behind its last journaled step when the next process
-    calls `recover`. `process` is the id whose lease says that this one lives.
+    A leg cut off by a crash goes on behind its last journaled step when the next process
+    calls `recover`; one that ended at a gate is queued again when what it waits for is there, or
+    its deadline. `process` is the id whose lease says that this one lives.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Workers:
         self.process = "local"
         self.rule_of: Callable[[str, str], Rule | None] = lambda _name, _firing: None
         self.routes: Sequence[Route] = ()
+        self.places: Sequence[Place] = ()
+        self.advise: Advise | None = None
         self.told: Callable[[], None] = lambda: None
 
     def call(self) -> None:
@@ -63,6 +70,7 @@ class Workers:
         async with asyncio.TaskGroup() as group:
             for number in range(self._settings.workers):
                 group.create_task(self._work(f"{self.process}/worker-{number}"))
+            group.create_task(self._wake())
 
     async def _work(self, owner: str) -> None:
         row: MissionRow | None = None
@@ -91,21 +99,24 @@ class Workers:
                 with suppress(StoreError):
                     await asyncio.to_thread(self._store.release, row.id, epoch=row.epoch)
 
+    async def _wake(self) -> None:
+        """Let missions go on whose gate has passed its deadline, for ever."""
+        while True:
+            try:
+                if await asyncio.to_thread(self._store.wake_due, self._clock.now()):
+                    self.call()
+            except StoreError as error:
+                LOG.warning("store refuses", of="deadlines", error=str(error))
+            await asyncio.sleep(WAKE_S)
+
     async def _run(self, row: MissionRow) -> None:
         meters.MISSIONS_STARTED.labels(row.kind).inc()
         firing = await asyncio.to_thread(self._store.firing, row.firing) if row.firing else None
-        if firing is not None:
+        if firing is not None and row.phase == 1:
             waited = self._clock.now() - firing.opened
             meters.SIGNAL_TO_MISSION.observe(max(0.0, waited.total_seconds()))
-        LOG.info("mission starts", mission=row.id, kind=row.kind, firing=row.firing)
-        order = Order(
-            id=row.id,
-            kind=row.kind,
-            params=row.params,
-            clusters=tuple(row.clusters) or tuple(sorted(self._clusters)),
-            rule=row.rule,
-            firing=row.firing,
-            epoch=row.epoch,
+        LOG.info(
+            "mission starts", mission=row.id, kind=row.kind, firing=row.firing, phase=row.phase
         )
         means = Means(
             self._clusters,
@@ -114,35 +125,49 @@ class Workers:
             self._clock,
             collect_s=self._settings.collect_s,
             run_s=self._settings.run_s,
+            gate_s=self._settings.gate_s,
+            places=self.places,
+            advise=self.advise,
         )
         with around(Point.STEP_STARTED):
-            report = await run(order, means)
-        await self._finish(row, report)
+            end = await leg(row, means)
+        await self._end(row, end)
 
-    async def _finish(self, row: MissionRow, report: Report) -> None:
+    async def _end(self, row: MissionRow, end: LegEnd) -> None:
         """Write report and deliveries in one transaction, however long the store refuses."""
         rule = await asyncio.to_thread(self.rule_of, row.rule, row.firing)
-        deliveries = list(tell_result(rule, report, row.firing, row.key, self.routes))
+        write = self._ending(row, end, rule)
         while True:
             try:
-                await asyncio.to_thread(
-                    self._store.finish,
-                    row.id,
-                    report,
-                    deliveries,
-                    self._clock.now(),
-                    epoch=row.epoch,
-                )
+                await asyncio.to_thread(write)
                 break
             except Fenced:
                 raise
             except StoreError as error:
                 LOG.warning("store refuses", of="report", mission=row.id, error=str(error))
                 await asyncio.sleep(RETRY_S)
+        self._count(row, end)
+        self.told()
+
+    def _ending(self, row: MissionRow, end: LegEnd, rule: Rule | None) -> Callable[[], None]:
+        """Return what writes the end of a leg: the mission is over, or waits at a gate."""
+        now, report = self._clock.now(), end.report
+        told = list(tell_result(rule, report, row, self.routes)) if report is not row.report else []
+        if end.wake_at is None:
+            return partial(self._store.finish, row.id, report, told, now, epoch=row.epoch)
+        changes = change_rows(row, end.proposed, asked(rule, self.routes), now)
+        wait = self._store.wait
+        return partial(wait, row.id, report, changes, told, now, end.wake_at, epoch=row.epoch)
+
+    def _count(self, row: MissionRow, end: LegEnd) -> None:
+        report = end.report
+        if end.wake_at is not None:
+            proposed = [one.id for one in end.proposed]
+            LOG.info("mission waits", mission=row.id, phase=row.phase, changes=proposed)
+            return
         took = (report.finished - report.started).total_seconds()
         meters.MISSIONS_FINISHED.labels(row.kind, report.outcome.value).inc()
         meters.MISSION_SECONDS.labels(row.kind).observe(took)
         LOG.info(
             "mission ends", mission=row.id, outcome=report.outcome.value, summary=report.summary
         )
-        self.told()

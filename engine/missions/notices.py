@@ -8,7 +8,8 @@ from typing import Any
 from engine.model.delivery import Delivery, Occasion
 from engine.model.firing import State, Transition
 from engine.model.ids import delivery_key
-from engine.model.instant import from_us
+from engine.model.instant import from_us, to_us
+from engine.model.mission import MissionRow
 from engine.model.report import Report
 from engine.model.signal import Signal, view
 from engine.report.clean import clean
@@ -104,23 +105,25 @@ def tell_transition(rule: Rule, told: Told, routes: Sequence[Route]) -> Iterator
 
 
 def tell_result(
-    rule: Rule | None,
-    report: Report,
-    incident: str,
-    group: Mapping[str, str],
-    routes: Sequence[Route],
+    rule: Rule | None, report: Report, mission: MissionRow, routes: Sequence[Route]
 ) -> Iterator[Delivery]:
-    """Yield one delivery of `report` for each sink that wants results of its rule."""
+    """Yield one delivery of `report` for each sink that wants results of its rule.
+
+    The report that `mission` has already is the one that this one follows: of an earlier phase,
+    or of a run that failed and was resumed.
+    """
     if rule is None:
         return
+    before = mission.report
+    which = "" if before is None else f"@{to_us(before.finished)}"
     for sink in (one.sink for one in notices(rule, routes) if Occasion.RESULT in one.on):
         yield Delivery(
-            key=delivery_key(report.run_id, Occasion.RESULT, sink),
+            key=delivery_key(report.run_id, Occasion.RESULT + which, sink),
             sink=sink,
             change=Occasion.RESULT,
-            incident=incident,
+            incident=mission.firing,
             rule=rule.name,
-            group=dict(group),
+            group=dict(mission.key),
             at=report.finished,
             mission=report.run_id,
             title=report.incidents[0].title if report.incidents else report.summary,

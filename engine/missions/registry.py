@@ -36,6 +36,8 @@ class MissionKind:
         run: (snapshot, params, now) -> Report; pure, any number of times the same answer.
         logs: which log tails to fetch, chosen from the objects; None for none.
         summary: one sentence on what it does.
+        phases: legs at most; each but the last may propose changes.
+        changes: templates (engine.changes.templates) of the changes that it may propose.
     """
 
     name: str
@@ -45,18 +47,22 @@ class MissionKind:
     run: Run
     logs: LogChoice | None
     summary: str
+    phases: int = 1
+    changes: tuple[str, ...] = ()
 
 
 _registered: dict[str, MissionKind] = {}
 
 
-def mission(
+def mission(  # noqa: PLR0913 - the parts of a declaration
     name: str,
     *,
     type: MissionType,  # noqa: A002 - the word of the contract
     params: type[Config],
     needs: Iterable[str],
     logs: LogChoice | None = None,
+    phases: int = 1,
+    changes: Iterable[str] = (),
 ) -> Callable[[Run], Run]:
     """Register the decorated function as the mission kind `name`.
 
@@ -70,7 +76,9 @@ def mission(
         if not run.__doc__:
             raise ValueError(f"mission kind '{name}' has no docstring")
         summary = run.__doc__.strip().splitlines()[0]
-        _registered[name] = MissionKind(name, params, type, tuple(needs), run, logs, summary)
+        _registered[name] = MissionKind(
+            name, params, type, tuple(needs), run, logs, summary, phases, tuple(changes)
+        )
         return run
 
     return register

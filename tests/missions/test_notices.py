@@ -1,12 +1,13 @@
 """Who is told of what: a rule's own sinks, else the routes that take its labels."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from engine.missions.notices import Route, Told, notices, tell_result, tell_transition
 from engine.model.delivery import Delivery, Occasion
 from engine.model.firing import State, Transition
+from engine.model.mission import MissionRow
 from engine.model.report import Coverage, Outcome, Report
 from engine.model.signal import Signal
 from engine.rules.rule import Notice, Rule
@@ -92,8 +93,8 @@ def test_a_delivery_carries_when_it_began_and_whom_it_concerns() -> None:
     assert (one.members, one.member_count, one.reason) == (["a", "b"], 9, "cleared")
 
 
-def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
-    report = Report(
+def a_report() -> Report:
+    return Report(
         kind="incident-response",
         run_id="m-1",
         started=NOON,
@@ -102,11 +103,29 @@ def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
         summary="Nothing found.",
         coverage=Coverage(answered=1, possible=1),
     )
+
+
+def test_a_result_goes_to_those_who_want_results_with_its_report() -> None:
+    report = a_report()
     routes = (Route(("a",), {}, ("result",)), Route(("b",), {}, ("fire",)))
-    found = list(tell_result(a_rule(), report, "f-1", {"cluster": "prod"}, routes))
+    row = MissionRow("m-1", report.kind, {}, NOON, firing="f-1", key={"cluster": "prod"})
+    found = list(tell_result(a_rule(), report, row, routes))
     assert [(one.sink, one.incident, one.mission) for one in found] == [("a", "f-1", "m-1")]
     assert found[0].report == report
-    assert list(tell_result(None, report, "f-1", {}, routes)) == []
+    assert list(tell_result(None, report, row, routes)) == []
+
+
+def test_each_report_of_a_mission_is_told_once_and_by_itself() -> None:
+    first = a_report()
+    routes = (Route(("a",), {}),)
+
+    def key(before: Report | None) -> str:
+        row = MissionRow("m-1", first.kind, {}, NOON, firing="f-1", report=before)
+        return next(tell_result(a_rule(), first, row, routes)).key
+
+    later = first.model_copy(update={"finished": NOON + timedelta(hours=1)})
+    assert len({key(None), key(first), key(later)}) == 3
+    assert key(first) == key(first)
 
 
 def test_a_reminder_goes_to_those_who_hear_of_openings_with_a_key_of_its_own() -> None:

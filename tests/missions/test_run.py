@@ -8,8 +8,12 @@ import pytest
 
 from engine.missions import registry
 from engine.missions.registry import kinds
-from engine.missions.run import Means, Order, run
+from engine.missions.run import Means, run
+from engine.missions.targets import Place
+from engine.model.advice import Advised
+from engine.model.change_row import ChangeRow
 from engine.model.errors import SnapshotError
+from engine.model.mission import MissionRow
 from engine.model.report import Outcome, Report
 from engine.model.snapshot import Snapshot
 
@@ -33,12 +37,21 @@ class Notebook:
 
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    rows: list[ChangeRow] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
 
     def journal(self, mission: str) -> dict[str, Any]:
         return self.steps.get(mission, {})
 
     def record(self, mission: str, step: str, result: Any, *, epoch: int) -> None:
         self.steps.setdefault(mission, {})[step] = result
+
+    def changes(self, *, mission: str) -> list[ChangeRow]:
+        return self.rows
+
+    def withdraw(self, mission: str, who: str, now: datetime) -> int:
+        self.withdrawn.append(who)
+        return 0
 
     def keep(self, mission: str, snapshot: Snapshot) -> None:
         self.snapshots[mission] = snapshot
@@ -75,18 +88,19 @@ class OneNode:
         return ""
 
 
-def an_order(kind: str = "incident-response", **params: Any) -> Order:
-    return Order("m-1", kind, params, ("prod",), rule="node-not-ready", firing="f-1")
+def a_mission(kind: str = "incident-response", **params: Any) -> MissionRow:
+    row = MissionRow("m-1", kind, params, NOON, clusters=("prod",))
+    return replace(row, rule="node-not-ready", firing="f-1")
 
 
-async def ran(order: Order, cluster: OneNode, notebook: Notebook) -> Report:
+async def ran(mission: MissionRow, cluster: OneNode, notebook: Notebook) -> Report:
     means = Means({cluster.name: cluster}, notebook, notebook, Ticking())
-    return await run(order, means)
+    return await run(mission, means)
 
 
 async def test_the_report_says_whose_it_is_and_what_it_stands_on() -> None:
     notebook = Notebook()
-    report = await ran(an_order(), OneNode(), notebook)
+    report = await ran(a_mission(), OneNode(), notebook)
     assert (report.run_id, report.rule, report.cause) == ("m-1", "node-not-ready", "f-1")
     assert report.clusters == {"prod": notebook.snapshots["m-1"].clusters["prod"].digest()}
     assert report.outcome is Outcome.FINDINGS
@@ -94,8 +108,8 @@ async def test_the_report_says_whose_it_is_and_what_it_stands_on() -> None:
 
 async def test_a_run_that_was_cut_off_goes_on_without_reading_again() -> None:
     notebook, cluster = Notebook(), OneNode()
-    first = await ran(an_order(), cluster, notebook)
-    second = await ran(an_order(), cluster, notebook)
+    first = await ran(a_mission(), cluster, notebook)
+    second = await ran(a_mission(), cluster, notebook)
     assert cluster.reads == 1
     assert second.findings == first.findings
     assert second.incidents == first.incidents
@@ -103,21 +117,22 @@ async def test_a_run_that_was_cut_off_goes_on_without_reading_again() -> None:
 
 async def test_a_run_whose_snapshot_is_gone_reads_again() -> None:
     notebook, cluster = Notebook(), OneNode()
-    await ran(an_order(), cluster, notebook)
+    await ran(a_mission(), cluster, notebook)
     notebook.snapshots.clear()
-    await ran(an_order(), cluster, notebook)
+    del notebook.steps["m-1"]["run"]
+    await ran(a_mission(), cluster, notebook)
     assert cluster.reads == 2
 
 
 async def test_an_unknown_kind_is_a_failed_report_with_the_nearest_name() -> None:
-    report = await ran(an_order("incident-respons"), OneNode(), Notebook())
+    report = await ran(a_mission("incident-respons"), OneNode(), Notebook())
     assert report.outcome is Outcome.FAILED
     assert "did you mean 'incident-response'?" in report.summary
     assert report.coverage.answered == 0
 
 
 async def test_wrong_params_are_a_failed_report_that_names_them() -> None:
-    report = await ran(an_order(nmespace="shop"), OneNode(), Notebook())
+    report = await ran(a_mission(nmespace="shop"), OneNode(), Notebook())
     assert report.outcome is Outcome.FAILED
     assert "unknown param 'nmespace'" in report.summary
     assert "did you mean 'namespace'?" in report.summary
@@ -131,13 +146,78 @@ async def test_a_fault_of_the_kind_is_a_failed_report_and_not_the_end(
 
     kind = replace(kinds()["incident-response"], name="broken", run=broken)
     monkeypatch.setitem(registry._registered, "broken", kind)
-    report = await ran(an_order("broken"), OneNode(), Notebook())
+    report = await ran(a_mission("broken"), OneNode(), Notebook())
     assert report.outcome is Outcome.FAILED
     assert "a fault of its own: TypeError: no such thing" in report.summary
 
 
 async def test_a_cluster_that_is_not_configured_is_an_unknown_not_a_pass() -> None:
-    order = Order("m-1", "incident-response", {}, ("elsewhere",))
-    report = await ran(order, OneNode(), Notebook())
+    mission = replace(a_mission(), clusters=("elsewhere",))
+    report = await ran(mission, OneNode(), Notebook())
     assert report.outcome is not Outcome.OK
     assert any("not configured" in unknown.reason for unknown in report.coverage.unknowns)
+    assert report.per_cluster == {"elsewhere": "unreachable"}
+
+
+async def test_a_run_cut_off_behind_its_report_gives_that_very_report() -> None:
+    notebook, cluster = Notebook(), OneNode()
+    first = await ran(a_mission(), cluster, notebook)
+    notebook.snapshots.clear()
+    assert await ran(a_mission(), cluster, notebook) == first
+    assert cluster.reads == 1
+
+
+async def test_a_snapshot_of_hours_ago_is_no_evidence_of_now() -> None:
+    notebook, cluster = Notebook(), OneNode()
+    await ran(a_mission(), cluster, notebook)
+    del notebook.steps["m-1"]["run"]
+    means = Means({"prod": cluster}, notebook, notebook, Ticking(NOON + timedelta(hours=2)))
+    await run(a_mission(), means)
+    assert cluster.reads == 2
+
+
+async def test_each_phase_looks_anew() -> None:
+    notebook, cluster = Notebook(), OneNode()
+    await ran(a_mission(), cluster, notebook)
+    second = await ran(replace(a_mission(), phase=2), cluster, notebook)
+    assert cluster.reads == 2
+    assert second.phase == 2
+    assert sorted(notebook.snapshots) == ["m-1", "m-1.2"]
+    assert {"collect", "run", "collect/2", "run/2"} <= set(notebook.steps["m-1"])
+
+
+async def test_clusters_are_chosen_once_and_stay_the_same() -> None:
+    notebook = Notebook()
+    clusters = {name: OneNode(name) for name in ("eu", "us")}
+    mission = replace(a_mission(), clusters=(), targets={"groups": ["prod"]})
+    places = [Place("eu", groups=("prod",)), Place("us", groups=("lab",))]
+    means = Means(clusters, notebook, notebook, Ticking(), places=places)
+    assert set((await run(mission, means)).clusters) == {"eu"}
+    moved = replace(means, places=[Place("us", groups=("prod",))])
+    assert set((await run(replace(mission, phase=2), moved)).clusters) == {"eu"}
+
+
+async def test_targets_that_choose_nothing_are_a_failed_report_that_says_what_there_is() -> None:
+    mission = replace(a_mission(), clusters=(), targets={"clusters": ["us-*"]})
+    report = await ran(mission, OneNode(), Notebook())
+    assert report.outcome is Outcome.FAILED
+    assert "targets clusters: us-* choose no cluster; known: prod" in report.summary
+
+
+async def test_the_model_is_asked_once_and_only_where_it_is_wanted() -> None:
+    asked: list[str] = []
+
+    async def advise(report: Report, how: str) -> Advised:
+        asked.append(how)
+        return Advised(report.model_copy(update={"narrative": "So it was."}), {"tokens": 9})
+
+    notebook = Notebook()
+    means = Means({"prod": OneNode()}, notebook, notebook, Ticking(), advise=advise)
+    mission = replace(a_mission(), advise="explain")
+    first = await run(mission, means)
+    again = await run(mission, means)
+    assert (first.narrative, again) == ("So it was.", first)
+    assert asked == ["explain"]
+    assert notebook.steps["m-1"]["advise"]["record"] == {"tokens": 9}
+    other = Notebook()
+    assert (await ran(a_mission(), OneNode(), other)).narrative is None
