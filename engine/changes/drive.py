@@ -100,7 +100,7 @@ async def _move(turn: Turn, go: Go) -> bool:
     """Move; False where it is to wait now, or somebody moved it meanwhile."""
     row, now = turn.row, turn.means.clock.now()
     to = move(row.state, go.event)
-    moved = replace(go.moved, deliveries=(*go.moved.deliveries, *_told(turn, go, to)))
+    moved = replace(go.moved, deliveries=(*go.moved.deliveries, *(await _told(turn, go, to))))
     try:
         with _point(row.state, go.event):
             await ask(
@@ -122,7 +122,7 @@ async def _move(turn: Turn, go: Go) -> bool:
     return moved.next_at is None or moved.next_at <= now
 
 
-def _told(turn: Turn, go: Go, to: ChangeState) -> tuple[Delivery, ...]:
+async def _told(turn: Turn, go: Go, to: ChangeState) -> tuple[Delivery, ...]:
     """Tell of the end of what people were asked about, or the policy approved."""
     row, now = turn.row, turn.means.clock.now()
     if not to.final or row.state in _UNASKED:
@@ -136,7 +136,7 @@ def _told(turn: Turn, go: Go, to: ChangeState) -> tuple[Delivery, ...]:
         changed=now,
         results=results,
     )
-    return tuple(turn.means.asks(ended, Occasion.CHANGE, now, 0))
+    return tuple(await ask(turn.means.asks, ended, Occasion.CHANGE, now))
 
 
 def _point(state: ChangeState, event: ChangeEvent) -> AbstractContextManager[None]:

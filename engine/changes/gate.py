@@ -27,12 +27,12 @@ async def proposed(turn: Turn) -> Result:
     name = automatic(turn.policy, row, turn.now)
     if name:
         return await _by_policy(turn, name)
-    people = needed(turn.policy, row).people
-    deliveries = turn.means.asks(row, Occasion.APPROVAL, turn.now, people)
+    wanted = needed(turn.policy, row)
+    deliveries = await ask(turn.means.asks, row, Occasion.APPROVAL, turn.now)
     return Go(
         ChangeEvent.ASK,
         Moved(
-            reason=f"waits for {people or 'more'} {'person' if people == 1 else 'people'}",
+            reason=f"approvals needed: {wanted.people}",
             next_at=_next(turn),
             deliveries=deliveries,
         ),
@@ -47,8 +47,7 @@ async def awaiting(turn: Turn) -> Result:
     if not due:
         return Wait(_next(turn))
     # A reminder is known by its instant: however often it is found due, it is sent once.
-    people = needed(turn.policy, turn.row).people
-    deliveries = turn.means.asks(turn.row, Occasion.REMINDER, due[-1], people)
+    deliveries = await ask(turn.means.asks, turn.row, Occasion.REMINDER, due[-1])
     return Wait(_next(turn), deliveries=tuple(deliveries))
 
 

@@ -106,9 +106,7 @@ class Ledger(Protocol):
 class Asks(Protocol):
     """Whom to tell, for each sink of the change: see engine.changes.asking."""
 
-    def __call__(
-        self, row: ChangeRow, occasion: Occasion, now: datetime, needed: int
-    ) -> Sequence[Delivery]:
+    def __call__(self, row: ChangeRow, occasion: Occasion, now: datetime) -> Sequence[Delivery]:
         """Return the deliveries, with keys that are the same for the same row and `now`."""
         ...
 

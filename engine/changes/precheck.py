@@ -3,12 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from engine import failpoint
 from engine.changes.brakes import brake
 from engine.changes.gate import unapproved
 from engine.changes.turn import Go, Halt, Result, Turn, ask
 from engine.changes.work_out import unanswered, work_out
-from engine.failpoint import Point
 from engine.model.change import Change
 from engine.model.change_state import ChangeEvent
 from engine.model.errors import ClusterError
@@ -68,9 +66,8 @@ async def _held(turn: Turn) -> Go | None:
     hold = await brake(turn)
     if hold is not None:
         return _hold(turn, hold.reason, hold.until)
-    with failpoint.around(Point.LOCK_TAKEN):
-        ledger, locks = turn.means.ledger, _locks(turn.change)
-        other = await ask(ledger.take_locks, turn.row.id, locks, epoch=turn.epoch)
+    ledger, locks = turn.means.ledger, _locks(turn.change)
+    other = await ask(ledger.take_locks, turn.row.id, locks, epoch=turn.epoch)
     return _hold(turn, f"change {other} is at work on the same object", None) if other else None
 
 
