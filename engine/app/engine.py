@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from engine.advisor.advise import Advisor
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
@@ -185,6 +186,7 @@ class Engine:
         workers.process, workers.rule_of = self.process, self.force.rule_of
         workers.routes, workers.told = self.force.routes, self._mission_ended
         workers.places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
+        workers.advise = Advisor(self.settings.advisor, self.store, clock).advise
         self.workers = workers
 
     def _courier(self, name: str) -> Courier:
