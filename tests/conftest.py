@@ -12,9 +12,11 @@ import pytest
 
 from tests.ledger.nursery import Nursery
 from tests.testbeds import jars
+from tests.testbeds.audit import UnapprovedError
 from tests.testbeds.build import BuildError, find
 from tests.testbeds.certificates import Authority
 from tests.testbeds.controlplane import SERVERS
+from tests.testbeds.identities import install
 from tests.testbeds.kafka import Cluster, Installed
 from tests.testbeds.kube import Kube, start_kube
 from tests.testbeds.missing import missing, tally
@@ -58,19 +60,31 @@ def kube_clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
     running: dict[str, Kube] = {}
     shutil.rmtree(LOGS, ignore_errors=True)
     yield running
+    unapproved = []
     for name, each in running.items():
         each.close()
-        if request.session.testsfailed:
+        try:
+            each.audit.check()
+        except UnapprovedError as error:
+            unapproved.append(error)
+        if request.session.testsfailed or unapproved:
             shutil.copytree(each.plane.logs, LOGS / name, dirs_exist_ok=True)
+    if unapproved:
+        raise ExceptionGroup("dogwatch changed a cluster on its own", unapproved)
 
 
 @pytest.fixture(autouse=True)
 def _sweep(kube_clusters: dict[str, Kube]) -> Iterator[None]:
-    """Take away what a test made in the clusters: its troubles must not go on beside the next."""
+    """Take away what a test made in the clusters: its troubles must not go on beside the next.
+
+    Then judge what dogwatch changed there, by the server's audit log.
+    """
     before = {name: len(each.made) for name, each in kube_clusters.items()}
     yield
     for name, each in kube_clusters.items():
         each.sweep(before.get(name, 0))
+    for each in kube_clusters.values():
+        each.audit.check()
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +107,13 @@ def kube_factory(
 def kube(kube_factory: Callable[[str], Kube]) -> Kube:
     """The cluster that most tests share; each works in a namespace of its own."""
     return kube_factory("alpha")
+
+
+@pytest.fixture(scope="session")
+def identities(kube: Kube) -> Kube:
+    """The same cluster with dogwatch's accounts, their rights and what they are held to."""
+    install(kube)
+    return kube
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,16 @@ from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Verb
 from engine.model.errors import ClusterError
 from tests.cluster.readers import as_persona
-from tests.cluster.writers import a_target, a_writer, an_operation, live, version
+from tests.cluster.writers import (
+    a_kind,
+    a_target,
+    a_writer,
+    an_operation,
+    approved,
+    live,
+    version,
+)
+from tests.testbeds.audit import ACCOUNTS
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import Manifest, a_deployment, a_pod, an_object
 
@@ -19,12 +28,12 @@ OTHER_UID = "00000000-0000-0000-0000-000000000000"
 
 
 def a_config(kube: Kube, **data: str) -> Manifest:
-    (made,) = kube.create(an_object("ConfigMap", "c", kube.namespace(), data=data))
+    (made,) = kube.create(an_object("ConfigMap", "c", approved(kube), data=data))
     return made
 
 
 def a_web(kube: Kube, replicas: int = 1) -> Manifest:
-    kube.create(a_deployment("web", namespace := kube.namespace(), replicas=replicas))
+    kube.create(a_deployment("web", namespace := approved(kube), replicas=replicas))
     return settled(kube, namespace, replicas)
 
 
@@ -49,13 +58,13 @@ async def failure(writer: ClusterWriter, operation: Operation, at: str) -> Clust
 
 async def test_an_object_is_read_whole_but_for_secret_values(kube: Kube) -> None:
     last = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"a":"aHVudGVyMg=="}}'}
-    namespace = kube.namespace()
+    namespace = approved(kube)
     kube.create(
         an_object(
             "Secret", "s", namespace, data={"a": "aHVudGVyMg=="}, metadata={"annotations": last}
         )
     )
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         secret = await writer.get("secrets", namespace, "s")
         assert await writer.identity() == kube.get("Namespace", "kube-system")["metadata"]["uid"]
     assert secret["metadata"]["managedFields"]
@@ -67,7 +76,7 @@ async def test_an_object_is_read_whole_but_for_secret_values(kube: Kube) -> None
 async def test_a_patch_answers_with_the_object_that_it_makes(kube: Kube, dry_run: bool) -> None:
     before = a_config(kube, a="1", b="2")
     operation = an_operation(Verb.PATCH, before, data={"a": "3", "b": None}, **NOTE)
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         answer = await writer.write(operation, version=version(before), dry_run=dry_run)
     assert answer is not None
     assert answer["data"] == {"a": "3"}
@@ -82,7 +91,7 @@ async def test_a_patch_answers_with_the_object_that_it_makes(kube: Kube, dry_run
 async def test_a_scale_answers_with_the_object_that_it_scales(kube: Kube, dry_run: bool) -> None:
     before = a_web(kube)
     operation = an_operation(Verb.SCALE, before, spec={"replicas": 3})
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         answer = await writer.write(operation, version=version(before), dry_run=dry_run)
     assert answer is not None
     assert (answer["kind"], answer["spec"]["replicas"]) == ("Deployment", 3)
@@ -96,7 +105,7 @@ async def test_an_apply_owns_what_it_says(kube: Kube, dry_run: bool) -> None:
     operation = an_operation(
         Verb.APPLY, before, apiVersion="v1", kind="ConfigMap", data={"mine": "2"}
     )
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         answer = await writer.write(operation, version=version(before), dry_run=dry_run)
     assert answer is not None
     assert answer["data"] == {"a": "1", "mine": "2"}
@@ -107,9 +116,9 @@ async def test_an_apply_owns_what_it_says(kube: Kube, dry_run: bool) -> None:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_an_apply_makes_what_is_not_there_and_only_that(kube: Kube, dry_run: bool) -> None:
-    wanted = an_object("ConfigMap", "new", kube.namespace(), data={"a": "1"})
+    wanted = an_object("ConfigMap", "new", approved(kube), data={"a": "1"})
     operation = an_operation(Verb.APPLY, wanted, **wanted)
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         answer = await writer.write(operation, version="", dry_run=dry_run)
         assert answer is not None
         assert answer["data"] == {"a": "1"}
@@ -121,11 +130,11 @@ async def test_an_apply_makes_what_is_not_there_and_only_that(kube: Kube, dry_ru
 @pytest.mark.parametrize("verb", [Verb.EVICT, Verb.DELETE])
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_what_goes_away_is_gone_only_for_good(kube: Kube, verb: Verb, dry_run: bool) -> None:
-    namespace = kube.namespace()
+    namespace = approved(kube)
     kube.create(a_pod("p", namespace))
     kube.await_condition("Pod", "p", "Ready", namespace)
     pod = kube.get("Pod", "p", namespace)
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         operation = an_operation(verb, pod)
         assert await writer.write(operation, version=version(pod), dry_run=dry_run) is None
     if dry_run:
@@ -150,7 +159,7 @@ async def test_another_object_or_another_version_is_never_touched(
         operation = operation.model_copy(update={"target": target})
     else:
         kube.label("Deployment", "web", web["metadata"]["namespace"], touched="yes")
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, operation, at)
     assert error.reason == "conflict"
     assert live(kube, web)["spec"]["replicas"] == 1
@@ -158,7 +167,7 @@ async def test_another_object_or_another_version_is_never_touched(
 
 @pytest.mark.parametrize("stale", ["uid", "resourceVersion"])
 async def test_another_pod_is_never_evicted(kube: Kube, stale: str) -> None:
-    namespace = kube.namespace()
+    namespace = approved(kube)
     kube.create(a_pod("p", namespace))
     kube.await_condition("Pod", "p", "Ready", namespace)
     pod = kube.get("Pod", "p", namespace)
@@ -166,7 +175,7 @@ async def test_another_pod_is_never_evicted(kube: Kube, stale: str) -> None:
     operation = Operation(verb=Verb.EVICT, target=a_target(pod, **changed))
     if stale == "resourceVersion":
         kube.label("Pod", "p", namespace, touched="yes")
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         assert (await failure(writer, operation, version(pod))).reason == "conflict"
     assert "deletionTimestamp" not in live(kube, pod)["metadata"]
 
@@ -175,7 +184,7 @@ async def test_another_pod_is_never_evicted(kube: Kube, stale: str) -> None:
 async def test_a_write_that_would_hit_any_object_is_not_sent(kube: Kube, verb: Verb) -> None:
     config = a_config(kube)
     anyone = Operation(verb=verb, target=a_target(config, uid=""), patch={"data": {"a": "1"}})
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         assert (await failure(writer, anyone, version(config))).reason == "invalid"
         meant = an_operation(verb, config, data={"a": "1"})
         assert (await failure(writer, meant, "")).reason == "invalid"
@@ -187,7 +196,7 @@ async def test_a_field_of_another_manager_is_not_taken(kube: Kube) -> None:
     operation = an_operation(
         Verb.APPLY, config, apiVersion="v1", kind="ConfigMap", data={"a": "mine"}
     )
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, operation, version(config))
     assert error.reason == "conflict"
     assert 'conflict with "python-httpx" using v1: .data.a' in str(error)
@@ -205,7 +214,7 @@ async def test_a_disruption_budget_blocks_with_the_servers_sentence(kube: Kube) 
     )
     (pod,) = kube.list("Pod", namespace)
     pod |= {"apiVersion": "v1", "kind": "Pod"}
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, an_operation(Verb.EVICT, pod), version(pod))
     assert error.reason == "blocked"
     assert "it would violate the pod's disruption budget" in str(error)
@@ -222,7 +231,7 @@ async def test_a_quota_refuses(kube: Kube) -> None:
         lambda: kube.get("ResourceQuota", "q", namespace).get("status", {}).get("used"), "a quota"
     )
     wanted = an_object("ConfigMap", "new", namespace)
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, an_operation(Verb.APPLY, wanted, **wanted), "")
     assert error.reason == "refused"
     assert "exceeded quota" in str(error)
@@ -240,16 +249,16 @@ async def test_what_the_server_finds_wrong_is_told_in_its_words(
     kube: Kube, patch: Manifest, reason: str, words: str
 ) -> None:
     web = a_web(kube)
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, an_operation(Verb.PATCH, web, **patch), version(web))
     assert error.reason == reason
     assert words in str(error)
 
 
 async def test_a_refusal_never_quotes_a_whole_object(kube: Kube) -> None:
-    namespace = kube.namespace()
+    namespace = approved(kube)
     (secret,) = kube.create(an_object("Secret", "s", namespace, data={"a": "aHVudGVyMg=="}))
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         error = await failure(writer, an_operation(Verb.PATCH, secret, dat={}), version(secret))
     assert 'Invalid value: "{...}": strict decoding error: unknown field "dat"' in str(error)
 
@@ -257,7 +266,7 @@ async def test_a_refusal_never_quotes_a_whole_object(kube: Kube) -> None:
 async def test_what_is_gone_is_not_found(kube: Kube) -> None:
     config = a_config(kube)
     kube.delete("ConfigMap", "c", config["metadata"]["namespace"])
-    async with a_writer(as_persona(kube)) as writer:
+    async with a_kind(kube) as writer:
         for verb in (Verb.PATCH, Verb.DELETE):
             error = await failure(writer, an_operation(verb, config, data={}), version(config))
             assert error.reason == "not-found"
@@ -265,11 +274,11 @@ async def test_what_is_gone_is_not_found(kube: Kube) -> None:
 
 async def test_a_right_that_is_missing_is_known_before_and_told_by_the_server(kube: Kube) -> None:
     web = a_web(kube)
-    operation = an_operation(Verb.SCALE, web, spec={"replicas": 2})
-    async with a_writer(as_persona(kube, "reader")) as writer:
+    operation = an_operation(Verb.PATCH, web, spec={"replicas": 2})
+    async with a_writer(as_persona(kube), act_as=f"{ACCOUNTS}no-rights") as writer:
         assert not await writer.allowed(operation)
         error = await failure(writer, operation, version(web))
     assert error.reason == "forbidden"
-    assert 'User "reader" cannot patch resource "deployments/scale"' in str(error)
-    async with a_writer(as_persona(kube)) as writer:
+    assert f'User "{ACCOUNTS}no-rights" cannot patch resource "deployments"' in str(error)
+    async with a_kind(kube) as writer:
         assert await writer.allowed(operation)

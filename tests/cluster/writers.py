@@ -7,8 +7,10 @@ from typing import Any
 from engine.cluster.contexts import Context
 from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Target, Verb
+from tests.cluster.readers import as_persona
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import KINDS, Manifest
+from tests.testbeds.personas import ANY_KIND
 
 SALT = b"the same for all writers of a test"
 
@@ -17,11 +19,24 @@ SALT = b"the same for all writers of a test"
 async def a_writer(
     context: Context, *, act_as: str = "", patience_s: int = 30
 ) -> AsyncGenerator[ClusterWriter]:
+    """Give a writer of the context's own identity, or of one that it impersonates."""
     writer = ClusterWriter("west", context, act_as=act_as, salt=SALT, patience_s=patience_s)
     try:
         yield writer
     finally:
         await writer.aclose()
+
+
+def a_kind(kube: Kube) -> contextlib.AbstractAsyncContextManager[ClusterWriter]:
+    """Give a writer that may do everything, as a mission kind would."""
+    return a_writer(as_persona(kube), act_as=ANY_KIND)
+
+
+def approved(kube: Kube) -> str:
+    """Return the name of a new namespace in which dogwatch may write."""
+    namespace = kube.namespace()
+    kube.audit.approve(namespace)
+    return namespace
 
 
 def resource(kind: str) -> str:

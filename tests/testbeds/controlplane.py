@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 CLIENTS = SERVERS[2:]  # of the API server
 ADMIN = "admin"
+OWN = "servers"  # the user of these servers themselves
 _STAGES = Path(__file__).with_name("stages.yaml")
+_AUDIT = Path(__file__).with_name("audit.yaml")
 # A node is given up when its lease is this old; kwok renews four times in a lease's duration.
 _NODE_GRACE_S = 12
 _NODE_LEASE_S = 12
@@ -50,8 +52,12 @@ class Site:
         return f"http://127.0.0.1:{self.etcd_port}"
 
     @property
-    def admin_kubeconfig(self) -> Path:
+    def servers_kubeconfig(self) -> Path:
         return self.folder / "servers.kubeconfig"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.folder / "logs" / "audit.log"
 
 
 class ControlPlane:
@@ -121,7 +127,8 @@ def prepare(folder: Path, tokens: Mapping[str, str], held: ExitStack) -> Site:
 
     Args:
         folder: an empty folder of this cluster alone.
-        tokens: user name to bearer token; ADMIN is of system:masters, the others have no group.
+        tokens: user name to bearer token; ADMIN and OWN are of system:masters, the others have
+            no group.
         held: keeps the reservations of the ports.
     """
     (folder / "logs").mkdir(parents=True)
@@ -139,9 +146,9 @@ def prepare(folder: Path, tokens: Mapping[str, str], held: ExitStack) -> Site:
     with (folder / "tokens.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         for user, token in tokens.items():
-            groups = ["system:masters"] if user == ADMIN else []
+            groups = ["system:masters"] if user in {ADMIN, OWN} else []
             rows.writerow([token, user, f"uid-{user}", *groups])
-    write_kubeconfig(site.admin_kubeconfig, {ADMIN: (site, ADMIN)})
+    write_kubeconfig(site.servers_kubeconfig, {OWN: (site, OWN)})
     return site
 
 
@@ -181,7 +188,7 @@ def write_kubeconfig(path: Path, contexts: Mapping[str, tuple[Site, str]]) -> Pa
 def arguments(site: Site) -> dict[str, list[str]]:
     """Return the command line of each server, in the order of starting."""
     pki, keys = site.authority.pair, site.service_accounts
-    kubeconfig = f"--kubeconfig={site.admin_kubeconfig}"
+    kubeconfig = f"--kubeconfig={site.servers_kubeconfig}"
     quick = ["--kube-api-qps=400", "--kube-api-burst=800"]
     return {
         "etcd": [
@@ -209,6 +216,9 @@ def arguments(site: Site) -> dict[str, list[str]]:
             "--endpoint-reconciler-type=none",
             "--profiling=false",
             f"--cert-dir={site.folder / 'apiserver'}",
+            f"--audit-policy-file={_AUDIT}",
+            f"--audit-log-path={site.audit_log}",
+            "--audit-log-maxsize=4096",  # MiB: it is read as one file
         ],
         "kube-controller-manager": [
             kubeconfig,

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
+from tests.testbeds.audit import Audit
 from tests.testbeds.controlplane import (
     ADMIN,
     CLIENTS,
+    OWN,
     SERVERS,
     ControlPlane,
     Site,
@@ -49,6 +51,7 @@ class Kube:
     def __init__(self, name: str, plane: ControlPlane) -> None:
         self.name = name
         self.plane = plane
+        self.audit = Audit(plane.site.audit_log)
         self.made: list[tuple[str, str]] = []  # kind and name of namespaces and nodes
         self._clients: dict[str, httpx.Client] = {}
 
@@ -256,7 +259,7 @@ def start_kube(name: str, folder: Path, binaries: Mapping[str, Path]) -> Kube:
     Raises:
         NotReadyError: a server did not come up; all are stopped again.
     """
-    tokens = {user: f"{user}-{secrets.token_hex(16)}" for user in PERSONAS}
+    tokens = {user: f"{user}-{secrets.token_hex(16)}" for user in (OWN, *PERSONAS)}
     kube = Kube(name, ControlPlane(folder, binaries, tokens))
     try:
         kube.plane.start()

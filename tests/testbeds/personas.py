@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tests.testbeds.audit import ACCOUNTS
 from tests.testbeds.controlplane import ADMIN
 from tests.testbeds.manifests import Manifest, an_object
 
@@ -39,12 +40,16 @@ PERSONAS: Mapping[str, list[dict[str, Any]]] = {
 }
 
 
+# What a mission kind of all rights would be: the admin impersonates it where dogwatch writes.
+ANY_KIND = f"{ACCOUNTS}any-kind"
+
+
 def grants() -> list[Manifest]:
     """Return the cluster roles and bindings that give each persona its rights."""
-    made = []
+    made = [_binding("any-kind", ANY_KIND, "cluster-admin")]
     for user, rules in PERSONAS.items():
         if rules:
-            made += [_role(user, rules), _binding(user)]
+            made += [_role(user, rules), _binding(user, user, f"persona-{user}")]
     return made
 
 
@@ -52,11 +57,11 @@ def _role(user: str, rules: list[dict[str, Any]]) -> Manifest:
     return an_object("ClusterRole", f"persona-{user}", rules=rules)
 
 
-def _binding(user: str) -> Manifest:
+def _binding(name: str, user: str, role: str) -> Manifest:
     group = "rbac.authorization.k8s.io"
     return an_object(
         "ClusterRoleBinding",
-        f"persona-{user}",
-        roleRef={"apiGroup": group, "kind": "ClusterRole", "name": f"persona-{user}"},
+        f"persona-{name}",
+        roleRef={"apiGroup": group, "kind": "ClusterRole", "name": role},
         subjects=[{"apiGroup": group, "kind": "User", "name": user}],
     )
