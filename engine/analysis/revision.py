@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from engine.analysis.cluster_view import ClusterView, Object
 from engine.analysis.field import at, mapping, mappings, text, whole
-from engine.analysis.pod import created
+from engine.analysis.pod import created, is_ready
 from engine.analysis.text import clean
 from engine.model.report import ObjectRef
 
 _NUMBER = "deployment.kubernetes.io/revision"
+_HASH = "pod-template-hash"
+_REVISION_HASH = "controller-revision-hash"
 _HISTORY: Final = {
     "Deployment": "ReplicaSet",
     "StatefulSet": "ControllerRevision",
@@ -64,6 +66,67 @@ def revisions(view: ClusterView, workload: ObjectRef) -> list[Revision]:
         return []
     found = [_revision(view, obj) for obj in view.owned(owner, kind)]
     return sorted(found, key=lambda r: (-r.number, r.ref.name))
+
+
+def template_of(revision: Revision) -> dict[str, Any]:
+    """Return the whole pod template of `revision`, as its workload would hold it."""
+    if text(revision.object, "kind") == "ReplicaSet":
+        return plain_template(mapping(revision.object, "spec", "template"))
+    return plain_template(mapping(revision.object, "data", "spec", "template"))
+
+
+def plain_template(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a pod template without what a controller adds for its own book-keeping."""
+    metadata = {k: v for k, v in mapping(template, "metadata").items() if v is not None}
+    if "labels" in metadata:
+        carried = mapping(metadata, "labels").items()
+        metadata["labels"] = {key: value for key, value in carried if key != _HASH}
+    kept = {key: value for key, value in template.items() if key not in {"$patch", "metadata"}}
+    return {**kept, **({"metadata": metadata} if metadata else {})}
+
+
+def earlier(view: ClusterView, workload: ObjectRef) -> list[Revision]:
+    """Return the revisions that a workload can go back to, the best first.
+
+    Those of which pods are ready come first, those that have pods and none is ready last;
+    among equals the newest. The one that the workload asks for now is not among them.
+    """
+    history = revisions(view, workload)
+    owner = view.find(workload)
+    if _seen(owner):
+        others = history[1:]
+    else:
+        wanted = plain_template(mapping(owner, "spec", "template"))
+        others = [one for one in history if template_of(one) != wanted]
+    return sorted(others, key=lambda one: _sickness(view, one))
+
+
+def _seen(workload: Object | None) -> bool:
+    """Whether the controller knows what is asked for now, so that the newest revision is that."""
+    asked = whole(workload, "metadata", "generation") or 0
+    return (whole(workload, "status", "observedGeneration") or asked) >= asked
+
+
+def ready_pods(view: ClusterView, revision: Revision) -> int:
+    """Return how many pods of `revision` are ready."""
+    if text(revision.object, "kind") == "ReplicaSet":
+        return whole(revision.object, "status", "readyReplicas") or 0
+    return sum(map(is_ready, _pods(view, revision)))
+
+
+def _sickness(view: ClusterView, revision: Revision) -> int:
+    if ready_pods(view, revision):
+        return 0
+    has_pods = whole(revision.object, "status", "replicas") or len(_pods(view, revision))
+    return 2 if has_pods else 1
+
+
+def _pods(view: ClusterView, revision: Revision) -> list[Object]:
+    """The pods of a ControllerRevision, marked with its name (StatefulSet) or its hash."""
+    owner = view.controller(revision.object)
+    known = {revision.ref.name, text(revision.object, "metadata", "labels", _REVISION_HASH)}
+    pods = view.pods_of(owner) if owner is not None else ()
+    return [pod for pod in pods if text(pod, "metadata", "labels", _REVISION_HASH) in known - {""}]
 
 
 def _revision(view: ClusterView, obj: Object) -> Revision:

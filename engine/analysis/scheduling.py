@@ -7,7 +7,7 @@ not judged here; `unjudged` names those that a pod asks for.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -91,6 +91,22 @@ def refusals(spec: Any, asked: Amounts, room: Room) -> Iterator[Refusal]:
     yield from _short(asked, room)
     for port in sorted(host_ports(spec) & room.ports):
         yield Refusal("host-port", f"{port[0]}/{port[1]}", f"host port {port[1]} is taken")
+
+
+def fitting(view: ClusterView, spec: Any, wanted: int) -> int:
+    """Return how many of `wanted` more pods of `spec` the nodes take, by what is judged here."""
+    asked, left = requests(spec), rooms(view)
+    for placed in range(wanted):
+        chosen = next((r for r in left if next(refusals(spec, asked, r), None) is None), None)
+        if chosen is None:
+            return placed
+        left = [_filled(room, spec, asked) if room is chosen else room for room in left]
+    return wanted
+
+
+def _filled(room: Room, spec: Any, asked: Amounts) -> Room:
+    free = {name: room.free.get(name, _NONE) - asked.get(name, _NONE) for name in room.free}
+    return replace(room, free=free, ports=room.ports | host_ports(spec))
 
 
 def unjudged(spec: Any) -> list[str]:

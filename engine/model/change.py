@@ -143,6 +143,7 @@ class Change(_Part):
         lines: one semantic sentence each: `replicas 1 -> 3`.
         blast: what it touches at worst, in words.
         notes: what the checks could not tell, such as whether a finding would be gone.
+        critical: ids of the critical findings that there were when it was worked out.
     """
 
     draft: Draft
@@ -158,6 +159,7 @@ class Change(_Part):
     lines: list[str] = []
     blast: str = ""
     notes: list[str] = []
+    critical: list[str] = []
 
     @property
     def digest(self) -> str:

@@ -85,7 +85,7 @@ def _evidence(view: ClusterView, node: Object) -> Iterator[Evidence]:
 def _pressed(view: ClusterView, node: Object, kind: str) -> Symptom:
     entry, ref = condition(node, kind), view.ref(node)
     shown = clean(kind, 60)
-    detected = ("node-problem", f"reports {shown}", ("drain",))
+    detected = ("node-problem", f"reports {shown}", ("cordon", "drain"))
     word, says, remedies = _PRESSURE.get(kind, detected)
     reason, message = text(entry, "reason"), text(entry, "message")
     when = instant(entry, "lastTransitionTime")

@@ -84,7 +84,7 @@ _TABLE: Final = (
         re.compile(r"(?i)shutdown|shutting down"),
         "was shut down",
         Severity.LOW,
-        (),
+        ("delete-pod",),
         of_node=True,
     ),
     _Ejection(
@@ -92,7 +92,7 @@ _TABLE: Final = (
         re.compile(r"(?i)nodelost|taint ?manager|unreachable"),
         "was lost",
         Severity.MEDIUM,
-        ("drain",),
+        ("delete-pod", "drain"),
         of_node=True,
     ),
     _Ejection(
@@ -100,11 +100,16 @@ _TABLE: Final = (
         re.compile(r"OutOf|UnexpectedAdmissionError|NodeAffinity|NodePorts|Admission"),
         "refused the pod that was bound to it",
         Severity.MEDIUM,
-        ("fix-scheduling",),
+        ("fix-scheduling", "delete-pod"),
         of_node=True,
     ),
     _Ejection(
-        "evicted", re.compile("Evicted"), "was told to evict it", Severity.MEDIUM, (), of_node=True
+        "evicted",
+        re.compile("Evicted"),
+        "was told to evict it",
+        Severity.MEDIUM,
+        ("delete-pod",),
+        of_node=True,
     ),
 )
 

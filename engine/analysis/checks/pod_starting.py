@@ -59,7 +59,7 @@ _TABLE: Final = (
         re.compile(r"(?i)(?:allocate|assign|available|free|run out of).{0,60}\bip|ipam|no ip addr"),
         "the pod network has no free address on the node",
         "node",
-        ("fix-network", "drain"),
+        ("fix-network", "delete-pod", "drain"),
         0.85,
     ),
     _Trouble(
@@ -69,7 +69,7 @@ _TABLE: Final = (
         ),
         "the pod network of the node does not work",
         "node",
-        ("fix-network", "drain"),
+        ("fix-network", "delete-pod", "drain"),
         0.85,
     ),
     _Trouble(
@@ -77,7 +77,7 @@ _TABLE: Final = (
         re.compile(r"(?i)sandbox"),
         "the container runtime of the node can not make the pod's sandbox",
         "node",
-        ("drain",),
+        ("delete-pod", "drain"),
         0.7,
     ),
     _Trouble(

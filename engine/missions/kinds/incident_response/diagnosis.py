@@ -8,11 +8,12 @@ from typing import Final
 
 from engine.analysis.change import Change, changes
 from engine.analysis.cluster_view import ClusterView
+from engine.analysis.doors import Doors
 from engine.analysis.text import clean
 from engine.missions.kinds.incident_response.blame import Blamed, Place, blame, place_of
 from engine.missions.kinds.incident_response.fold import Group
 from engine.missions.kinds.incident_response.hypotheses import WINDOW, Case, Ranked, rank
-from engine.missions.kinds.incident_response.impact import Doors, Impact, impact
+from engine.missions.kinds.incident_response.impact import Impact, impact
 from engine.missions.kinds.incident_response.options import options
 from engine.missions.kinds.incident_response.peers import COMPARED, Peer, find_peer
 from engine.model.ids import digest

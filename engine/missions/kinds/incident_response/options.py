@@ -9,13 +9,13 @@ from engine.missions.kinds.incident_response.blame import place_of
 from engine.missions.kinds.incident_response.hypotheses import Ranked
 from engine.missions.kinds.incident_response.remedy import (
     REMEDIES,
-    Remedy,
     Target,
-    owner_known,
+    fitting,
+    preconditions,
     targets_of,
 )
 from engine.model.ids import digest
-from engine.model.report import ObjectRef, Precondition, ProposedChange
+from engine.model.report import ObjectRef, ProposedChange
 
 _RISKS: Final = ("low", "medium", "high")
 _TARGETS = 3
@@ -33,7 +33,9 @@ def options(view: ClusterView, ranked: Sequence[Ranked]) -> list[ProposedChange]
         struck = list({place_of(b.group.object): b.group.object for b in one.explains}.values())
         for word in one.cause.remedies:
             remedy = REMEDIES[word]
-            for ref in targets_of(remedy, one.cause.object, struck)[:_TARGETS]:
+            pods = [ref for b in one.explains for ref in b.group.members if ref.kind == "Pod"]
+            aims = pods if remedy.aim == "pod" else targets_of(remedy, one.cause.object, struck)
+            for ref in aims[:_TARGETS]:
                 option = _option(view, word, ref, one)
                 if option is not None:
                     found.setdefault(option.id, option)
@@ -43,10 +45,14 @@ def options(view: ClusterView, ranked: Sequence[Ranked]) -> list[ProposedChange]
 
 def _option(view: ClusterView, word: str, ref: ObjectRef, one: Ranked) -> ProposedChange | None:
     remedy = REMEDIES[word]
-    checks = _preconditions(view, remedy, ref)
+    target = Target(view, ref, one.cause.key)
+    checks = preconditions(target, remedy)
     if word == "rollback" and checks[0].holds is False:
         return None
-    target = Target(view, ref, one.cause.key)
+    fit = fitting(target, remedy)
+    if word == "delete-pod" and not fit:
+        return None
+    command = remedy.command(target) if remedy.command else ""
     return ProposedChange(
         id="c-" + digest([word, *place_of(ref)])[:16],
         operation=word,
@@ -54,13 +60,9 @@ def _option(view: ClusterView, word: str, ref: ObjectRef, one: Ranked) -> Propos
         title=clean(remedy.title.format(ref)),
         risk=remedy.risk,
         reversible=remedy.reversible,
-        command=clean(remedy.command(target), 500) if remedy.command else "",
+        command=clean(command, 500),
         preconditions=checks,
         findings=[b.group.finding.id for b in one.explains],
+        template=remedy.template if fit else "",
+        params=remedy.params(target) if fit else {},
     )
-
-
-def _preconditions(view: ClusterView, remedy: Remedy, ref: ObjectRef) -> list[Precondition]:
-    if remedy.check is not None:
-        return remedy.check(view, ref)
-    return owner_known(view, ref)

@@ -4,19 +4,23 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from engine.analysis.change import WORKLOADS
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.field import mappings, name_of, text
 from engine.analysis.quantity import parse
-from engine.analysis.revision import revisions
-from engine.missions.kinds.incident_response import precondition
+from engine.analysis.revision import earlier
+from engine.changes.owner import not_owned_elsewhere
+from engine.changes.templates import TEMPLATES, Unfit
+from engine.changes.templates.scaling import most, replicas_of
+from engine.model.config import Config
+from engine.model.instant import rfc3339, to_us
 from engine.model.report import ObjectRef, Precondition
 
 Risk: TypeAlias = Literal["low", "medium", "high"]
 Reversible: TypeAlias = Literal["yes", "partly", "no"]
-Aim: TypeAlias = Literal["workload", "node", "cause"]
+Aim: TypeAlias = Literal["workload", "node", "cause", "pod"]
 _MI = 1 << 20
 _GROWTH = Fraction(6, 5)
 _AT_LEAST = 100 * _MI
@@ -42,15 +46,21 @@ class Target:
         return self.key.partition(" ")[0]
 
 
+def _no_params(target: Target) -> dict[str, Any]:  # noqa: ARG001 - the form of all
+    return {}
+
+
 @dataclass(frozen=True)
 class Remedy:
     """One kind of remedy.
 
     Attributes:
         title: what is done, `{}` standing for the object.
-        aim: what it is applied to: the workload that suffers, the node, or what is blamed.
+        aim: what it is applied to: the workload that suffers, its stuck pods, the node, or
+            what is blamed.
         command: the kubectl command for a person, or None where there is no one command.
-        check: preconditions beside that no other tool owns the object.
+        template: the change template that does it, empty where only a person can.
+        params: of the template, for this target.
     """
 
     title: str
@@ -58,7 +68,8 @@ class Remedy:
     reversible: Reversible
     aim: Aim
     command: Callable[[Target], str] | None = None
-    check: Callable[[ClusterView, ObjectRef], list[Precondition]] | None = None
+    template: str = ""
+    params: Callable[[Target], dict[str, Any]] = _no_params
 
 
 def _kubectl(verb: str, tail: str = "") -> Callable[[Target], str]:
@@ -69,9 +80,25 @@ def _kubectl(verb: str, tail: str = "") -> Callable[[Target], str]:
 
 
 def _rollback(target: Target) -> str:
-    history = revisions(target.view, target.ref)
-    number = f" --to-revision={history[1].number}" if len(history) > 1 else ""
+    kept = earlier(target.view, target.ref)
+    number = f" --to-revision={kept[0].number}" if kept else ""
     return f"kubectl rollout undo{target.place}{number}"
+
+
+def _revision(target: Target) -> dict[str, Any]:
+    """Name the revision: what was approved is not another one by the time it is done."""
+    kept = earlier(target.view, target.ref)
+    return {"revision": kept[0].number} if kept and kept[0].number > 0 else {}
+
+
+def _more_replicas(target: Target) -> dict[str, Any]:
+    """Return half as many again, at least one more."""
+    present = replicas_of(target.view.find(target.ref) or {})
+    return {"replicas": min(most(present), present + max(1, present // 2))}
+
+
+def _at_once(target: Target) -> dict[str, Any]:
+    return {"at": rfc3339(to_us(target.view.now))}
 
 
 def _set_image(target: Target) -> str:
@@ -119,6 +146,14 @@ def _drain(target: Target) -> str:
     return f"kubectl drain {name} --ignore-daemonsets --delete-emptydir-data"
 
 
+def _cordon(target: Target) -> str:
+    return f"kubectl cordon {shlex.quote(target.ref.name)}"
+
+
+def _evict(target: Target) -> str:
+    return f"kubectl delete{target.place}"
+
+
 def _uncordon(target: Target) -> str:
     return f"kubectl uncordon {shlex.quote(target.ref.name)}"
 
@@ -154,19 +189,36 @@ REMEDIES: Final[dict[str, Remedy]] = {
         "yes",
         "workload",
         _rollback,
-        precondition.of_rollback,
+        "rollback",
+        _revision,
     ),
     "scale-up": Remedy(
-        "Scale {} up", "low", "yes", "workload", _kubectl("scale", " --replicas=COUNT")
+        "Scale {} up",
+        "low",
+        "yes",
+        "workload",
+        _kubectl("scale", " --replicas=COUNT"),
+        "scale",
+        _more_replicas,
     ),
-    "uncordon": Remedy("Let {} take pods again", "low", "yes", "node", _uncordon),
+    "uncordon": Remedy("Let {} take pods again", "low", "yes", "node", _uncordon, "uncordon"),
+    "cordon": Remedy("Keep new pods off {}", "low", "yes", "node", _cordon, "cordon"),
+    "delete-pod": Remedy(
+        "Evict {}, so that its controller makes it anew",
+        "medium",
+        "no",
+        "pod",
+        _evict,
+        "delete-pod",
+    ),
     "restart": Remedy(
         "Restart the pods of {}",
         "medium",
         "no",
         "workload",
         _kubectl("rollout restart"),
-        precondition.of_restart,
+        "restart",
+        _at_once,
     ),
     "fix-config": Remedy("Correct the configuration of {}", "medium", "yes", "workload", _EDIT),
     "fix-image": Remedy("Give {} an image that works", "medium", "yes", "workload", _set_image),
@@ -204,9 +256,7 @@ REMEDIES: Final[dict[str, Remedy]] = {
     ),
     "fix-network": Remedy("Repair the pod network on {}", "medium", "partly", "cause", _DESCRIBE),
     "free-disk": Remedy("Free disk space for {}", "medium", "partly", "cause", _DESCRIBE),
-    "drain": Remedy(
-        "Move all pods off {}", "high", "partly", "node", _drain, precondition.of_drain
-    ),
+    "drain": Remedy("Move all pods off {}", "high", "partly", "node", _drain, "drain"),
 }
 
 
@@ -229,7 +279,27 @@ def targets_of(remedy: Remedy, cause: ObjectRef, struck: list[ObjectRef]) -> lis
     )
 
 
-def owner_known(view: ClusterView, ref: ObjectRef) -> list[Precondition]:
-    """Return the precondition that stands before every change of an object that exists."""
+def preconditions(target: Target, remedy: Remedy) -> list[Precondition]:
+    """Return what must hold before the remedy is safe, as far as the snapshot tells."""
+    view, ref = target.view, target.ref
+    if remedy.template:
+        template = TEMPLATES[remedy.template]
+        return template.preconditions(view, ref, _params(target, remedy))
     found = view.find(ref)
-    return [precondition.not_owned_elsewhere(view, ref)] if found and name_of(found) else []
+    return [not_owned_elsewhere(view, ref)] if found and name_of(found) else []
+
+
+def fitting(target: Target, remedy: Remedy) -> bool:
+    """Whether the remedy's template can be applied to this target."""
+    if not remedy.template:
+        return False
+    template = TEMPLATES[remedy.template]
+    try:
+        template.build(target.view, target.ref, _params(target, remedy), "")
+    except Unfit:
+        return False
+    return True
+
+
+def _params(target: Target, remedy: Remedy) -> Config:
+    return TEMPLATES[remedy.template].params.model_validate(remedy.params(target))

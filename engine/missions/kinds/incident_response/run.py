@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.analysis.cluster_view import ClusterView
 from engine.analysis.text import printable
+from engine.changes.templates import TEMPLATES
 from engine.missions.kinds.incident_response.assess import Assessment, assess
 from engine.missions.kinds.incident_response.checks import CHECKS
 from engine.missions.kinds.incident_response.diagnosis import Diagnosed, diagnose
@@ -58,6 +59,8 @@ NEEDS: Final = (
     params=IncidentParams,
     needs=NEEDS,
     logs=choose_logs,
+    phases=5,
+    changes=tuple(TEMPLATES),
 )
 def incident_response(snapshot: Snapshot, params: IncidentParams, now: datetime) -> Report:
     """Find what is broken and why: grouped incidents, ranked causes, options by risk.
