@@ -53,7 +53,7 @@ def drafts(
     return [_draft(mission, option) for option in chosen[:MOST]]
 
 
-def wave(clusters: Sequence[str], rows: Iterable[ChangeRow]) -> tuple[str, ...]:
+def wave(clusters: Sequence[str], rows: Sequence[ChangeRow]) -> tuple[str, ...]:
     """Return which of `clusters`, that have something to change, are changed in this phase.
 
     Those where it was begun go on; others follow only where all that was begun is verified.
@@ -64,7 +64,9 @@ def wave(clusters: Sequence[str], rows: Iterable[ChangeRow]) -> tuple[str, ...]:
     every = len(begun) + len(fresh)
     if not begun:
         return tuple(fresh[:1])
-    if any(row.state is not ChangeState.VERIFIED for row in _standing(rows)):
+    standing = _standing(rows)
+    done = {row.draft.target.cluster for row in standing}
+    if done != begun or any(row.state is not ChangeState.VERIFIED for row in standing):
         return tuple(again)
     quarter = max(1, every // 4) if len(begun) == 1 else every
     return tuple(sorted([*again, *fresh[:quarter]]))
