@@ -20,6 +20,8 @@ _EXPECTED: Final = {
     "tuple_type": "expected a list",
     "string_type": "expected a text",
     "int_type": "expected a whole number",
+    "too_short": "expected at least one entry",
+    "missing": "it is missing",
 }
 _BLOCKS: Final = {"model_type", "dict_type", "model_attributes_type"}
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from engine.changes.policy.config import PEOPLE, PROTECTED
 from engine.changes.policy.policy import Place, matches
 from engine.model.change import Risk
+from engine.model.instant import parse_duration
 from engine.rules.modelled import Where
 from engine.rules.wording import choices, quoted, unknown
 
@@ -40,6 +41,7 @@ def cross_faults(settings: Mapping[str, Any], known: Known) -> Faults:
         _automatic,
         _calendar,
         _protected,
+        _breaker,
         _use,
     )
     yield from chain.from_iterable(check(settings) for check in checks)
@@ -55,7 +57,7 @@ def _users(settings: Mapping[str, Any]) -> Faults:
         at = ("users", name)
         if name in RESERVED:
             yield at, f"{name} is what dogwatch calls something that is no person; take another"
-        if not any(_mapping(user).get(way) for way in _WAYS):
+        if isinstance(user, dict) and not any(user.get(way) for way in _WAYS):
             yield at, f"{name} has no way to decide; give one of {', '.join(_WAYS)}"
         if _mapping(user).get("token_sha256") == EMPTY:
             yield (*at, "token_sha256"), "that is the hash of an empty token"
@@ -93,16 +95,17 @@ def _approvers(settings: Mapping[str, Any]) -> Faults:
         yield from _unknown((*where, "groups"), entry.get("groups"), "group", groups)
         risks, people = _risks(entry), entry.get("people")
         least = max((PEOPLE[risk] for risk in risks), default=1)
-        if isinstance(people, int) and people < least:
-            strict = next(risk for risk in risks if PEOPLE[risk] > people)
-            said = f"people is {people}, but what is {strict} needs {PEOPLE[strict]}"
-            yield (*where, "people"), f"{said} distinct persons"
-        wanted = max(least, people if isinstance(people, int) else 0)
+        asked = people if isinstance(people, int) else least
+        if 0 < asked < least:
+            strict = next(risk for risk in risks if PEOPLE[risk] > asked)
+            said = f"people is {asked}, but what is {strict} needs {_persons(PEOPLE[strict])}"
+            yield (*where, "people"), said
+        wanted = max(least, asked)
         named = _texts(entry.get("groups"))
         able = {user for group in named for user in _texts(groups.get(group))}
         if named and all(group in groups for group in named) and len(able) < wanted:
-            said = f"nobody can satisfy it: it needs {wanted} distinct persons"
-            yield where, f"{said}, and {' and '.join(named)} have {len(able)}"
+            said = f"nobody can satisfy it: it needs {_persons(wanted)}"
+            yield where, f"{said}, and there are {len(able)} in {' and '.join(named)}"
 
 
 def _shadowed(settings: Mapping[str, Any]) -> Faults:
@@ -144,6 +147,21 @@ def _protected(settings: Mapping[str, Any]) -> Faults:
         if name not in PROTECTED:
             where = ("protected", "opened", at)
             yield where, unknown("protected namespace", name, PROTECTED)
+
+
+def _breaker(settings: Mapping[str, Any]) -> Faults:
+    breaker = _mapping(settings.get("breaker"))
+    first, most = _length(breaker.get("open")), _length(breaker.get("open_most", "24h"))
+    if 0 < most < first:
+        yield ("breaker", "open_most"), "open_most is shorter than open"
+
+
+def _length(value: Any) -> int:
+    """Return the microseconds of a duration, 0 for what is none."""
+    try:
+        return parse_duration(value)
+    except (TypeError, ValueError):
+        return 0
 
 
 def _use(settings: Mapping[str, Any]) -> Faults:
@@ -208,6 +226,10 @@ def _names(clusters: Any) -> list[str]:
     if not isinstance(clusters, dict):
         return _texts(clusters) or _ALL
     return _texts(clusters.get("names")) or _ALL if not clusters.keys() - {"names"} else []
+
+
+def _persons(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} distinct persons"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

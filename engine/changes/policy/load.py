@@ -18,9 +18,11 @@ from engine.rules.modelled import fields_of, message, place
 from engine.rules.rule import Interval
 from engine.rules.shapes import Record
 from engine.rules.shaping import Notes, sound
+from engine.rules.wording import printable
 from engine.rules.yaml import Node, Source
 
 MAX_FAULTS = 250
+MAX_TEXT = 1000
 _SECRETS = {"token", "tokens", "password", "secret"}
 
 
@@ -72,7 +74,8 @@ def _read(path: str, text: str | bytes, known: Known) -> tuple[list[Fault], Poli
 
     def tell(where: tuple[int | str, ...], said: str, code: str) -> None:
         line, column = place(root, where)
-        told[Fault(path, line, column, said, code=code)] = None
+        shown = printable(said if len(said) <= MAX_TEXT else said[:MAX_TEXT] + "...")
+        told[Fault(path, line, column, shown, code=code)] = None
 
     try:
         config = PolicyConfig.model_validate({**settings, "intervals": named})
