@@ -1,19 +1,19 @@
 """Changes in the store: where each stands, moved by one writer at a time, and what it wrote."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
 from engine.failpoint import Point, around
-from engine.model.change import Change, ProbeResult
+from engine.model.change import ProbeResult
 from engine.model.change_row import ChangeRow, Step, Written
 from engine.model.change_state import ChangeEvent, ChangeState
 from engine.model.delivery import Delivery
 from engine.model.errors import IllegalMove, StoreError
 from engine.model.instant import to_us
+from engine.model.moved import Moved
 from engine.store.audit import Note, append
 from engine.store.change_moves import fence, held, shift
 from engine.store.change_rows import (
@@ -32,28 +32,6 @@ _DECIDED = (ChangeEvent.APPROVE, ChangeEvent.DENY)
 _WRITES_IN = {Step.DO: ChangeState.APPLYING, Step.UNDO: ChangeState.ROLLING_BACK}
 DONE = "done"
 """Outcome of a write that the server took."""
-
-
-@dataclass(frozen=True)
-class Moved:
-    """What a move brings with it.
-
-    Attributes:
-        actor, reason: who, and why.
-        next_at: when the writer looks at it again; None: at once.
-        change: what was worked out; sets the digest. With `propose`, and only then.
-        expires, verify_from, results: None leaves what is there.
-        deliveries: who is told of it.
-    """
-
-    actor: str = "writer"
-    reason: str = ""
-    next_at: datetime | None = None
-    change: Change | None = None
-    expires: datetime | None = None
-    verify_from: datetime | None = None
-    results: tuple[ProbeResult, ...] | None = None
-    deliveries: Sequence[Delivery] = ()
 
 
 class Changes(Database):
@@ -112,11 +90,12 @@ class Changes(Database):
         """
         if event in _DECIDED:
             raise IllegalMove(f"change {change}: '{event}' is a decision, see `decide`")
-        if (moved.change is None) is (event is ChangeEvent.PROPOSE):
-            raise IllegalMove(f"change {change}: it is worked out with 'propose', and only then")
+        if event is ChangeEvent.PROPOSE and moved.change is None:
+            raise IllegalMove(f"change {change}: it is worked out with 'propose'")
         with self.write() as connection:
             fence(connection, epoch)
             row = _standing(held(connection, change), frm)
+            _decided_on(row, moved)
             note = Note("", moved.actor, to_us(now), reason=moved.reason)
             said = shift(connection, row, event, note, **_brought(moved))
             add_deliveries(connection, moved.deliveries, to_us(now))
@@ -218,6 +197,13 @@ def _standing(row: Row[Any], frm: ChangeState) -> Row[Any]:
     if row.state != frm:
         raise IllegalMove(f"change {row.id} is {row.state}, not {frm}")
     return row
+
+
+def _decided_on(row: Row[Any], moved: Moved) -> None:
+    """Let nothing take the place of what people decide on, or have decided on."""
+    drafted = row.state == ChangeState.DRAFT
+    if moved.change is not None and not drafted and moved.change.digest != row.digest:
+        raise IllegalMove(f"change {row.id}: another digest than the one that was decided on")
 
 
 def _brought(moved: Moved) -> dict[str, Any]:
