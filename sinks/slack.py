@@ -7,9 +7,11 @@ from typing import Any, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery, Occasion, Receipt
 from engine.model.errors import Rejected, Retryable
 from engine.report import fallback, to_blocks
+from engine.report.slack import to_line
 from sinks.answers import judge, retry_after
 from sinks.egress import Answer, EgressOptions, target_of
 from sinks.registry import Line, Thread, sink
@@ -48,6 +50,8 @@ class SlackConfig(EgressOptions):
         channel: id or #name of a channel the bot is in.
         webhook_url: URL of an incoming webhook, a secret. Or `webhook_url_file`. No threads.
         base_url: where the Web API is.
+        signing_secret_file: holds the app's signing secret: clicks are taken, so that messages
+            about changes that wait have buttons. Needs a token.
     """
 
     token: SecretStr | None = None
@@ -56,6 +60,7 @@ class SlackConfig(EgressOptions):
     webhook_url: SecretStr | None = None
     webhook_url_file: str | None = None
     base_url: str = "https://slack.com/api"
+    signing_secret_file: str | None = None
 
     @property
     def by_webhook(self) -> bool:
@@ -68,6 +73,8 @@ class SlackConfig(EgressOptions):
         one_of(self, "webhook_url", needed=False)
         if self.by_webhook and (self.token or self.token_file or self.channel):
             raise ValueError("a webhook_url excludes token and channel")
+        if self.by_webhook and self.signing_secret_file:
+            raise ValueError("a webhook_url excludes signing_secret_file: buttons need a token")
         if not self.by_webhook and not self.channel:
             raise ValueError("with a token the channel is needed")
         target_of(self.base_url, allow_http=self.allow_loopback_http)
@@ -89,11 +96,13 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
     """Post to the channel; what follows an incident goes into its thread.
 
     A resolve edits the first message and says so in the thread, as an edit alone tells nobody.
+    So does the end of a change with the messages that asked for it.
 
     Args:
         line: options, clock and client.
         delivery: what to tell.
-        thread: `channel` and `ts` of the first message of the incident.
+        thread: `channel` and `ts` of the first message of the incident, `ask CHANGE KEY` for the
+            `ts` of each message that asked for a decision.
 
     Raises:
         Retryable: 429 (with its wait), 5xx, no answer, or a word of RETRY_WORDS.
@@ -103,30 +112,56 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
     """
     if line.options.by_webhook:
         return await _send_by_webhook(line, delivery)
-    message = {"text": fallback(delivery), "blocks": to_blocks(delivery)}
+    buttons = line.options.signing_secret_file is not None
+    message = {"text": fallback(delivery), "blocks": to_blocks(delivery, buttons=buttons)}
     if thread is None or not thread.get("ts"):
         first = {"channel": line.options.channel, **message}
         posted = await _call(line, delivery, "chat.postMessage", first)
-        return Receipt(detail="posted", thread=_thread_of(posted))
-    if delivery.change is Occasion.RESOLVE:
-        message = await _edit_first(line, delivery, thread, message)
-    reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **message}
-    await _call(line, delivery, "chat.postMessage", reply)
-    return Receipt(detail="posted to the thread", thread=dict(thread))
+        found = _thread_of(posted)
+        return Receipt(detail="posted", thread={**found, **_asked(delivery, posted)})
+    edited = await _edit_all(line, delivery, thread, message)
+    if edited and delivery.applied is not None and not ChangeState(delivery.applied.state).final:
+        return Receipt(detail="edited", thread=dict(thread))
+    rest = {"text": message["text"]} if edited else message
+    reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **rest}
+    posted = await _call(line, delivery, "chat.postMessage", reply)
+    return Receipt(detail="posted to the thread", thread={**thread, **_asked(delivery, posted)})
 
 
-async def _edit_first(
+async def _edit_all(
     line: Line[SlackConfig], delivery: Delivery, thread: Thread, message: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Edit the first message; return what is left to say in the thread."""
-    first = {"channel": thread["channel"], "ts": thread["ts"]}
-    try:
-        await _call(line, delivery, "chat.update", {**first, **message})
-    except _Refused as refused:
-        if refused.word not in GONE_WORDS:
-            raise
-        return dict(message)
-    return {"text": message["text"]}
+) -> bool:
+    """Edit what `delivery` makes untrue; return whether the whole of it is to be read there."""
+    edited = False
+    for ts in _outdated(delivery, thread):
+        said = {**message, "blocks": to_line(delivery)} if edited else message
+        place = {"channel": thread["channel"], "ts": ts}
+        try:
+            await _call(line, delivery, "chat.update", {**place, **said})
+        except _Refused as refused:
+            if refused.word not in GONE_WORDS:
+                raise
+        else:
+            edited = True
+    return edited
+
+
+def _outdated(delivery: Delivery, thread: Thread) -> list[str]:
+    """Return `ts` of the messages to edit: the first one, or those that asked, oldest first."""
+    if delivery.change is Occasion.RESOLVE:
+        return [thread["ts"]]
+    if delivery.applied is None:
+        return []
+    about = f"ask {delivery.applied.id} "
+    return sorted(ts for name, ts in thread.items() if name.startswith(about))
+
+
+def _asked(delivery: Delivery, posted: Mapping[str, Any]) -> dict[str, str]:
+    """Return what lets a later delivery find this message, where it asks for a decision."""
+    ts = posted.get("ts")
+    if delivery.ask is None or delivery.ask.more or not isinstance(ts, str):
+        return {}
+    return {f"ask {delivery.ask.change} {delivery.key}": ts}
 
 
 async def _send_by_webhook(line: Line[SlackConfig], delivery: Delivery) -> Receipt:

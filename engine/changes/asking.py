@@ -113,7 +113,7 @@ def digest_of(
     ask = ask_of(first, now, url=url, needed=needed).model_copy(
         update={
             "more": [_line(row) for row in ordered[1:]],
-            "url": f"{url.rstrip('/')}/changes" if url else "",
+            "url": f"{url.rstrip('/')}/approvals" if url else "",
         }
     )
     return Delivery(

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine.model.delivery import Delivery
+from engine.model.change_row import Verdict
+from engine.model.delivery import Ask, Delivery
 from engine.report.inert import ADDRESS_MARK, brief
 from engine.report.notice import CHAT, delivery_parts, headline
 from engine.report.outline import (
@@ -48,6 +49,8 @@ MARKS = {
     Tone.GOOD: "🟢",
     Tone.UNKNOWN: "🟣",
 }
+ACTIONS = {"dogwatch.approve": Verdict.APPROVE, "dogwatch.deny": Verdict.DENY}
+"""Ids of the buttons -> what a click says; the value of a button is change and digest."""
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST_ENTITY = len("&amp;")
 _ANGLES = str.maketrans("<>", "\u2039\u203a")
@@ -60,19 +63,49 @@ _MAX_WORD = 120
 _REST = "Shortened: the whole report is in dogwatch."
 
 
-def to_blocks(delivery: Delivery) -> list[Block]:
-    """Return `delivery` as Block Kit blocks: at most 50, none over Slack's limits."""
+def to_blocks(delivery: Delivery, *, buttons: bool = False) -> list[Block]:
+    """Return `delivery` as Block Kit blocks: at most 50, none over Slack's limits.
+
+    With `buttons` a change that waits can be decided right there, where a click is enough.
+    """
+    asked = buttons and delivery.ask is not None and not delivery.ask.more
+    tail = list(_decision(delivery.ask)) if asked and delivery.ask else []
     blocks: list[Block] = []
     for block in _blocks(delivery_parts(delivery, CHAT)):
-        if len(blocks) == MAX_BLOCKS - 1 or _size([*blocks, block]) > MAX_TOTAL:
-            return [*blocks, _context(_REST)]
+        if len(blocks) == MAX_BLOCKS - 1 - len(tail) or _size([*blocks, block]) > MAX_TOTAL:
+            return [*blocks, _context(_REST), *tail]
         blocks.append(block)
-    return blocks
+    return [*blocks, *tail]
+
+
+def to_line(delivery: Delivery) -> list[Block]:
+    """Return the one sentence about `delivery`, in the place of a message that is over."""
+    return [_context(_set_line((plain(headline(delivery)),)))]
 
 
 def fallback(delivery: Delivery) -> str:
     """Return the text of the notification, where blocks are not shown."""
     return headline(delivery).replace("`", "'").translate(_ENTITIES)
+
+
+def _decision(ask: Ask) -> Iterator[Block]:
+    """Yield the buttons; what needs more than a click says where it is to be had."""
+    buttons = [_button(name, verdict, ask) for name, verdict in ACTIONS.items()]
+    if ask.typed or not ask.groups:
+        buttons = buttons[1:]
+        if ask.typed:
+            yield _context("To approve it its name has to be typed: use the page or the CLI.")
+    yield {"type": "actions", "block_id": "dogwatch.decide", "elements": buttons}
+
+
+def _button(name: str, verdict: Verdict, ask: Ask) -> Block:
+    return {
+        "type": "button",
+        "action_id": name,
+        "text": {"type": "plain_text", "text": verdict.capitalize(), "emoji": False},
+        "style": "primary" if verdict is Verdict.APPROVE else "danger",
+        "value": f"{ask.change} {ask.digest}",
+    }
 
 
 def _blocks(parts: Iterable[Part]) -> Iterator[Block]:

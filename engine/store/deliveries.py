@@ -187,7 +187,10 @@ class Outbox(Database):
         return Backlog(waiting, None if oldest is None else from_us(oldest))
 
     def thread(self, sink: str, incident: str) -> dict[str, Any] | None:
-        """Return what the first delivery of `incident` that `sink` took gave for the next ones."""
+        """Return what the deliveries of `incident` that `sink` took gave for the next ones.
+
+        Of two that gave the same name the first one counts; None where none gave any.
+        """
         query = (
             select(deliveries.c.thread)
             .where(
@@ -195,11 +198,13 @@ class Outbox(Database):
                 deliveries.c.sink == sink,
                 deliveries.c.state == DeliveryState.SENT.value,
             )
-            .order_by(deliveries.c.seq)
+            .order_by(deliveries.c.seq.desc())
         )
+        merged: dict[str, Any] = {}
         with self.read() as connection:
-            found = [thread for thread in connection.execute(query).scalars() if thread]
-        return found[0] if found else None
+            for thread in connection.execute(query).scalars():
+                merged |= thread or {}
+        return merged or None
 
 
 def add_deliveries(connection: Connection, new: Sequence[Delivery], now_us: int) -> list[str]:

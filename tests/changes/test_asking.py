@@ -133,7 +133,7 @@ def test_five_requests_are_five_messages_and_the_sixth_makes_a_digest() -> None:
     assert ask.change == rows[0].id
     assert len(ask.more) == 5
     assert rows[5].id in ask.more[-1]
-    assert ask.url == f"{URL}/changes"
+    assert ask.url == f"{URL}/approvals"
 
 
 def test_only_what_waits_at_the_same_sink_is_counted() -> None:

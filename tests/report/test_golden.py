@@ -39,6 +39,10 @@ def slack(delivery: Delivery) -> str:
     return json.dumps(message, indent=1, ensure_ascii=False) + "\n"
 
 
+def buttons(delivery: Delivery) -> str:
+    return json.dumps(to_blocks(delivery, buttons=True)[-2:], indent=1, ensure_ascii=False) + "\n"
+
+
 def mail(delivery: Delivery) -> str:
     return f"{subject(delivery)}\n{headline(delivery)}\n\n{to_plain(delivery)}"
 
@@ -80,6 +84,7 @@ RENDERINGS: dict[str, Callable[[], str]] = {
         for change in (Occasion.FIRE, Occasion.REPEAT, Occasion.RESOLVE)
         for name, render in TOLD.items()
     },
+    "approval.buttons.slack.json": lambda: buttons(a_delivery(Occasion.APPROVAL)),
     "acted.md": lambda: to_markdown(a_report_that_acted()),
     **{
         f"{which}.{name}": other(which, render)

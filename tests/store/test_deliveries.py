@@ -127,6 +127,9 @@ def test_the_thread_is_that_of_the_first_delivery_taken(store: Store) -> None:
     store.sent("fire", Receipt(thread={"ts": "1.5", "channel": "C1"}), NOON)
     store.sent("result", Receipt(thread={"ts": "2.5"}), NOON)
     assert store.thread("web", "f-1") == {"ts": "1.5", "channel": "C1"}
+    store.enqueue([a_delivery("approval")])
+    store.sent("approval", Receipt(thread={"ts": "3.5", "ask c-1 d-1": "3.5"}), NOON)
+    assert store.thread("web", "f-1") == {"ts": "1.5", "channel": "C1", "ask c-1 d-1": "3.5"}
     assert store.thread("web", "f-2") is None
     assert store.thread("mail", "f-1") is None
 
