@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from engine import meters
 from engine.app.web_server import Server
@@ -25,13 +26,17 @@ THREADS = 32
 
 
 class Process:
-    """Serves `app` on `listener` from its start on, and works until it is asked to stop."""
+    """Serves `app` on `listener` from its start on, and works until it is asked to stop.
+
+    `app` may be replaced by one that can do more, once the work has begun.
+    """
 
     def __init__(self, app: Starlette, listener: socket.socket) -> None:
+        self.app = app
         self._listener = listener
         self._web = Server(
             uvicorn.Config(
-                app,
+                self._serve,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -41,6 +46,9 @@ class Process:
         self.stop = asyncio.Event()
         """Set once a signal asks this process to end."""
         self._serving: asyncio.Task[None] | None = None
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
 
     @property
     def url(self) -> str:
