@@ -39,17 +39,10 @@ class Call:
 
 
 class Client:
-    """One API server, asked as one identity. Use from one event loop; `aclose` when done.
+    """One API server, asked as one identity. Use from one event loop; `aclose` when done."""
 
-    `act_as` is a user to be impersonated, such as `system:serviceaccount:NAMESPACE:NAME`;
-    empty: the identity of the credentials.
-    """
-
-    def __init__(
-        self, context: Context, *, act_as: str = "", requests_per_s: float = 20.0, burst: int = 40
-    ) -> None:
+    def __init__(self, context: Context, *, requests_per_s: float = 20.0, burst: int = 40) -> None:
         self._context = context
-        self._act_as = act_as
         self._pace = Pace(requests_per_s, burst)
         self._access: Access | None = None
         self._http: httpx.AsyncClient | None = None
@@ -208,8 +201,8 @@ class Client:
         now = self._access_now()
         headers = dict(now.headers)
         content = None
-        if self._act_as:
-            headers["Impersonate-User"] = self._act_as
+        if self._context.act_as:
+            headers["Impersonate-User"] = self._context.act_as
         if call.body is not None:
             headers["Content-Type"] = call.media
             content = msgspec.json.encode(call.body)

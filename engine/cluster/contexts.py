@@ -33,6 +33,8 @@ class Context:
         exec_commands: credential plugins that may be run, as written in the kubeconfig.
         exec_timeout_s: seconds that a plugin may take.
         account_folder: where the service account's token and ca.crt lie.
+        act_as: a user to be impersonated, such as `system:serviceaccount:NAMESPACE:NAME`;
+            empty: the identity of the credentials.
     """
 
     kubeconfig: str | None = None
@@ -41,6 +43,7 @@ class Context:
     exec_commands: frozenset[str] = frozenset()
     exec_timeout_s: float = 30.0
     account_folder: str = "/var/run/secrets/kubernetes.io/serviceaccount"
+    act_as: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """ClusterWriter: one cluster to change, as one identity; the port `Writer`."""
 
 import secrets
+from dataclasses import replace
 from typing import Any
 
 from engine.cluster.clean import whole
@@ -31,7 +32,7 @@ class ClusterWriter:
     Args:
         name: in the configuration.
         context: how it is reached.
-        act_as: user to impersonate; empty: the identity of the credentials.
+        act_as: user to impersonate instead of the context's; empty: as the context says.
         salt: of the digests of Secret values; writers whose answers are compared share one.
         patience_s: seconds that the server may take for one write.
     """
@@ -46,7 +47,7 @@ class ClusterWriter:
         patience_s: int = PATIENCE_S,
     ) -> None:
         self.name = name
-        self._client = Client(context, act_as=act_as)
+        self._client = Client(replace(context, act_as=act_as or context.act_as))
         self._discovery = Discovery(self._client)
         self._salt = salt or secrets.token_bytes(32)
         self._patience_s = patience_s

@@ -11,6 +11,7 @@ from tests.cluster.readers import as_persona
 from tests.cluster.writers import (
     a_kind,
     a_target,
+    a_web,
     a_writer,
     an_operation,
     approved,
@@ -19,7 +20,7 @@ from tests.cluster.writers import (
 )
 from tests.testbeds.audit import ACCOUNTS
 from tests.testbeds.kube import Kube
-from tests.testbeds.manifests import Manifest, a_deployment, a_pod, an_object
+from tests.testbeds.manifests import Manifest, a_pod, an_object
 
 pytestmark = pytest.mark.real
 
@@ -30,23 +31,6 @@ OTHER_UID = "00000000-0000-0000-0000-000000000000"
 def a_config(kube: Kube, **data: str) -> Manifest:
     (made,) = kube.create(an_object("ConfigMap", "c", approved(kube), data=data))
     return made
-
-
-def a_web(kube: Kube, replicas: int = 1) -> Manifest:
-    kube.create(a_deployment("web", namespace := approved(kube), replicas=replicas))
-    return settled(kube, namespace, replicas)
-
-
-def settled(kube: Kube, namespace: str, replicas: int) -> Manifest:
-    """Return the deployment `web` once nothing moves it any more."""
-
-    def found() -> Manifest | None:
-        web = kube.get("Deployment", "web", namespace)
-        reasons = {each["reason"] for each in web["status"].get("conditions", [])}
-        done = {"NewReplicaSetAvailable", "MinimumReplicasAvailable"} <= reasons
-        return web if done and web["status"].get("availableReplicas") == replicas else None
-
-    return kube.until(found, "deployment web available")
 
 
 async def failure(writer: ClusterWriter, operation: Operation, at: str) -> ClusterError:
@@ -89,7 +73,7 @@ async def test_a_patch_answers_with_the_object_that_it_makes(kube: Kube, dry_run
 
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_a_scale_answers_with_the_object_that_it_scales(kube: Kube, dry_run: bool) -> None:
-    before = a_web(kube)
+    before = a_web(kube, approved(kube))
     operation = an_operation(Verb.SCALE, before, spec={"replicas": 3})
     async with a_kind(kube) as writer:
         answer = await writer.write(operation, version=version(before), dry_run=dry_run)
@@ -148,7 +132,7 @@ async def test_what_goes_away_is_gone_only_for_good(kube: Kube, verb: Verb, dry_
 async def test_another_object_or_another_version_is_never_touched(
     kube: Kube, verb: Verb, stale: str
 ) -> None:
-    web = a_web(kube)
+    web = a_web(kube, approved(kube))
     patch: Manifest = {"spec": {"replicas": 2}}
     if verb is Verb.APPLY:
         patch = {"apiVersion": "apps/v1", "kind": "Deployment", **patch}
@@ -204,7 +188,7 @@ async def test_a_field_of_another_manager_is_not_taken(kube: Kube) -> None:
 
 
 async def test_a_disruption_budget_blocks_with_the_servers_sentence(kube: Kube) -> None:
-    web = a_web(kube)
+    web = a_web(kube, approved(kube))
     namespace = web["metadata"]["namespace"]
     budget = {"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}}
     kube.create(an_object("PodDisruptionBudget", "web", namespace, spec=budget))
@@ -248,7 +232,7 @@ async def test_a_quota_refuses(kube: Kube) -> None:
 async def test_what_the_server_finds_wrong_is_told_in_its_words(
     kube: Kube, patch: Manifest, reason: str, words: str
 ) -> None:
-    web = a_web(kube)
+    web = a_web(kube, approved(kube))
     async with a_kind(kube) as writer:
         error = await failure(writer, an_operation(Verb.PATCH, web, **patch), version(web))
     assert error.reason == reason
@@ -273,7 +257,7 @@ async def test_what_is_gone_is_not_found(kube: Kube) -> None:
 
 
 async def test_a_right_that_is_missing_is_known_before_and_told_by_the_server(kube: Kube) -> None:
-    web = a_web(kube)
+    web = a_web(kube, approved(kube))
     operation = an_operation(Verb.PATCH, web, spec={"replicas": 2})
     async with a_writer(as_persona(kube), act_as=f"{ACCOUNTS}no-rights") as writer:
         assert not await writer.allowed(operation)

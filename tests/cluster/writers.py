@@ -9,7 +9,7 @@ from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Target, Verb
 from tests.cluster.readers import as_persona
 from tests.testbeds.kube import Kube
-from tests.testbeds.manifests import KINDS, Manifest
+from tests.testbeds.manifests import KINDS, Manifest, a_deployment
 from tests.testbeds.personas import ANY_KIND
 
 SALT = b"the same for all writers of a test"
@@ -37,6 +37,20 @@ def approved(kube: Kube) -> str:
     namespace = kube.namespace()
     kube.audit.approve(namespace)
     return namespace
+
+
+def a_web(kube: Kube, namespace: str, replicas: int = 1) -> Manifest:
+    """Return a deployment `web` that nothing moves any more."""
+    kube.create(a_deployment("web", namespace, replicas=replicas))
+    done = {"NewReplicaSetAvailable", "MinimumReplicasAvailable"}
+
+    def found() -> Manifest | None:
+        web = kube.get("Deployment", "web", namespace)
+        status = web.get("status", {})
+        reasons = {each["reason"] for each in status.get("conditions", [])}
+        return web if reasons == done and status.get("availableReplicas", 0) == replicas else None
+
+    return kube.until(found, "deployment web available")
 
 
 def resource(kind: str) -> str:

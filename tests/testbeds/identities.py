@@ -48,13 +48,12 @@ def install(kube: Kube) -> None:
 
 
 def _denied(kube: Kube, words: str, params: dict[str, str]) -> bool:
-    """Whether a patch that changes nothing is denied to the proposer."""
-    headers = {
-        "Impersonate-User": account("proposer"),
-        "Content-Type": "application/merge-patch+json",
-    }
-    node = path("Node", f"{kube.name}-0")
-    return words in kube.api().patch(node, params=params, headers=headers, json={}).text
+    """Whether the proposer is denied an eviction of what is not there, which changes nothing."""
+    pod = path("Pod", "none", "default")
+    eviction = {"metadata": {"name": "none", "namespace": "default"}}
+    headers = {"Impersonate-User": account("proposer")}
+    told = kube.api().post(f"{pod}/eviction", params=params, headers=headers, json=eviction)
+    return words in told.text
 
 
 def token(kube: Kube, name: str) -> str:
