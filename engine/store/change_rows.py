@@ -13,6 +13,7 @@ from engine.model.change_row import ChangeRow, Decision, Step, Verdict, Written
 from engine.model.change_state import ChangeState
 from engine.model.ids import canonical
 from engine.model.instant import from_us, to_us
+from engine.model.report import ObjectRef
 from engine.store.change_tables import changes, decisions, writes
 
 FINAL = [state.value for state in ChangeState if state.final]
@@ -33,7 +34,7 @@ def new_values(row: ChangeRow, phase: int) -> dict[str, Any]:
         "rule": row.rule,
         "firing": row.firing,
         "cluster": target.cluster,
-        "object": f"{target.cluster}/{target.namespace}/{target.kind}/{target.name}",
+        "object": object_of(target),
         "template": row.draft.template,
         "draft": row.draft.model_dump_json(),
         "digest": "",
@@ -49,6 +50,11 @@ def new_values(row: ChangeRow, phase: int) -> dict[str, Any]:
         "next_at": optional_us(row.next_at),
         "due_at": optional_us(row.next_at) or 0,
     }
+
+
+def object_of(target: ObjectRef) -> str:
+    """Return what a change and the next one of the same object have in common, made anew or not."""
+    return f"{target.cluster}/{target.namespace}/{target.kind}/{target.name}"
 
 
 def due_at(row: Mapping[str, Any]) -> int | None:

@@ -51,6 +51,7 @@ decisions = Table(
     metadata,
     Column("seq", Serial, primary_key=True),
     Column("change", Words, nullable=False),
+    Column("stage", Words, nullable=False),
     Column("digest", Words, nullable=False),
     Column("who", Words, nullable=False),
     Column("verdict", Words, nullable=False),
@@ -58,7 +59,7 @@ decisions = Table(
     Column("at", BigInteger, nullable=False),
     Column("typed", Words, nullable=False),
     Column("comment", Words, nullable=False),
-    UniqueConstraint("change", "who", name="uq_decisions_person"),
+    UniqueConstraint("change", "who", "stage", name="uq_decisions_person"),
 )
 
 writes = Table(
@@ -114,7 +115,7 @@ freezes = Table(
 nonces = Table(
     "nonces",
     metadata,
-    Column("nonce", Name, primary_key=True),
+    Column("nonce", Words, primary_key=True),
     Column("until", BigInteger, nullable=False, index=True),
 )
 

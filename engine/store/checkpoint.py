@@ -15,7 +15,7 @@ from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_missing
 from engine.store.evaluator_state import load_state, save_state
 from engine.store.firings import apply_transitions
-from engine.store.missions import add_launches
+from engine.store.launches import Refusal, add_launches
 from engine.store.partitions import Position, checked, claimed, move, owned, position
 from engine.store.quarantine import Quarantined, add_quarantined
 from engine.store.schema import partitions, signals
@@ -64,11 +64,15 @@ class Commit:
 
 @dataclass(frozen=True)
 class Committed:
-    """Ids of what this commit wrote first; a replay finds its own rows and adds none."""
+    """Ids of what this commit wrote first; a replay finds its own rows and adds none.
+
+    `refused` are launches that were left out as their chain goes too far.
+    """
 
     new_firings: tuple[str, ...] = ()
     new_missions: tuple[str, ...] = ()
     new_deliveries: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
 
 class Checkpoints(Database):
@@ -123,11 +127,10 @@ class Checkpoints(Database):
             ]
             insert_missing(connection, signals, causes)
             add_conditions(connection, partition, commit.conditions)
-            done = Committed(
-                tuple(apply_transitions(connection, commit.transitions, commit.labels)),
-                tuple(add_launches(connection, commit.launches, now)),
-                tuple(add_deliveries(connection, commit.deliveries, now)),
-            )
+            opened = apply_transitions(connection, commit.transitions, commit.labels)
+            launched = add_launches(connection, commit.launches, now)
+            told = add_deliveries(connection, commit.deliveries, now)
+            done = Committed(tuple(opened), launched.new, tuple(told), launched.refused)
             # Last: its counts are rows that the commits of all partitions share.
             add_quarantined(connection, partition, commit.quarantined, now)
             return done

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, select
+from sqlalchemy import Connection, Row, exists, select, update
 
 from engine.failpoint import Point, around
+from engine.model.change import Change, Risk
 from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
 from engine.model.change_state import ChangeEvent, ChangeState
 from engine.model.delivery import Delivery
@@ -20,6 +21,8 @@ from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
 
 _OPEN = frozenset({ChangeState.PROPOSED, ChangeState.AWAITING})
+_APPROVAL, _CONFIRMATION = "approval", "confirmation"
+"""A person decides once in each."""
 _EVENTS = {Verdict.APPROVE: ChangeEvent.APPROVE, Verdict.DENY: ChangeEvent.DENY}
 _UNDENIED = {
     ChangeState.DRAFT: (ChangeEvent.DENY,),
@@ -49,7 +52,8 @@ class Deciding(Database):
         """Keep `decision`, and do what the decisions so far amount to, in one transaction.
 
         One that comes after `expires` ends the change instead, for good: a clock that is set
-        back later revives nothing.
+        back later revives nothing. A lockout-capable change that is being verified is confirmed,
+        or not, by the same people: it does not move, and its writer looks at once.
 
         Args:
             decision: of one person, on one digest.
@@ -79,7 +83,9 @@ class Deciding(Database):
     ) -> ChangeRow:
         with self.write() as connection:
             row = _open(connection, decision)
-            if row.expires_at is not None and row.expires_at <= to_us(now):
+            if row.state == ChangeState.VERIFYING:
+                notes = [_confirm(connection, row, decision, now)]
+            elif row.expires_at is not None and row.expires_at <= to_us(now):
                 notes = [_expire(connection, row, now)]
             else:
                 notes = _count(connection, row, decision, judge, now)
@@ -115,7 +121,7 @@ def _open(connection: Connection, decision: Decision) -> Row[Any]:
     if not connection.execute(select(exists().where(changes.c.id == decision.change))).scalar():
         raise Refused(f"there is no change '{decision.change}'")
     row = held(connection, decision.change)
-    if row.state not in _OPEN:
+    if row.state not in _OPEN and not _is_confirmed(row):
         raise Refused(f"change {row.id} is {row.state} already{_by(row)}; nothing was done")
     if row.digest != decision.digest:
         raise Refused(
@@ -123,11 +129,23 @@ def _open(connection: Connection, decision: Decision) -> Row[Any]:
             f"{row.digest[:12]}); look at it again"
         )
     own = (decisions.c.change == row.id) & (decisions.c.who == decision.who)
-    earlier = connection.execute(select(decisions).where(own)).one_or_none()
+    stage = decisions.c.stage == _stage(row)
+    earlier = connection.execute(select(decisions).where(own, stage)).one_or_none()
     if earlier is not None:
         at = rfc3339(earlier.at)
         raise Refused(f"{decision.who} decided on change {row.id} at {at}: {earlier.verdict}")
     return row
+
+
+def _is_confirmed(row: Row[Any]) -> bool:
+    """Whether people are asked again while it is verified: did it lock them out?"""
+    if row.state != ChangeState.VERIFYING:
+        return False
+    return Change.model_validate_json(row.body).risk is Risk.LOCKOUT
+
+
+def _stage(row: Row[Any]) -> str:
+    return _CONFIRMATION if row.state == ChangeState.VERIFYING else _APPROVAL
 
 
 def _by(row: Row[Any]) -> str:
@@ -149,12 +167,8 @@ def _count(
     now: datetime,
 ) -> list[Note]:
     """Keep `decision`, and move the change where it decides; return what the audit is to say."""
-    connection.execute(decisions.insert(), [_vote(decision)])
-    said = f"{decision.verdict} by {decision.via}"
-    reason = f"{said}: {decision.comment}" if decision.comment else said
     who, at = decision.who, to_us(now)
-    place = {"mission": row.mission, "change": row.id, "digest": row.digest}
-    notes = [Note(row.state, who, at, frm=row.state, reason=reason, **place)]
+    notes = [_keep(connection, row, decision, at)]
     judged = judge(the_change(connection, row.id))
     if judged.verdict is not None:
         event, note = _EVENTS[judged.verdict], Note("", who, at, reason=judged.reason)
@@ -162,9 +176,32 @@ def _count(
     return notes
 
 
-def _vote(decision: Decision) -> dict[str, Any]:
+def _confirm(connection: Connection, row: Row[Any], decision: Decision, now: datetime) -> Note:
+    """Keep `decision` for the writer to read; return what the audit is to say."""
+    soon = {"next_at": to_us(now), "due_at": to_us(now)}
+    connection.execute(update(changes).where(changes.c.id == row.id).values(soon))
+    return _keep(connection, row, decision, to_us(now))
+
+
+def _keep(connection: Connection, row: Row[Any], decision: Decision, now_us: int) -> Note:
+    connection.execute(decisions.insert(), [_vote(decision, _stage(row))])
+    said = f"{decision.verdict} by {decision.via}"
+    return Note(
+        row.state,
+        decision.who,
+        now_us,
+        frm=row.state,
+        reason=f"{said}: {decision.comment}" if decision.comment else said,
+        mission=row.mission,
+        change=row.id,
+        digest=row.digest,
+    )
+
+
+def _vote(decision: Decision, stage: str) -> dict[str, Any]:
     return {
         "change": decision.change,
+        "stage": stage,
         "digest": decision.digest,
         "who": decision.who,
         "verdict": decision.verdict.value,

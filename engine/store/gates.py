@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from engine.model.change_row import ChangeRow
 from engine.model.change_state import ChangeEvent, ChangeState
@@ -21,9 +21,12 @@ from engine.store.database import Database, retried
 from engine.store.deciding import deny_all
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new
-from engine.store.missions import mission_row, owned
-from engine.store.schema import missions
+from engine.store.mission_rows import mission_row
+from engine.store.missions import owned
+from engine.store.schema import journal, missions
 
+TARGETS: Final = "targets"
+"""The step that says which clusters a mission is for; they are those of its start."""
 _BEGUN = frozenset(
     {
         ChangeState.APPLYING,
@@ -136,7 +139,7 @@ class Gates(Database):
 
     @retried
     def resume_mission(self, mission: str, who: str, now: datetime) -> MissionRow:
-        """Queue a failed mission again, behind its last journaled step, without its crashes.
+        """Queue a failed mission again, to look afresh at the same targets, its crashes forgiven.
 
         Raises:
             Refused: there is none, or it has not failed.
@@ -150,12 +153,13 @@ class Gates(Database):
                 "state": state,
                 "reason": "",
                 "outcome": "",
-                "report": None,
                 "crashes": 0,
                 "finished_at": None,
                 "owner": "",
             }
             _set(connection, mission, new)
+            seen = (journal.c.mission == mission) & (journal.c.step != TARGETS)
+            connection.execute(delete(journal).where(seen))
             append(connection, [_moved(row, state, who, to_us(now))])
             return mission_row(_ordered(connection, mission))
 

@@ -1,6 +1,6 @@
 """Missions in the store: queued once, claimed by one worker, journaled, finished whole."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +10,13 @@ from engine import failpoint
 from engine.failpoint import Point
 from engine.model.delivery import Delivery
 from engine.model.errors import Fenced, StoreError
-from engine.model.firing import Launch
-from engine.model.instant import from_us, to_us
+from engine.model.instant import to_us
 from engine.model.mission import MissionEvent, MissionRow, MissionState, move
 from engine.model.report import Outcome, Report
 from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new, upsert
+from engine.store.mission_rows import mission_row, mission_values
 from engine.store.schema import journal, missions
 
 
@@ -30,7 +30,7 @@ class Missions(Database):
     def add_mission(self, row: MissionRow) -> bool:
         """Queue the mission of a person; return whether it is new."""
         with self.write() as connection:
-            return bool(insert_new(connection, missions, [_values(row)], "id"))
+            return bool(insert_new(connection, missions, [mission_values(row)], "id"))
 
     def claim_mission(
         self, owner: str, now: datetime, mission: str | None = None
@@ -141,6 +141,7 @@ class Missions(Database):
                 mission,
                 state=move(MissionState(row.state), event),
                 outcome=report.outcome,
+                total_phases=max(report.total_phases, row.phase),
                 reason=report.summary if failed else "",
                 report=text,
                 finished_at=to_us(now),
@@ -174,30 +175,6 @@ class Missions(Database):
             return mission_row(row) if row else None
 
 
-def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int) -> list[str]:
-    """Queue the missions that are new; return their ids."""
-    rows = [
-        _values(
-            MissionRow(
-                id=launch.mission,
-                kind=launch.kind,
-                params=launch.params,
-                created=from_us(now_us),
-                rule=launch.rule,
-                firing=launch.firing,
-                key=launch.key,
-                clusters=launch.clusters,
-                depth=launch.depth,
-            )
-        )
-        for launch in launches
-    ]
-    if not rows:
-        return []
-    with failpoint.around(Point.MISSION_ROW):
-        return insert_new(connection, missions, rows, "id")
-
-
 def _there(connection: Connection, mission: str) -> Row[Any]:
     """Return the row of `mission`, which nobody else writes before the transaction ends."""
     row = connection.execute(_one(mission)).one_or_none()
@@ -223,61 +200,3 @@ def _one(mission: str) -> Select[Any]:
 
 def _set(connection: Connection, mission: str, **values: Any) -> None:
     connection.execute(update(missions).where(missions.c.id == mission).values(values))
-
-
-def _values(row: MissionRow) -> Mapping[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "params": dict(row.params),
-        "rule": row.rule,
-        "firing": row.firing,
-        "key": dict(row.key),
-        "clusters": list(row.clusters),
-        "state": row.state.value,
-        "outcome": row.outcome,
-        "reason": row.reason,
-        "crashes": row.crashes,
-        "depth": row.depth,
-        "owner": row.owner,
-        "created_at": to_us(row.created),
-        "phase": row.phase,
-        "total_phases": row.total_phases,
-        "mode": row.mode,
-        "approval": row.approval,
-        "targets": dict(row.targets),
-        "requester": row.requester,
-        "advise": row.advise,
-    }
-
-
-def mission_row(row: Row[Any]) -> MissionRow:
-    """Return a row of the table as what it stands for."""
-    return MissionRow(
-        id=row.id,
-        kind=row.kind,
-        params=row.params,
-        created=from_us(row.created_at),
-        rule=row.rule,
-        firing=row.firing,
-        key=row.key,
-        clusters=tuple(row.clusters),
-        state=MissionState(row.state),
-        outcome=row.outcome,
-        reason=row.reason,
-        crashes=row.crashes,
-        depth=row.depth,
-        owner=row.owner,
-        epoch=row.epoch,
-        started=None if row.started_at is None else from_us(row.started_at),
-        finished=None if row.finished_at is None else from_us(row.finished_at),
-        report=None if row.report is None else Report.model_validate_json(row.report),
-        phase=row.phase,
-        total_phases=row.total_phases,
-        wake_at=None if row.wake_at is None else from_us(row.wake_at),
-        mode=row.mode,
-        approval=row.approval,
-        targets=row.targets,
-        requester=row.requester,
-        advise=row.advise,
-    )

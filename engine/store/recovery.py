@@ -10,7 +10,7 @@ from engine.model.mission import MAX_CRASHES, MissionEvent, MissionRow, MissionS
 from engine.store.database import Database, retried
 from engine.store.dialect import now_us
 from engine.store.leases import PROCESS
-from engine.store.missions import mission_row
+from engine.store.mission_rows import mission_row
 from engine.store.schema import leases, missions
 
 _RUNNING = missions.c.state == MissionState.RUNNING.value

@@ -1,6 +1,7 @@
 """The store: one database, its parts by subject."""
 
 from engine.store.audit import Audit
+from engine.store.brakes import Brakes
 from engine.store.changes import Changes
 from engine.store.checkpoint import Checkpoints
 from engine.store.conditions import Conditions
@@ -8,8 +9,10 @@ from engine.store.deciding import Deciding
 from engine.store.deliveries import Outbox
 from engine.store.firings import Firings
 from engine.store.gates import Gates
+from engine.store.kept_once import KeptOnce
 from engine.store.leases import Leases
 from engine.store.missions import Missions
+from engine.store.model_use import ModelUse
 from engine.store.placements import Placements
 from engine.store.quarantine import Quarantine
 from engine.store.recovery import Recovery
@@ -21,13 +24,16 @@ from engine.store.waiting import Waiting
 
 class Store(
     Audit,
+    Brakes,
     Changes,
     Checkpoints,
     Conditions,
     Deciding,
     Firings,
     Gates,
+    KeptOnce,
     Missions,
+    ModelUse,
     Outbox,
     Leases,
     Placements,

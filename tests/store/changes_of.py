@@ -6,8 +6,8 @@ from typing import Any
 from engine.model.change import Change, Draft, Operation, Probe, Risk, Target, Verb
 from engine.model.change_row import ChangeRow, Decision, Judgement, Step, Verdict, Written
 from engine.model.change_state import ChangeEvent as E
+from engine.model.moved import Moved
 from engine.model.report import ObjectRef
-from engine.store.changes import Moved
 from engine.store.store import Store
 from tests.store.rows import NOON, a_report, a_run
 
@@ -52,10 +52,10 @@ def a_row(change: str = "c-1", **fields: Any) -> ChangeRow:
     return ChangeRow(id=change, draft=draft, **{**given, **fields})
 
 
-def a_change(draft: Draft, replicas: int = 3) -> Change:
+def a_change(draft: Draft, replicas: int = 3, risk: Risk = Risk.DISRUPTIVE) -> Change:
     return Change(
         draft=draft,
-        risk=Risk.DISRUPTIVE,
+        risk=risk,
         reversible="yes",
         why_reversible="the count before is known",
         operations=[
@@ -122,17 +122,17 @@ class Scene:
         frm = self.at(change).state
         return self.store.move_change(change, frm, event, Moved(**moved), now, epoch=self.epoch)
 
-    def proposed(self, change: str = "c-1", **moved: Any) -> ChangeRow:
+    def proposed(self, change: str = "c-1", /, **moved: Any) -> ChangeRow:
         """Work a draft out."""
         given = {"change": a_change(self.at(change).draft), "expires": NOON + 4 * HOUR}
         return self.move(change, E.PROPOSE, **{**given, **moved})
 
-    def awaiting(self, change: str = "c-1", **moved: Any) -> ChangeRow:
+    def awaiting(self, change: str = "c-1", /, **moved: Any) -> ChangeRow:
         """Work a draft out, and ask."""
         self.proposed(change, **moved)
         return self.move(change, E.ASK, next_at=NOON + 2 * HOUR)
 
-    def approved(self, change: str = "c-1", **moved: Any) -> ChangeRow:
+    def approved(self, change: str = "c-1", /, **moved: Any) -> ChangeRow:
         """The same, and one approves."""
         row = self.awaiting(change, **moved)
         return self.store.decide(a_decision(row), one_is_enough, NOON)

@@ -39,7 +39,7 @@ def a_launch(mission: str = "m-1", firing: str = "f-1") -> Launch:
         kind="incident-response",
         params={"namespace": "shop"},
         clusters=("east",),
-        depth=2,
+        depth=1,
     )
 
 

@@ -13,7 +13,7 @@ from engine.model.change_state import ChangeEvent as E
 from engine.model.change_state import ChangeState as S
 from engine.model.errors import Fenced, IllegalMove, StoreError
 from engine.model.mission import MissionState
-from engine.store.changes import Moved
+from engine.model.moved import Moved
 from tests.store.answers import an_answer_lost
 from tests.store.changes_of import (
     HOUR,
@@ -92,12 +92,22 @@ def test_the_writer_neither_approves_nor_denies(store: Store, event: E) -> None:
 def test_what_was_approved_is_not_replaced_afterwards(store: Store) -> None:
     scene = Scene(store)
     scene.waits_for(a_row())
-    with pytest.raises(IllegalMove, match="with 'propose'"):
+    with pytest.raises(IllegalMove, match="worked out with 'propose'"):
         scene.move("c-1", E.PROPOSE)
     scene.approved()
     with pytest.raises(IllegalMove, match="another digest"):
         scene.move("c-1", E.BEGIN, change=a_change(a_draft(), replicas=9))
-    assert scene.at("c-1").digest == a_change(a_draft()).digest
+    same = a_change(a_draft()).model_copy(update={"notes": ["seen anew"]})
+    scene.move("c-1", E.BEGIN, change=same)
+    row = scene.at("c-1")
+    assert (row.change, row.digest) == (same, a_change(a_draft()).digest)
+
+
+def test_a_draft_that_is_refused_may_show_what_it_would_have_been(store: Store) -> None:
+    scene = Scene(store)
+    scene.waits_for(a_row())
+    row = scene.move("c-1", E.CONFLICT, change=a_change(a_draft()))
+    assert (row.state, row.change) == (S.CONFLICT, a_change(a_draft()))
 
 
 def test_who_lost_the_lease_writes_nothing(store: Store, other: Store) -> None:

@@ -23,7 +23,7 @@ def test_a_launch_is_queued_with_all_it_needs(store: Store) -> None:
         "crash-loop",
     )
     assert (row.firing, row.key, row.clusters) == ("f-1", {"workload": "web"}, ("east",))
-    assert row.depth == 2
+    assert (row.depth, row.requester, row.mode) == (1, "rule:crash-loop", "report")
     assert (row.state, row.created, row.started) == (MissionState.QUEUED, NOON, None)
 
 

@@ -1,4 +1,4 @@
-"""The life of a mission and of a delivery: one check for both tables."""
+"""The life of a mission, of a change and of a delivery: one check for all tables."""
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from engine.model import mission
+from engine.model import change_state, mission
 from engine.model.errors import IllegalMove
 from engine.store import outbox
 
@@ -37,7 +37,16 @@ DELIVERY = Machine(
     outbox.DeliveryState.WAITING,
     outbox.DeliveryState.GIVEN_UP,
 )
-machines = pytest.mark.parametrize("machine", [MISSION, DELIVERY], ids=["mission", "delivery"])
+CHANGE = Machine(
+    change_state.ChangeState,
+    change_state.ChangeEvent,
+    change_state.MOVES,
+    change_state.move,
+    change_state.ChangeState.DRAFT,
+    change_state.ChangeState.NEEDS_HUMAN,
+)
+_TABLES = {"mission": MISSION, "change": CHANGE, "delivery": DELIVERY}
+machines = pytest.mark.parametrize("machine", _TABLES.values(), ids=_TABLES)
 
 
 def reachable(machine: Machine, state: StrEnum) -> set[StrEnum]:
@@ -69,8 +78,21 @@ def test_every_state_that_is_not_final_has_a_way_to_failure(machine: Machine) ->
 
 
 def test_an_ended_mission_stays_as_it_is() -> None:
-    ended = {mission.MissionState.DONE, mission.MissionState.FAILED}
+    ended = {mission.MissionState.DONE, mission.MissionState.CANCELLED}
     assert not ended & {state for state, _ in mission.MOVES}
+
+
+def test_nothing_is_written_that_was_not_approved() -> None:
+    unapproved = {
+        key: to for key, to in CHANGE.moves.items() if to is not change_state.ChangeState.APPROVED
+    }
+    without = CHANGE._replace(moves=unapproved)
+    assert change_state.ChangeState.APPLYING not in reachable(without, CHANGE.start)
+
+
+def test_a_change_that_was_begun_is_approved_no_more() -> None:
+    begun = reachable(CHANGE, change_state.ChangeState.APPLYING)
+    assert change_state.ChangeState.APPROVED not in begun
 
 
 def test_retryable_never_ends_and_rejected_ends_at_once() -> None:

@@ -43,9 +43,9 @@ def _decisions_and_writes() -> None:
     op.create_table(
         "decisions",
         sa.Column("seq", _SERIAL, primary_key=True),
-        *_texts("change", "digest", "who", "verdict", "via", "typed", "comment"),
+        *_texts("change", "stage", "digest", "who", "verdict", "via", "typed", "comment"),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.UniqueConstraint("change", "who", name="uq_decisions_person"),
+        sa.UniqueConstraint("change", "who", "stage", name="uq_decisions_person"),
     )
     op.create_table(
         "writes",
