@@ -1,23 +1,27 @@
-"""HTTP: health, metrics, reload, and the receiver of CloudEvents."""
+"""HTTP: health, metrics, reload, the receiver of CloudEvents; for people API and pages."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from engine.model.errors import DogwatchError, Overloaded, StoreError
+from engine.web import api, site
+from engine.web.body import read_body
 from engine.web.cloudevents import BadData, BadRequest, to_batch
+from engine.web.headers import Guarded
+from engine.web.ports import People
+from engine.web.refusal import Refusal
 
 BODY_LIMIT = 4 << 20
 """Bytes of one request; more is refused with 413."""
-READ_LIMIT = 16 * BODY_LIMIT
-"""Bytes that are read of a request that is refused: who still sends does not hear an answer."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,19 @@ class Ports:
     hold: Callable[[int], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
-def build(ports: Ports) -> Starlette:
-    """Return the ASGI application over `ports`."""
-    return Starlette(routes=[*_health(ports), *_control(ports)])
+def build(ports: Ports, people: People | None = None, more: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the ASGI application over `ports`.
+
+    With `people` it has the HTTP API and the pages too; `more` are routes of channels.
+    """
+    routes = [*_health(ports), *_control(ports), *more]
+    if people is None:
+        return Starlette(routes=routes)
+    return Starlette(
+        routes=[*routes, *api.routes(people), *site.routes(people)],
+        middleware=[Middleware(Guarded)],
+        exception_handlers=api.FAULTS,
+    )
 
 
 def _health(ports: Ports) -> list[Route]:
@@ -127,7 +141,7 @@ async def _answer(ports: Ports, request: Request) -> Response:
     """Take the signals of `request`; return the answer, be it that they were not taken."""
     try:
         return await _taken(ports, request)
-    except BadRequest as error:
+    except (BadRequest, Refusal) as error:
         return _error(error.status, str(error))
     except Overloaded as error:
         # The sender keeps all of it: never 429, as it is not the sender who is wrong.
@@ -144,9 +158,9 @@ async def _taken(ports: Ports, request: Request) -> Response:
         try:
             held.enter_context(ports.hold(_length(request)))
         except Overloaded:
-            await _body(request, keep=0)
+            await read_body(request, keep=0)
             raise
-        head, size = await _body(request, keep=BODY_LIMIT)
+        head, size = await read_body(request, keep=BODY_LIMIT)
         if size > BODY_LIMIT:
             why = f"body of {size} bytes or more; allowed are {BODY_LIMIT}"
             await ports.refuse("too-large", why, head)
@@ -187,18 +201,3 @@ def _refuse(request: Request, token: str | None) -> Response | None:
         return None
     asked = {"WWW-Authenticate": "Bearer"}
     return _error(HTTPStatus.UNAUTHORIZED, "bearer token missing or wrong", asked)
-
-
-async def _body(request: Request, keep: int) -> tuple[bytes, int]:
-    """Return the body, its first `keep` bytes at most, and how many bytes came."""
-    body = bytearray()
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            body += part[: keep - len(body)]
-            if size > READ_LIMIT:
-                break
-    except ClientDisconnect as error:
-        raise BadRequest(400, "body cut off") from error
-    return bytes(body), size

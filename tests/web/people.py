@@ -1,0 +1,449 @@
+"""Our own ports of the pages, filled by hand: two users, one change, one mission."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from engine.changes.policy.policy import User
+from engine.model.change import Change, Draft, Operation, Probe, Risk, Target, Verb
+from engine.model.change_row import ChangeRow, Decision, Entry, Freeze, Verdict
+from engine.model.change_state import ChangeState
+from engine.model.errors import DogwatchError, Refused
+from engine.model.report import (
+    Coverage,
+    Evidence,
+    Finding,
+    Outcome,
+    Precondition,
+    Report,
+    Severity,
+)
+from engine.web.ports import Decided, Order, People
+from engine.web.views import (
+    Asking,
+    AuditView,
+    ChangeLine,
+    ChangeView,
+    ClusterView,
+    FiringLine,
+    GateLine,
+    KeyLine,
+    MissionLine,
+    MissionView,
+    RuleLine,
+    RuleView,
+    SinkView,
+    Station,
+    WorkedOut,
+    WriteLine,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.changes.policy.policy import Policy
+    from engine.model.mission import MissionState
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+KEY = b"k" * 32
+ALICE_TOKEN = "alice-" + "a" * 32
+BOB_TOKEN = "bob-" + "b" * 32
+ALICE = User(
+    "alice",
+    ("sre",),
+    "alice@example.com",
+    ("T1", "U1"),
+    token_sha256=sha256(ALICE_TOKEN.encode()).hexdigest(),
+)
+BOB = User("bob", ("dev",), token_sha256=sha256(BOB_TOKEN.encode()).hexdigest())
+HOSTILE = "<script>alert(1)</script> \x1b[2J\u202e \"'></p>"
+TARGET = Target(
+    cluster="lab",
+    cluster_uid="u-1",
+    api_version="apps/v1",
+    kind="Deployment",
+    resource="deployments.apps",
+    namespace="shop",
+    name="web",
+    uid="u-2",
+)
+DIFF = """\
+--- Deployment shop/web (live)
++++ Deployment shop/web (proposed)
+@@ -12,7 +12,7 @@
+   template:
+     spec:
+       containers:
+-      - image: registry.example.com/shop/web:1.4.1-broken-with-a-rather-long-tag-that-goes-on
++      - image: registry.example.com/shop/web:1.4.0
+         name: web
+"""
+FINDING = Finding(
+    id="x-1",
+    check="crash-loop",
+    severity=Severity.CRITICAL,
+    object=TARGET.ref,
+    title="web restarts for ever",
+    observed="12 restarts in 10 minutes",
+    expected="none",
+    evidence=[Evidence(id="e-1", source="pods/shop/web-1", value=HOSTILE, time=NOON)],
+    confidence=0.9,
+)
+REPORT = Report(
+    kind="incident-response",
+    run_id="m-1",
+    started=NOON,
+    finished=NOON,
+    outcome=Outcome.FINDINGS,
+    summary="web restarts for ever since 11:50.",
+    findings=[FINDING],
+    coverage=Coverage(answered=9, possible=10),
+)
+
+
+@dataclass
+class Watch:
+    """A clock that stands still until it is moved on."""
+
+    at: datetime = NOON
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def a_row(risk: Risk = Risk.DISRUPTIVE, state: ChangeState = ChangeState.AWAITING) -> ChangeRow:
+    draft = Draft(
+        id="c-1",
+        template="rollback",
+        target=TARGET.ref,
+        findings=["x-1"],
+        title="Roll web back to revision 3",
+        kind="incident-response",
+    )
+    change = Change(
+        draft=draft,
+        risk=risk,
+        reversible="yes",
+        why_reversible="the template of revision 4 is put back",
+        operations=[Operation(verb=Verb.PATCH, target=TARGET, patch={"spec": {"secret": "raw"}})],
+        preconditions=[Precondition(name="revision 3 was healthy", holds=True, why="for 4 days")],
+        probes=[Probe(name="rollout"), Probe(name="finding")],
+        rollback=[Operation(verb=Verb.PATCH, target=TARGET)],
+        diff=DIFF,
+        lines=["image registry.example.com/shop/web:1.4.1 -> 1.4.0"],
+        blast="3 pods of shop/web, one after the other",
+        notes=["The kind could not say whether memory stays within its limit."],
+    )
+    return ChangeRow(
+        id="c-1",
+        mission="m-1",
+        draft=draft,
+        created=NOON,
+        rule="crash-loop",
+        change=change,
+        digest=change.digest,
+        state=state,
+        requester="rule:crash-loop",
+        expires=NOON + timedelta(hours=4),
+    )
+
+
+@dataclass
+class Inside:
+    """What stands behind the pages: desk, pages and orders in one."""
+
+    row: ChangeRow = field(default_factory=a_row)
+    clock: Watch = field(default_factory=Watch)
+    users: list[User] = field(default_factory=lambda: [ALICE, BOB])
+    policy: Policy | None = None
+    frozen: list[Freeze] = field(default_factory=list)
+    ordered: list[tuple[str, str, object]] = field(default_factory=list)
+    fault: DogwatchError | None = None
+
+    def people(self) -> People:
+        return People(self, self, self, self.clock, KEY)
+
+    # the desk
+
+    def user_of_token(self, token: str) -> User | None:
+        given = sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+        return next((one for one in self.users if one.token_sha256 == given), None)
+
+    def user_of_slack(self, team: str, id: str) -> User | None:  # noqa: A002 - as the port
+        return next((one for one in self.users if one.slack == (team, id)), None)
+
+    def user_of_email(self, address: str) -> User | None:
+        return next((one for one in self.users if one.email == address), None)
+
+    def user_named(self, name: str) -> User | None:
+        return next((one for one in self.users if one.name == name), None)
+
+    async def decide(
+        self,
+        user: User,
+        change: str,
+        digest: str,
+        verdict: Verdict,
+        *,
+        via: str,
+        typed: str = "",
+        comment: str = "",
+    ) -> Decided:
+        if change != self.row.id or digest != self.row.digest:
+            raise Refused("the change is another one by now")
+        if self.row.state is not ChangeState.AWAITING:
+            raise Refused(f"the change is {self.row.state} already")
+        if self._typed() not in {"", typed}:
+            raise Refused("the name was not typed")
+        decision = Decision(
+            change=change,
+            digest=digest,
+            who=user.name,
+            verdict=verdict,
+            via=via,
+            at=self.clock.at,
+            typed=typed,
+            comment=comment,
+        )
+        approved = verdict is Verdict.APPROVE
+        state = ChangeState.APPROVED if approved else ChangeState.REJECTED
+        self.row = replace(self.row, decisions=(*self.row.decisions, decision), state=state)
+        return Decided(self.row, f"The change is {state}.")
+
+    async def once(self, nonce: str, until: datetime) -> bool:
+        return True
+
+    def _typed(self) -> str:
+        destructive = self.row.change is not None and self.row.change.risk is Risk.DESTRUCTIVE
+        return self.row.draft.target.name if destructive else ""
+
+    # the pages
+
+    def missions(self, states: Sequence[MissionState], kind: str, limit: int) -> list[MissionLine]:
+        self._trouble()
+        return [a_mission_line()]
+
+    def mission(self, mission: str) -> MissionView | None:
+        self._trouble()
+        if mission != "m-1":
+            return None
+        line = a_mission_line().model_dump()
+        return MissionView(
+            **line,
+            params={"namespace": "shop"},
+            key={"namespace": "shop", "workload": "web"},
+            firing="f-1",
+            requester="rule:crash-loop",
+            approval="person",
+            crashes=0,
+            started=NOON,
+            wake_at=NOON + timedelta(hours=4),
+            report=REPORT,
+            changes=[self._line()],
+            path=[
+                Station(noun="signal", id="s-1", at=NOON, depth=0, text=f"k8s.event {HOSTILE}"),
+                Station(noun="firing", id="f-1", at=NOON, depth=1, text="crash-loop is firing"),
+                Station(noun="mission", id="m-1", at=NOON, depth=2, text="incident-response"),
+            ],
+        )
+
+    def changes(self, states: Sequence[ChangeState], mission: str, limit: int) -> list[ChangeLine]:
+        self._trouble()
+        return [self._line()] if not states or self.row.state in states else []
+
+    def change(self, change: str, user: User | None) -> ChangeView | None:
+        self._trouble()
+        row = self.row
+        if change != row.id or row.change is None:
+            return None
+        no = "" if user and "sre" in user.groups else "bob is in none of the groups sre"
+        return ChangeView(
+            **self._line().model_dump(),
+            params={},
+            work=WorkedOut(
+                reversible=row.change.reversible,
+                why_reversible=row.change.why_reversible,
+                writes=[WriteLine(verb="patch", object="Deployment shop/web", wave=0)],
+                rollback=[WriteLine(verb="patch", object="Deployment shop/web", wave=0)],
+                preconditions=row.change.preconditions,
+                probes=[one.name for one in row.change.probes],
+                window_s=600,
+                diff=row.change.diff,
+                lines=row.change.lines,
+                blast=row.change.blast,
+                notes=row.change.notes,
+            ),
+            kind="incident-response",
+            rule="crash-loop",
+            requester=row.requester,
+            mode=row.mode,
+            why="The rule crash-loop fired at 11:50; web restarts for ever.",
+            findings=[FINDING],
+            asking=Asking(
+                people=1, groups=["sre"], typed=self._typed(), no_approval=no, no_denial=no
+            ),
+            decisions=list(row.decisions),
+            results=[],
+            written=[],
+            objects=[],
+            audit=[an_entry(2, "proposed", "awaiting"), an_entry(1, "draft", "proposed")],
+        )
+
+    def _line(self) -> ChangeLine:
+        row = self.row
+        return ChangeLine(
+            id=row.id,
+            mission=row.mission,
+            title=row.draft.title,
+            template=row.draft.template,
+            state=row.state.value,
+            reason="1 of sre is asked",
+            risk=row.change.risk.value if row.change else "",
+            cluster="lab",
+            target="Deployment shop/web",
+            created=row.created,
+            changed=NOON,
+            expires=row.expires,
+            digest=row.digest,
+            decided=[one.who for one in row.decisions if one.verdict is Verdict.APPROVE],
+        )
+
+    def rules(self) -> list[RuleLine]:
+        return [a_rule_line()]
+
+    def rule(self, name: str, key: str) -> RuleView | None:
+        if name != "crash-loop":
+            return None
+        return RuleView(
+            **a_rule_line().model_dump(),
+            by=["cluster", "namespace", "workload"],
+            sinks=["slack"],
+            labels={"severity": "critical"},
+            annotations={},
+            firings=[
+                FiringLine(
+                    id="f-1",
+                    key={"namespace": "shop", "workload": "web"},
+                    state="firing",
+                    opened=NOON,
+                    resolved=None,
+                    reason="threshold",
+                    mission="m-1",
+                )
+            ],
+            key=key or "namespace=shop,workload=web",
+            since="2026-03-02T11:50:00Z",
+            key_state="firing",
+            gates=[
+                GateLine(name="when", verdict="yes", says="restarts 12 > 3", details=["12 > 3"])
+            ],
+            keys=[KeyLine(key="namespace=shop,workload=db", state="inactive")],
+            unexplained="",
+        )
+
+    def sinks(self) -> list[SinkView]:
+        return [
+            SinkView(
+                name="slack", type="slack", waiting=3, since=NOON, given_up=1, error="410 gone"
+            )
+        ]
+
+    def clusters(self) -> list[ClusterView]:
+        return [
+            ClusterView(
+                name="lab",
+                groups=["test"],
+                labels={"tier": "dev"},
+                writable=True,
+                problem="unreachable: no route to host",
+                open=2,
+                missions=1,
+                frozen=False,
+            )
+        ]
+
+    def freezes(self) -> list[Freeze]:
+        return self.frozen
+
+    def audit(self, mission: str, change: str, limit: int) -> AuditView:
+        entries = [an_entry(2, "proposed", "awaiting"), an_entry(1, "draft", "proposed")]
+        return AuditView(count=2, fault="", entries=entries)
+
+    def _trouble(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+    # the orders
+
+    def run(self, user: User, order: Order) -> MissionLine:
+        if order.kind != "incident-response":
+            raise DogwatchError(f"unknown kind '{order.kind}'")
+        self.ordered.append((user.name, "run", order))
+        return a_mission_line()
+
+    def cancel(self, user: User, mission: str) -> MissionLine:
+        self.ordered.append((user.name, "cancel", mission))
+        return a_mission_line()
+
+    def resume(self, user: User, mission: str) -> MissionLine:
+        raise Refused("the mission is waiting, not failed")
+
+    def freeze(self, user: User, scope: str, reason: str, for_s: float | None) -> Freeze:
+        until = None if for_s is None else self.clock.at + timedelta(seconds=for_s)
+        self.frozen = [Freeze(scope, user.name, reason, self.clock.at, until)]
+        return self.frozen[0]
+
+    def thaw(self, user: User, scope: str) -> bool:
+        before = len(self.frozen)
+        self.frozen = [one for one in self.frozen if one.scope != scope]
+        return len(self.frozen) < before
+
+
+def a_mission_line() -> MissionLine:
+    return MissionLine(
+        id="m-1",
+        kind="incident-response",
+        state="waiting",
+        outcome="findings",
+        reason="",
+        summary=REPORT.summary,
+        rule="crash-loop",
+        clusters=["lab"],
+        created=NOON,
+        finished=None,
+        phase=1,
+        total_phases=2,
+        mode="apply",
+        open=1,
+    )
+
+
+def a_rule_line() -> RuleLine:
+    return RuleLine(
+        name="crash-loop",
+        group="workloads",
+        state="firing",
+        open=1,
+        kind="incident-response",
+        file="rules/workloads.yaml",
+        summary="A container restarts again and again.",
+    )
+
+
+def an_entry(seq: int, frm: str, to: str) -> Entry:
+    return Entry(
+        seq=seq,
+        mission="m-1",
+        change="c-1",
+        frm=frm,
+        to=to,
+        actor="writer",
+        at=NOON,
+        digest="d" * 64,
+        reason="",
+        prev="0" * 64,
+        hash="1" * 64,
+    )
