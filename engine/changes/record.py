@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from engine.changes.merge import apply_patch, same
+from engine.changes.merge import same
 from engine.model.change import Operation
 from engine.model.change_row import ChangeRow, Step, Verdict, Written
 from engine.model.change_state import ChangeState
@@ -48,7 +48,13 @@ def waves_verified(row: ChangeRow) -> int:
 
 def holds(obj: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     """Whether `obj` has exactly these values in the fields of a merge patch; null: absent."""
-    return same(apply_patch(obj, fields), obj)
+    return all(_is(obj.get(name), value) for name, value in fields.items())
+
+
+def _is(found: Any, value: Any) -> bool:
+    if isinstance(value, Mapping) and value:
+        return holds(found if isinstance(found, Mapping) else {}, value)
+    return same(found or None, value or None) if value in (None, {}) else same(found, value)
 
 
 def applied(row: ChangeRow) -> AppliedChange:

@@ -9,7 +9,6 @@ from engine.changes.apply import STOP_S
 from engine.changes.brakes import stop
 from engine.changes.diff import normalised
 from engine.changes.intent import begin, end, read
-from engine.changes.merge import apply_patch, same, touched
 from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
 from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, Wait, said
 from engine.failpoint import Point
@@ -66,7 +65,7 @@ async def _undo(turn: Turn, number: int, undo: Operation) -> Result:
 
 
 async def _put_back(turn: Turn, number: int, undo: Operation, live: Object) -> Result:
-    foreign = _foreign(undo, normalised(live))
+    foreign = _foreign(normalised(live), undo.before, undo.after)
     if foreign:
         why = f"somebody else changed {', '.join(foreign)} since; that is not overwritten"
         return await _given_up(turn, number, live, why)
@@ -131,19 +130,17 @@ def _written(turn: Turn, undo: Operation) -> bool:
     )
 
 
-def _foreign(undo: Operation, live: Mapping[str, Any]) -> list[str]:
+def _foreign(
+    live: Mapping[str, Any], ours: Mapping[str, Any], was: Mapping[str, Any], path: str = ""
+) -> list[str]:
     """Return the fields that are neither as we wrote them nor as they were before."""
-    left, _ = touched(live, apply_patch(live, undo.after))
-    return _strange(left, undo.before)
-
-
-def _strange(left: Mapping[str, Any], ours: Mapping[str, Any], path: str = "") -> list[str]:
     found: list[str] = []
-    for name, value in left.items():
-        known, place = ours.get(name), f"{path}.{name}" if path else name
-        if isinstance(value, Mapping) and isinstance(known, Mapping):
-            found += _strange(value, known, place)
-        elif not same(value, known):
+    for name, value in ours.items():
+        now, before, place = live.get(name), was.get(name), f"{path}.{name}" if path else name
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            inner = now if isinstance(now, Mapping) else {}
+            found += _foreign(inner, value, before, place)
+        elif not (holds(live, {name: value}) or holds(live, {name: before})):
             found.append(place)
     return found
 
