@@ -8,7 +8,7 @@ import yaml
 
 from engine.analysis.field import text
 from engine.changes.merge import Json, same
-from engine.changes.shown import hidden, in_line, shown
+from engine.changes.shown import hidden, in_line, label, shown
 
 LINES_SHOWN: Final = 2000
 SENTENCES_SHOWN: Final = 60
@@ -131,7 +131,7 @@ def _leaves(path: Path, old: Any, new: Any) -> Iterator[Leaf]:
         for name in sorted(was.keys() | becomes.keys()):
             yield from _leaves((*path, name), was.get(name), becomes.get(name))
     elif path != ("rules",) and (word := _told_apart(old, new)):
-        yield from _items(path, _by(word, old), _by(word, new))
+        yield from _items(path, word, _by(word, old), _by(word, new))
     else:
         yield path, old, new
 
@@ -162,12 +162,20 @@ def _by(word: str, items: list[Any] | None) -> dict[str, Any]:
     return {str(item[word]): item for item in items or ()}
 
 
-def _items(path: Path, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Leaf]:
+def _items(path: Path, word: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Leaf]:
     for name in [*old, *(name for name in new if name not in old)]:
-        yield from _leaves((*path, f"[{name}]"), old.get(name), new.get(name))
+        was, becomes = old.get(name), new.get(name)
+        if was is None or becomes is None:
+            was, becomes = _nameless(was, word), _nameless(becomes, word)
+        yield from _leaves((*path, f"[{name}]"), was, becomes)
     kept = [name for name in old if name in new]
     if kept != [name for name in new if name in old]:
         yield (*path, "order"), ", ".join(old), ", ".join(new)
+
+
+def _nameless(item: Any, word: str) -> Any:
+    """An item that comes or goes is named by its path; nothing else is known of some."""
+    return {k: v for k, v in item.items() if k != word} if item and len(item) > 1 else item
 
 
 def _told(path: Path, old: Any, new: Any, salt: str) -> list[str]:
@@ -193,12 +201,12 @@ def _subject(path: Path) -> str:
         return path[-1]
     inner = path[len(_PODS) :] if path[: len(_PODS)] == _PODS else path
     if inner[2:] and inner[0] in _CONTAINERS:
-        field = ".".join(in_line(part) for part in inner[2:]).replace(".[", "[")
-        return f"{_variable(field)} of {in_line(inner[1][1:-1])}:"
+        field = ".".join(label(part) for part in inner[2:]).replace(".[", "[")
+        return f"{_variable(field)} of {label(inner[1][1:-1])}:"
     if len(path) > 1 and path[-2] in {"annotations", "labels"}:
         where = "pod template " if path[:2] == ("spec", "template") else ""
-        return f"{where}{path[-2][:-1]} {in_line(path[-1])}"
-    return ".".join(in_line(part) for part in path).replace(".[", "[")
+        return f"{where}{path[-2][:-1]} {label(path[-1])}"
+    return ".".join(label(part) for part in path).replace(".[", "[")
 
 
 def _variable(field: str) -> str:
@@ -217,7 +225,7 @@ def _verbs(old: Any, new: Any) -> list[str]:
 
 
 def _grant(one: tuple[str, str]) -> str:
-    return f"{in_line(one[0])} on {in_line(one[1])}"
+    return f"{label(one[0])} on {label(one[1])}"
 
 
 def _granted(rules: Any) -> set[tuple[str, str]]:

@@ -17,6 +17,10 @@ _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _REFERS: Final = re.compile(r"(?i)(?:name|ref|path|file|type|policy|class)s?$")
 """Fields that name a secret and hold none: `secretName`, `passwordFile`."""
 _PLAIN: Final = re.compile(r"[ -~]*")
+_OTHERWISE: Final = re.compile(
+    r"""|unset|true|false|-?\d[\d.]*(?:[eE][-+]?\d+)?|[\[{"].*|.* | .*""", re.DOTALL
+)
+"""Texts that could be read as something else: as no text at all, or not to its end."""
 
 
 def shown(value: Any, name: str = "", salt: str = "") -> Any:
@@ -47,9 +51,15 @@ def in_line(value: Any, name: str = "", salt: str = "") -> str:
     if not isinstance(value, str):
         plain = canonical(shown(value, name, salt)).decode(errors="replace")
         return _cut(_visible(plain), _IN_LINE, canonical(value).decode(errors="replace"), salt)
-    if not value:
-        return '""'
-    return _text(value, name, salt, _IN_LINE).replace("\n", "\\n").replace("\t", "\\t")
+    if _OTHERWISE.fullmatch(value):
+        value = f'"{value}"'
+    told = _text(value, name, salt, _IN_LINE).replace("\n", "\\n").replace("\t", "\\t")
+    return f"{told} ({hidden(value, salt)})" if "\\" in value else told
+
+
+def label(value: str) -> str:
+    """Return a name of the cluster (a key, a container) in one short line."""
+    return _cut(_visible(value), _IN_LINE, value, "").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def hidden(value: str, salt: str = "") -> str:
@@ -67,7 +77,7 @@ def _text(value: str, name: str, salt: str, longest: int) -> str:
     if _secret(name, value):
         return hidden(value, salt)
     told = "\n".join(redact(line) for line in value.split("\n"))
-    if told != value:
+    if told != value or "\\u" in value:
         told = f"{told} ({hidden(value, salt)})"
     return _cut(_visible(told), longest, value, salt)
 
