@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.testbeds.manifests import an_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from tests.testbeds.kube import Kube
 
 ACCOUNTS = "system:serviceaccount:dogwatch:"
 USER_AGENT = "dogwatch"
@@ -77,6 +82,15 @@ class Audit:
         if place not in self._approved:
             return f"{_said(event, user)}: no test called kube.audit.approve({place!r})"
         return ""
+
+
+def logged(kube: Kube) -> list[Event]:
+    """Return all that the log tells of what was answered so far: the server answers first."""
+    log, mark = kube.site.audit_log, f"mark-{secrets.token_hex(4)}"
+    kube.create(an_object("ConfigMap", mark, kube.namespace()))
+    kube.until(lambda: mark in log.read_text(), "the log")
+    lines = log.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def _user(event: Event) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testbeds.audit import Audit, UnapprovedError
+from tests.testbeds.audit import Audit, UnapprovedError, logged
 from tests.testbeds.controlplane import SERVERS
 from tests.testbeds.identities import account
 from tests.testbeds.manifests import Manifest, a_node, an_object, path
@@ -23,14 +21,8 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 OURS = {"User-Agent": "dogwatch"}
 
 
-def settle(kube: Kube) -> None:
-    """Wait until what was answered so far is in the log: the server answers first."""
-    kube.create(an_object("ConfigMap", name := f"mark-{secrets.token_hex(4)}", kube.namespace()))
-    kube.until(lambda: name in kube.site.audit_log.read_text(), "the log")
-
-
 def judge(kube: Kube, audit: Audit) -> None:
-    settle(kube)
+    logged(kube)
     audit.check()
 
 
@@ -46,7 +38,7 @@ def audit(kube: Kube) -> Audit:
 @pytest.fixture(autouse=True)
 def _forget(audit: Audit, kube: Kube) -> Any:
     yield
-    settle(kube)
+    logged(kube)
     kube.audit.skip()
 
 
@@ -140,8 +132,7 @@ def test_the_servers_own_work_is_not_written_down(kube: Kube) -> None:
     kube.create(an_object("Namespace", "quiet"))
     kube.made.append(("Namespace", "quiet"))
     kube.until(lambda: kube.exists("ServiceAccount", "default", "quiet"), "controllers at work")
-    settle(kube)
-    events = [json.loads(line) for line in kube.site.audit_log.read_text().splitlines()]
+    events = logged(kube)
     programs = {event["userAgent"].partition("/")[0] for event in events}
     assert "python-httpx" in programs
     assert not programs & {*SERVERS, "kube-apiserver"}
