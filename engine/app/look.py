@@ -1,6 +1,6 @@
 """What the verbs show of the store: missions, paths, dead letters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine.app.one_mission import rendered
@@ -69,20 +69,27 @@ def path_of(config: str, wanted: str) -> list[dict[str, Any]]:
     if not path:
         raise StoreError(
             f"nothing has the id '{wanted}'; ids of firings start with f-, of missions with m-, "
-            "of deliveries with d-, of findings with x-; a signal is kept once something fired"
+            "of changes with c-, of deliveries with d-, of findings with x-; a signal is kept "
+            "once something fired"
         )
-    return [_record(one) for one in path]
+    return [station(one) for one in path]
 
 
 def path_text(path: Sequence[dict[str, Any]]) -> str:
     """Return a path as lines for a person, what was caused indented below its cause."""
+    return "\n".join(
+        f"{one['at']}  {'  ' * level}{one['noun']:<10} {said(one)}".rstrip()
+        for level, one in levels(path)
+    )
+
+
+def levels(path: Sequence[dict[str, Any]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the stations of a path, each with how many causes lie before it."""
     depth: dict[str, int] = {}
-    lines = []
     for one in path:
         level = depth.get(one["parent"], -1) + 1 if one["parent"] else 0
         depth.setdefault(one["id"], level)
-        lines.append(f"{one['at']}  {'  ' * level}{one['noun']:<10} {_said(one)}".rstrip())
-    return "\n".join(lines)
+        yield level, one
 
 
 def dead_letters(config: str, limit: int) -> list[dict[str, Any]]:
@@ -150,7 +157,8 @@ def _row(row: MissionRow) -> dict[str, Any]:
     }
 
 
-def _record(one: Record) -> dict[str, Any]:
+def station(one: Record) -> dict[str, Any]:
+    """Return one station of a path as a plain row."""
     return {
         "noun": one.noun,
         "id": one.id,
@@ -160,7 +168,7 @@ def _record(one: Record) -> dict[str, Any]:
     }
 
 
-def _said(one: dict[str, Any]) -> str:
+def said(one: dict[str, Any]) -> str:
     """Return the words for one station of a path."""
     what = one["what"]
     key = ", ".join(f"{k}={v}" for k, v in (what.get("key") or {}).items())
@@ -171,6 +179,13 @@ def _said(one: dict[str, Any]) -> str:
         "mission": lambda: f"{one['id']} {what['kind']} is {what['state']} {what['outcome']}",
         "step": lambda: f"{what['step']}",
         "report": lambda: f"{what['outcome']}: {what['summary']}",
+        "change": lambda: f"{one['id']} {what['title']}: {what['state']} {what['reason']}",
+        "decision": lambda: f"{what['verdict']} by {what['who']} ({what['via']}) {what['comment']}",
+        "write": lambda: f"{what['step']}: {what['outcome'] or 'begun, no outcome yet'}",
+        "audit": lambda: (
+            f"{what['seq']}: {what['frm'] or 'new'} -> {what['to']} by {what['actor']} "
+            f"{what['reason']}"
+        ),
         "delivery": lambda: (
             f"{one['id']} {what['change']} to {what['sink']}: {what['state']} "
             f"{what['detail'] or what['error']}"

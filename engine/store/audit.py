@@ -72,7 +72,8 @@ class Audit(Database):
         with self.read() as connection:
             head = _head(connection)
             query = select(audit).order_by(audit.c.seq).execution_options(yield_per=1000)
-            count, fault = _checked(connection.execute(query), head)
+            with connection.execute(query) as rows:
+                count, fault = _checked(rows, head)
             return AuditState(count, fault, head.hash)
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, exists, func, select
 
 from engine.model.firing import State
 from engine.model.instant import to_us
 from engine.model.mission import MissionState
+from engine.store.change_rows import settled
+from engine.store.change_tables import changes, decisions, writes
 from engine.store.database import Database, retried
 from engine.store.leases import PROCESS
 from engine.store.outbox import DeliveryState
@@ -16,7 +18,7 @@ from engine.store.schema import deliveries, firings, journal, leases, missions, 
 
 ROWS = 1000
 """Rows of each table deleted in one call."""
-_ENDED = (MissionState.DONE.value, MissionState.FAILED.value)
+_ENDED = (MissionState.DONE.value, MissionState.FAILED.value, MissionState.CANCELLED.value)
 
 
 class Retention(Database):
@@ -27,8 +29,8 @@ class Retention(Database):
         """Delete some of what ended before `before`; return how many rows, 0 when none is left.
 
         An open firing keeps all that belongs to it; so does a mission or a delivery that has
-        not ended. Dead letters stay until they are dropped. Call it again while it returns
-        more than 0.
+        not ended, a mission one of whose changes is open included. Dead letters stay until
+        they are dropped, the audit for ever. Call it again while it returns more than 0.
         """
         with self.write() as connection:
             return sum(_delete(connection, column, old) for column, old in _old(to_us(before)))
@@ -42,7 +44,9 @@ def _old(before: int) -> Iterator[tuple[Any, Select[Any]]]:
     ended = missions.c.state.in_(_ENDED) & (missions.c.finished_at < before)
     own = ~_any(firings.c.id == missions.c.firing, live)
     waited_for = _any(deliveries.c.mission == missions.c.id)
-    yield missions.c.id, select(missions.c.id).where(ended, own, ~waited_for)
+    acts = _any(changes.c.mission == missions.c.id, ~settled)
+    yield missions.c.id, select(missions.c.id).where(ended, own, ~waited_for, ~acts)
+    yield from _old_changes(before)
     left = ~_any(missions.c.id == journal.c.mission)
     yield journal.c.mission, select(journal.c.mission).where(journal.c.at < before, left)
     used = _any(missions.c.firing == firings.c.id) | _any(deliveries.c.incident == firings.c.id)
@@ -53,6 +57,15 @@ def _old(before: int) -> Iterator[tuple[Any, Select[Any]]]:
     yield signals.c.id, select(signals.c.id).where(signals.c.kept_at < before, ~cause)
     gone = leases.c.name.startswith(PROCESS) & (leases.c.until < before)
     yield leases.c.name, select(leases.c.name).where(gone)
+
+
+def _old_changes(before: int) -> Iterator[tuple[Any, Select[Any]]]:
+    left = ~_any(missions.c.id == changes.c.mission)
+    old = func.coalesce(changes.c.changed_at, changes.c.created_at) < before
+    yield changes.c.id, select(changes.c.id).where(old, left)
+    for table in (decisions, writes):
+        left = ~_any(changes.c.id == table.c.change)
+        yield table.c.seq, select(table.c.seq).where(table.c.at < before, left)
 
 
 def _any(*where: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -1,35 +1,19 @@
 """Trace: the whole path of anything, from the signal to the receiver's answer."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, or_, select
 
 from engine.model.instant import from_us
+from engine.store.change_trace import changes_of, forgotten, mission_of
 from engine.store.database import Database
+from engine.store.record import Record, fields, iso
 from engine.store.schema import deliveries, firings, journal, missions, signals, transitions
 
-
-@dataclass(frozen=True)
-class Record:
-    """One station of the path.
-
-    Attributes:
-        noun: signal, firing, transition, mission, step, report or delivery.
-        id: its id; a transition, step or report has the one of its parent.
-        parent: id of the record that caused it, empty for the first.
-        at: when it came to be, aware UTC; stream time of a signal, firing and transition.
-        what: its fields, JSON values.
-    """
-
-    noun: str
-    id: str
-    parent: str
-    at: datetime
-    what: Mapping[str, Any]
+__all__ = ["Record", "Trace"]
 
 
 class Trace(Database):
@@ -44,8 +28,8 @@ class Trace(Database):
     def trace(self, wanted: str) -> list[Record]:
         """Return the path that the id `wanted` lies on, causes before what they caused.
 
-        `wanted` is the id of a signal, firing, mission, delivery or finding; the list is empty
-        where nothing has it. A signal that no firing came of is not kept.
+        `wanted` is the id of a signal, firing, mission, change, delivery or finding; the list
+        is empty where nothing has it. A signal that no firing came of is not kept.
         """
         with self.read() as connection:
             own, lone = _roots(connection, wanted)
@@ -54,7 +38,8 @@ class Trace(Database):
                 found.extend(_of_firing(connection, firing))
             for mission in lone:
                 found.extend(_of_mission(connection, mission))
-            return list({(r.noun, r.id, r.at, _step(r)): r for r in found}.values())
+            found = found or list(forgotten(connection, wanted))
+            return list({record.own: record for record in found}.values())
 
 
 def _roots(connection: Connection, wanted: str) -> tuple[list[str], list[Row[Any]]]:
@@ -68,7 +53,8 @@ def _roots(connection: Connection, wanted: str) -> tuple[list[str], list[Row[Any
     lost = deliveries.c.key.in_([row.incident for row in told])  # where `wanted` is a notice of it
     told = [*told, *connection.execute(select(deliveries).where(lost))]
     own += [row.incident for row in told]
-    match: ColumnElement[bool] = missions.c.id.in_([wanted, *(row.mission for row in told)])
+    named_missions = [wanted, mission_of(connection, wanted), *(row.mission for row in told)]
+    match: ColumnElement[bool] = missions.c.id.in_(named_missions)
     if wanted.startswith("x-"):
         match = or_(match, missions.c.report.contains(f'"{wanted}"', autoescape=True))
     runs = connection.execute(select(missions).where(match).order_by(missions.c.seq)).all()
@@ -87,10 +73,10 @@ def _of_firing(connection: Connection, firing: str) -> Iterator[Record]:
     moves = select(transitions).where(transitions.c.firing == firing)
     history = connection.execute(moves.order_by(transitions.c.seq)).all()
     yield from _causes(connection, [row.cause, *(move.cause for move in history)])
-    what = _fields(row, "rule", "key", "state", "value", "reason", "members", "labels")
+    what = fields(row, "rule", "key", "state", "value", "reason", "members", "labels")
     yield Record("firing", firing, row.cause, from_us(row.opened_at), what)
     for move in history:
-        what = _fields(move, "state", "reason", "value", "cause")
+        what = fields(move, "state", "reason", "value", "cause")
         yield Record("transition", firing, firing, from_us(move.at), what)
     told = and_(deliveries.c.incident == firing, deliveries.c.mission == "")
     yield from _deliveries(connection, told, firing)
@@ -110,14 +96,17 @@ def _causes(connection: Connection, ids: Iterable[str]) -> Iterator[Record]:
 
 
 def _of_mission(connection: Connection, row: Row[Any]) -> Iterator[Record]:
-    what = _fields(row, "kind", "params", "rule", "clusters", "state", "outcome", "reason")
-    times = {"crashes": row.crashes, "started": _iso(row.started_at)}
+    what = fields(row, "kind", "params", "rule", "clusters", "state", "outcome", "reason", "phase")
+    times = {"crashes": row.crashes, "started": iso(row.started_at), "wakes": iso(row.wake_at)}
     yield Record("mission", row.id, row.firing, from_us(row.created_at), {**what, **times})
     steps = select(journal).where(journal.c.mission == row.id).order_by(journal.c.at)
     for step in connection.execute(steps).all():
-        yield Record("step", row.id, row.id, from_us(step.at), _fields(step, "step", "result"))
+        yield Record("step", row.id, row.id, from_us(step.at), fields(step, "step", "result"))
     if row.report is not None:
-        yield Record("report", row.id, row.id, from_us(row.finished_at), json.loads(row.report))
+        report = json.loads(row.report)
+        at = datetime.fromisoformat(report["finished"])
+        yield Record("report", row.id, row.id, at, report)
+    yield from changes_of(connection, row.id)
     yield from _deliveries(connection, deliveries.c.mission == row.id, row.id)
 
 
@@ -127,19 +116,7 @@ def _deliveries(
     """Yield the deliveries that are `which`, each with the notices of its own loss."""
     query = select(deliveries).where(which).order_by(deliveries.c.seq)
     for row in connection.execute(query).all():
-        what = _fields(row, "sink", "change", "state", "attempts", "error", "detail")
-        times = {"ended": _iso(row.ended_at), "due": _iso(row.next_at)}
+        what = fields(row, "sink", "change", "state", "attempts", "error", "detail")
+        times = {"ended": iso(row.ended_at), "due": iso(row.next_at)}
         yield Record("delivery", row.key, parent, from_us(row.created_at), {**what, **times})
         yield from _deliveries(connection, deliveries.c.incident == row.key, row.key)
-
-
-def _fields(row: Row[Any], *names: str) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
-
-
-def _iso(at: int | None) -> str | None:
-    return None if at is None else from_us(at).isoformat()
-
-
-def _step(record: Record) -> str:
-    return str(record.what.get("step") or record.what.get("state") or "")

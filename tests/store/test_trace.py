@@ -3,12 +3,25 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from engine.model.change_row import Step, Verdict
+from engine.model.change_state import ChangeEvent
 from engine.model.delivery import Occasion, Receipt
 from engine.model.firing import State
 from engine.model.report import Evidence, Finding, ObjectRef, Severity
+from engine.store.change_tables import decisions, writes
 from engine.store.checkpoint import Commit
 from engine.store.store import Store
+from tests.store.changes_of import (
+    Scene,
+    a_decision,
+    a_draft,
+    a_row,
+    a_target,
+    a_write,
+    two_are_needed,
+)
 from tests.store.rows import NOON, Hand, a_commit, a_delivery, a_report, a_run, a_transition
 
 FINDING = Finding(
@@ -121,3 +134,79 @@ def test_a_waiting_delivery_and_a_dead_letter_are_never_pruned(store: Store) -> 
     assert store.prune(NOON + timedelta(days=365)) == 0
     assert store.pending("web").waiting == 1
     assert len(store.dead_letters()) == 1
+
+
+@pytest.fixture
+def acted(store: Store) -> Store:
+    """A mission with a change that was applied, and one that was denied."""
+    scene = Scene(store)
+    scene.waits_for(a_row("c-1"), a_row("c-2", draft=a_draft("c-2", a_target("db").ref)))
+    scene.applying("c-1")
+    store.begin_write("c-1", a_write(), epoch=scene.epoch)
+    store.end_write("c-1", Step.DO, 0, "done", {"spec": {}}, NOON, epoch=scene.epoch)
+    scene.move("c-1", ChangeEvent.APPLIED)
+    scene.move("c-1", ChangeEvent.VERIFY)
+    row = scene.awaiting("c-2")
+    for who, verdict in (("ann", Verdict.APPROVE), ("bob", Verdict.DENY)):
+        store.decide(a_decision(row, who, verdict=verdict), two_are_needed, NOON)
+    return store
+
+
+@pytest.mark.parametrize("wanted", ["c-1", "c-2", "m-1"])
+def test_a_change_is_shown_on_the_path_of_its_mission(acted: Store, wanted: str) -> None:
+    path = acted.trace(wanted)
+    nouns = [(one.noun, one.id, one.parent) for one in path if one.noun != "audit"]
+    assert nouns == [
+        ("mission", "m-1", ""),
+        ("report", "m-1", "m-1"),
+        ("change", "c-1", "m-1"),
+        ("decision", "c-1", "c-1"),
+        ("write", "c-1", "c-1"),
+        ("change", "c-2", "m-1"),
+        ("decision", "c-2", "c-2"),
+        ("decision", "c-2", "c-2"),
+    ]
+    what = {(one.noun, one.id): one.what for one in path}
+    assert what["change", "c-1"]["state"] == "verified"
+    assert what["change", "c-1"]["target"] == "Deployment shop/web"
+    assert what["decision", "c-2"]["who"] == "bob"
+    assert what["write", "c-1"]["before"] == {"spec": {"replicas": 1}}
+    assert what["write", "c-1"]["after"] == {"spec": {}}
+    audited = [one.what["to"] for one in path if (one.noun, one.id) == ("audit", "c-2")]
+    assert audited == ["draft", "proposed", "awaiting", "awaiting", "awaiting", "rejected"]
+
+
+def test_a_mission_that_waits_shows_its_report_so_far(store: Store) -> None:
+    Scene(store).waits_for(a_row())
+    assert [one.noun for one in store.trace("m-1")] == ["mission", "report", "change", "audit"]
+
+
+def test_changes_are_forgotten_with_their_mission_but_the_audit_stays(acted: Store) -> None:
+    acted.cancel_mission("m-1", "ann", NOON)
+    entries = acted.audit()
+    later = NOON + timedelta(days=30)
+    while acted.prune(later):
+        pass
+    assert (acted.changes(), acted.missions()) == ([], [])
+    with acted.read() as connection:
+        for table in (decisions, writes):
+            assert connection.execute(select(table)).all() == []
+    assert acted.audit() == entries
+    assert acted.verify_audit().fault == ""
+    assert [one.what["to"] for one in acted.trace("c-2")][-1] == "rejected"
+    assert acted.trace("") == acted.trace("c-9") == []
+
+
+def test_a_mission_with_an_open_change_is_not_forgotten(store: Store) -> None:
+    scene = Scene(store)
+    scene.waits_for(a_row())
+    scene.awaiting()
+    store.wake_due(NOON + timedelta(days=1))
+    row = store.claim_mission("w", NOON)
+    assert row is not None
+    store.finish("m-1", a_report(), [], NOON, epoch=row.epoch)
+    later = NOON + timedelta(days=30)
+    assert store.prune(later) == 0
+    scene.move("c-1", ChangeEvent.EXPIRE)
+    assert store.prune(later) == 2
+    assert store.change("c-1") is None
