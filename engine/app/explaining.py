@@ -11,6 +11,7 @@ from engine.model.firing import State, Transition
 from engine.model.instant import to_us
 from engine.rules.rule import RuleSet
 from engine.store.firings import FiringRow
+from engine.store.store import Store
 from engine.stream.evaluator import Evaluator
 from engine.stream.explain import Explanation, Witness, explain, reader_of
 
@@ -64,12 +65,22 @@ def explained_live(
         raise DogwatchError("--at looks back on a replay only; give --signals with the recording")
     with stored(config) as (store, settings):
         loaded = load_paths(rules or [Path(one) for one in settings.rules])
-        state: dict[str, bytes] = {}
-        for partition in store.positions():  # their clusters differ, so do their keys
-            state |= store.load(partition).state
-        held = store.firings(rule=rule, limit=_FIRINGS)
-    evaluator = Evaluator(loaded, state)
-    witness = Witness(reader_of(evaluator, rule, _names(loaded)))
+        return explained(store, loaded, rule, key)
+
+
+def explained(store: Store, rules: RuleSet, rule: str, key: str) -> Explanation:
+    """Return why `key` of `rule` is in its state, by the last checkpoint of `store`.
+
+    Raises:
+        DogwatchError: no such rule, or no such key.
+        StoreError: the store did not answer.
+    """
+    state: dict[str, bytes] = {}
+    for partition in store.positions():  # their clusters differ, so do their keys
+        state |= store.load(partition).state
+    held = store.firings(rule=rule, limit=_FIRINGS)
+    evaluator = Evaluator(rules, state)
+    witness = Witness(reader_of(evaluator, rule, _names(rules)))
     witness.moves += sorted((one for row in held for one in _moves(row)), key=lambda one: one.at)
     return explain(evaluator, rule, key_of(key), witness)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
-from engine.model.change_row import ChangeRow, Freeze, Mode, Verdict
+from engine.model.change_row import ChangeRow, Freeze, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.config import Config
 from engine.model.mission import MissionState
@@ -126,17 +126,27 @@ class Pages(Protocol):
         ...
 
 
-class Order(Config):
-    """A mission that a person wants.
+class Targets(Config):
+    """Which clusters, by names or globs, groups, a label selector; all that is given must hold."""
 
+    clusters: tuple[str, ...] | None = Field(default=None, max_length=1000)
+    groups: tuple[str, ...] | None = Field(default=None, max_length=100)
+    labels: str | None = Field(default=None, max_length=1000)
+    all: Literal[True] | None = None
+    exclude: tuple[str, ...] | None = Field(default=None, max_length=1000)
+
+
+class Order(Config):
+    """A mission that a person wants, of `targets`.
+
+    `mode`: report changes nothing, plan shows what could be changed, apply asks for it.
     `trigger` names the order: the same one, kind and params find the mission that exists.
     """
 
     kind: str = Field(min_length=1, max_length=100)
     params: dict[str, str] = Field(default_factory=dict, max_length=50)
-    clusters: tuple[str, ...] = Field(default=(), max_length=1000)
-    targets: dict[str, object] = Field(default_factory=dict, max_length=20)
-    mode: Mode | None = None
+    targets: Targets
+    mode: Literal["report", "plan", "apply"] = "report"
     trigger: str = Field(default="", max_length=200)
 
 

@@ -115,7 +115,7 @@ async def test_what_is_raw_in_a_change_is_not_shown(client: httpx.AsyncClient) -
         ("POST", "/v1/missions", {"json": []}, 422),
         ("POST", "/v1/missions", {"json": {"kind": "x", "more": 1}}, 422),
         ("POST", "/v1/missions", {"json": {"kind": "a\0b"}}, 422),
-        ("POST", "/v1/missions", {"json": {"kind": "unheard-of"}}, 422),
+        ("POST", "/v1/missions", {"json": {"kind": "unheard-of", "targets": {"all": True}}}, 422),
         ("POST", "/v1/freeze", {"content": b'{"reason": "x", "for_s": NaN}'}, 400),
         ("POST", "/v1/freeze", {"json": {"reason": "x", "for_s": 1e300}}, 422),
         ("POST", "/v1/missions/m-1/resume", {}, 409),
@@ -174,7 +174,7 @@ async def test_a_freeze_comes_and_goes(client: httpx.AsyncClient, inside: Inside
 async def test_a_mission_is_ordered_in_the_name_of_the_user(
     client: httpx.AsyncClient, inside: Inside
 ) -> None:
-    order = {"kind": "incident-response", "clusters": ["lab"], "mode": "apply"}
+    order = {"kind": "incident-response", "targets": {"clusters": ["lab"]}, "mode": "apply"}
     made = await client.post("/v1/missions", json=order, headers=ALICE)
     assert made.status_code == 201
     ((who, verb, ordered),) = inside.ordered

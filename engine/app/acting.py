@@ -1,0 +1,94 @@
+"""What users of the policy order beside decisions: missions, freezes; blocks."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from engine.app.config import AppConfig
+from engine.app.pages import mission_line
+from engine.changes.policy import User
+from engine.missions.run import prepare
+from engine.missions.targets import Place, resolve
+from engine.model.change_row import Freeze
+from engine.model.errors import DogwatchError, StoreError, nearest
+from engine.model.ids import mission_id
+from engine.model.instant import rfc3339, to_us
+from engine.model.mission import MissionRow
+from engine.model.ports import Clock
+from engine.store.store import Store
+from engine.web.ports import Order
+from engine.web.views import MissionLine
+
+ALL = "all"
+CLUSTER = "cluster/"
+
+
+@dataclass(frozen=True)
+class StoredOrders:
+    """Fulfils the web's port `Orders`."""
+
+    store: Store
+    settings: AppConfig
+    clock: Clock
+
+    def run(self, user: User, order: Order) -> MissionLine:
+        """Queue a mission of `user`; the same order a second time finds the one that exists.
+
+        Raises:
+            DogwatchError: no such kind or cluster, params that do not fit, or a mode for which
+                the kind knows no change.
+            StoreError: the store did not answer.
+        """
+        kind, _ = prepare(order.kind, order.params)
+        if order.mode != "report" and not kind.changes:
+            raise DogwatchError(f"{kind.name} proposes no changes: its only mode is report")
+        places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
+        clusters = resolve(order.targets.model_dump(exclude_none=True), places)
+        now = self.clock.now()
+        trigger = order.trigger or rfc3339(to_us(now))
+        named = f"{user.name}:{trigger}:{order.mode}:{','.join(clusters)}"
+        row = MissionRow(
+            id=mission_id(named, order.kind, order.params),
+            kind=order.kind,
+            params=order.params,
+            created=now,
+            clusters=clusters,
+            mode=order.mode,
+            requester=user.name,
+        )
+        self.store.add_mission(row)
+        return self._line(row.id)
+
+    def cancel(self, user: User, mission: str) -> MissionLine:
+        """End a mission, and withdraw its changes. Raises Refused."""
+        return mission_line(self.store.cancel_mission(mission, user.name, self.clock.now()))
+
+    def resume(self, user: User, mission: str) -> MissionLine:
+        """Queue a failed mission again. Raises Refused."""
+        return mission_line(self.store.resume_mission(mission, user.name, self.clock.now()))
+
+    def freeze(self, user: User, scope: str, reason: str, for_s: float | None) -> Freeze:
+        """Stop new changes of `scope`. Raises DogwatchError where there is no such cluster."""
+        self._check(scope)
+        now = self.clock.now()
+        until = None if for_s is None else now + timedelta(seconds=for_s)
+        freeze = Freeze(scope, user.name, reason, now, until)
+        self.store.freeze(freeze)
+        return freeze
+
+    def thaw(self, user: User, scope: str) -> bool:
+        """End the freezes of `scope`; return whether there was one."""
+        return self.store.thaw(scope, user.name, self.clock.now())
+
+    def _check(self, scope: str) -> None:
+        name = scope.removeprefix(CLUSTER)
+        known = [one.name for one in self.settings.clusters]
+        if scope != ALL and (name == scope or name not in known):
+            raise DogwatchError(
+                f"no cluster '{name}'; known: {', '.join(known) or 'none'}{nearest(name, known)}"
+            )
+
+    def _line(self, mission: str) -> MissionLine:
+        row = self.store.mission(mission)
+        if row is None:
+            raise StoreError(f"mission {mission} is not there although it was queued")
+        return mission_line(row)
