@@ -142,10 +142,18 @@ def _finding(seen: Seen, args: Mapping[str, Any]) -> Holds:
 
 
 def _no_new_critical(seen: Seen, args: Mapping[str, Any]) -> Holds:  # noqa: ARG001 - the form of all probes
-    """Nothing critical was found that was not there before."""
+    """Nothing critical was found that was not there before.
+
+    While a roll-out is on, a Service may be without pods for a moment: that is not known yet.
+    """
     new = sorted(seen.look.critical - set(seen.change.critical))
     if new:
-        return False, f"new critical findings: {', '.join(new[:_SHOWN])}"
+        told = f"new critical findings: {', '.join(new[:_SHOWN])}"
+        rolling = any(
+            probe.name == "rollout" and _rollout(seen, probe.args)[0] is not True
+            for probe in seen.change.probes
+        )
+        return (None, f"{told}, while the roll-out is on") if rolling else (False, told)
     if not seen.look.assessed:
         return None, f"not everything could be assessed: {seen.look.why}"
     return True, "no new critical finding"
