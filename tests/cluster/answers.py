@@ -29,6 +29,19 @@ class Answer:
 Respond = Callable[[str, dict[str, str]], Answer]
 
 
+def plain(port: int, folder: Path, token: str = "") -> Context:
+    """Return a context of a server that speaks plain HTTP."""
+    config = {
+        "current-context": "plain",
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "users": [{"name": "u", "user": {"token": token} if token else {}}],
+        "contexts": [{"name": "plain", "context": {"cluster": "c", "user": "u"}}],
+    }
+    file = folder / "plain"
+    file.write_text(json.dumps(config))
+    return Context(str(file))
+
+
 class Answers:
     """What was asked, as (path, query), and how to reach the server."""
 
@@ -39,15 +52,7 @@ class Answers:
         self._respond = respond
 
     def context(self, folder: Path) -> Context:
-        config = {
-            "current-context": "plain",
-            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}],
-            "users": [],
-            "contexts": [{"name": "plain", "context": {"cluster": "c"}}],
-        }
-        file = folder / "plain"
-        file.write_text(json.dumps(config))
-        return Context(str(file))
+        return plain(self.port, folder)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, OSError, asyncio.CancelledError):

@@ -6,13 +6,17 @@ from collections.abc import AsyncGenerator
 
 
 class Proxy:
-    """Forwards to a port of this machine: `cut` closes and refuses, `freeze` goes silent."""
+    """Forwards to a port of this machine.
+
+    `cut` closes and refuses, `freeze` goes silent, `swallow` cuts at the next answer.
+    """
 
     def __init__(self, target: int) -> None:
         self.port = 0
         self.accepted = 0
         self._target = target
         self._cut = False
+        self._swallow = False
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -30,6 +34,9 @@ class Proxy:
     def freeze(self) -> None:
         self._flowing.clear()
 
+    def swallow(self) -> None:
+        self._swallow = True
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._cut:
             writer.transport.abort()
@@ -43,15 +50,19 @@ class Proxy:
         pair = {writer, back}
         self._writers |= pair
         try:
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer, answers=True))
         finally:
             self._writers -= pair
             for each in pair:
                 each.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(1 << 16):
+                if answers and self._swallow:
+                    break
                 await self._flowing.wait()
                 writer.write(data)
                 await writer.drain()

@@ -1,13 +1,15 @@
 """Writing to a real cluster: each verb, as a dry run and for good; each way to be told no."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Verb
 from engine.model.errors import ClusterError
-from tests.cluster.readers import as_persona
+from tests.cluster.proxy import a_proxy
+from tests.cluster.readers import as_persona, through
 from tests.cluster.writers import (
     a_kind,
     a_target,
@@ -16,11 +18,13 @@ from tests.cluster.writers import (
     an_operation,
     approved,
     live,
+    sent,
     version,
 )
 from tests.testbeds.audit import ACCOUNTS
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import Manifest, a_pod, an_object
+from tests.testbeds.personas import ANY_KIND
 
 pytestmark = pytest.mark.real
 
@@ -266,3 +270,21 @@ async def test_a_right_that_is_missing_is_known_before_and_told_by_the_server(ku
     assert f'User "{ACCOUNTS}no-rights" cannot patch resource "deployments"' in str(error)
     async with a_kind(kube) as writer:
         assert await writer.allowed(operation)
+
+
+async def test_an_answer_that_is_lost_leaves_it_unknown_and_nothing_is_sent_again(
+    kube: Kube, tmp_path: Path
+) -> None:
+    config = a_config(kube, a="1")
+    operation = an_operation(Verb.PATCH, config, data={"a": "2"})
+    namespace = operation.target.namespace
+    async with (
+        a_proxy(kube.site.api_port) as proxy,
+        a_writer(through(proxy.port, kube, tmp_path), act_as=ANY_KIND) as writer,
+    ):
+        assert (await writer.get("configmaps", namespace, "c"))["data"] == {"a": "1"}
+        proxy.swallow()
+        error = await failure(writer, operation, version(config))
+    assert error.reason == "unreachable"
+    assert live(kube, config)["data"] == {"a": "2"}
+    assert sent(kube, namespace) == 1

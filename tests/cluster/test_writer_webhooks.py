@@ -8,8 +8,15 @@ from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Verb
 from engine.model.errors import ClusterError
 from tests.cluster.readers import as_persona
-from tests.cluster.writers import a_kind, a_writer, an_operation, approved, live, version
-from tests.testbeds.audit import USER_AGENT, logged
+from tests.cluster.writers import (
+    a_kind,
+    a_writer,
+    an_operation,
+    approved,
+    live,
+    sent,
+    version,
+)
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import Manifest, a_pod, an_object
 from tests.testbeds.personas import ANY_KIND
@@ -29,12 +36,6 @@ def config(kube: Kube) -> Manifest:
 
 def a_change(config: Manifest) -> Operation:
     return an_operation(Verb.PATCH, config, data={"a": "2"})
-
-
-def sent(kube: Kube, namespace: str) -> int:
-    """Return how often dogwatch asked the server to change something there."""
-    ours = [event for event in logged(kube) if event["userAgent"] == USER_AGENT]
-    return sum(event["objectRef"].get("namespace") == namespace for event in ours)
 
 
 async def failure(writer: ClusterWriter, operation: Operation, at: str) -> ClusterError:

@@ -8,6 +8,7 @@ from engine.cluster.contexts import Context
 from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Target, Verb
 from tests.cluster.readers import as_persona
+from tests.testbeds.audit import USER_AGENT, logged
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import KINDS, Manifest, a_deployment
 from tests.testbeds.personas import ANY_KIND
@@ -84,3 +85,9 @@ def version(obj: Manifest) -> str:
 def live(kube: Kube, obj: Manifest) -> Manifest:
     metadata = obj["metadata"]
     return kube.get(obj["kind"], metadata["name"], metadata.get("namespace", ""))
+
+
+def sent(kube: Kube, namespace: str) -> int:
+    """Return how often dogwatch asked the server to change something there."""
+    ours = [event for event in logged(kube) if event["userAgent"] == USER_AGENT]
+    return sum(event["objectRef"].get("namespace") == namespace for event in ours)
