@@ -46,6 +46,7 @@ RELOAD_OK = _gauge("config_last_reload_successful", "1 when the last rule files 
 POLICY_IN_FORCE = _gauge("policy_in_force", "1 while a policy is in force: else nothing changes.")
 POLICY_OK = _gauge("policy_last_reload_successful", "1 when the last policy file was good.")
 POLICY_REFUSED = _counter("policy_refused", "Policy files refused; the one before stayed in force.")
+OIDC_OK = _gauge("oidc_last_keys_successful", "1 when the issuer's keys could be read last.")
 FIRINGS = _counter("firings", "Episodes opened.", "rule")
 FIRINGS_ACTIVE = _gauge("firings_active", "Episodes open now.")
 RULE_HELD_BACK = _gauge(

@@ -4,9 +4,17 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SkipValidation,
+    WithJsonSchema,
+    model_validator,
+)
 
 from engine.model.change import Risk
 from engine.model.config import Config
@@ -234,6 +242,39 @@ class VerificationConfig(Config):
     templates: dict[str, Span] = Field(default_factory=dict)
 
 
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+"""Only with a pair of keys: what the issuer publishes must not be able to sign."""
+
+
+class OidcConfig(Config):
+    """Whose signed tokens say who somebody is.
+
+    A token has to be of `issuer`, for `audience`, signed by one of `algorithms` with a key that is
+    read from `jwks_url`: https, or http of this machine with `loopback`. Its `sub` is looked for
+    among the users' `subject`; its `email` among theirs where it is verified, or
+    `unverified_email` says that the issuer lets nobody choose one.
+    """
+
+    issuer: Annotated[str, Field(min_length=1, max_length=500)]
+    audience: Annotated[str, Field(min_length=1, max_length=500)]
+    jwks_url: Annotated[str, Field(max_length=2000)]
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
+    unverified_email: bool = False
+    loopback: bool = False
+
+    @model_validator(mode="after")
+    def _kept_secret(self) -> Self:
+        url = urlsplit(self.jwks_url)
+        near = self.loopback and url.hostname in {"127.0.0.1", "::1", "localhost"}
+        if not url.hostname or not (url.scheme == "https" or (near and url.scheme == "http")):
+            raise ValueError("jwks_url has to begin with https:// and name a host")
+        if url.username is not None or url.password is not None:
+            raise ValueError("jwks_url holds no password")
+        return self
+
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 EXPIRY: Final = MappingProxyType({Risk.LOCKOUT: timedelta(minutes=15)})
 
@@ -254,3 +295,4 @@ class PolicyConfig(Config):
     expiry: dict[Risk, Span] = Field(default_factory=dict)
     verification: VerificationConfig = VerificationConfig()
     reminders: tuple[Fraction, ...] = (0.5, 0.9)
+    oidc: OidcConfig | None = None

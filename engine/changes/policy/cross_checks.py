@@ -126,7 +126,7 @@ def _automatic(settings: Mapping[str, Any]) -> Faults:
     known = _mapping(settings.get("intervals"))
     for name, entry in _mapping(settings.get("automatic")).items():
         at, risk = ("automatic", name), _mapping(entry).get("risk")
-        if risk in {Risk.DESTRUCTIVE, Risk.LOCKOUT}:
+        if risk in [Risk.DESTRUCTIVE, Risk.LOCKOUT]:
             said = f"what is {risk} is never approved without people"
             yield (*at, "risk"), f"{said}; at most {Risk.DISRUPTIVE}"
         within = _mapping(entry).get("within")

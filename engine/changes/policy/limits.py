@@ -30,7 +30,7 @@ class Fact:
 def facts(view: ClusterView, change: Change) -> dict[str, Fact]:
     """Return what `view` knows of the objects that `change` touches, by uid of the target."""
     found: dict[str, Fact] = {}
-    for one in change.operations:
+    for one in (*change.operations, *change.rollback):
         obj = view.find(one.target.ref)
         if obj is not None and view.ref(obj).uid == one.target.uid:
             found[one.target.uid] = _fact(view, obj, one.target)

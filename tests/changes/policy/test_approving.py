@@ -62,6 +62,18 @@ def test_the_policy_may_ask_for_more_people() -> None:
     assert needed(policy, a_row(Risk.SAFE)).people == 3
 
 
+def test_entries_that_share_a_group_ask_for_as_many_as_the_stricter_one() -> None:
+    text = """\
+approvers:
+  - {namespaces: [pay], groups: [sre, shop], people: 3}
+  - {namespaces: [shop], groups: [sre, guests], people: 2}
+"""
+    row = a_row(operations=[an_operation(a_target(namespace=ns)) for ns in ("shop", "pay")])
+    assert needed(a_policy(text), row).people == 3
+    row = a_row(operations=[an_operation(a_target(namespace=ns)) for ns in ("pay", "shop")])
+    assert needed(a_policy(text), row).people == 3
+
+
 def test_the_first_entry_that_covers_place_and_risk_counts() -> None:
     policy = a_policy(SHOP_FIRST)
     assert needed(policy, a_row()).groups == ("shop",)
@@ -212,6 +224,20 @@ def test_an_automatic_approval_takes_nothing_else(changed: dict[str, str], why: 
 @pytest.mark.parametrize("risk", [Risk.DESTRUCTIVE, Risk.LOCKOUT])
 def test_what_needs_two_people_is_never_automatic(risk: Risk) -> None:
     assert automatic(a_policy(LABELS), a_row(risk), NOON) == ""
+
+
+def test_what_a_person_started_is_never_automatic() -> None:
+    policy = a_policy(LABELS.replace('["cra*"]', '["*"]'))
+    assert automatic(policy, a_row(), NOON) == "undo"
+    assert automatic(policy, a_row(rule=""), NOON) == ""
+
+
+def test_one_of_several_windows_is_enough() -> None:
+    night = '  night: {times: [{start_time: "01:00", end_time: "02:00"}]}\n'
+    policy = a_policy(LABELS.replace("within: [office]", "within: [night, office]") + night)
+    assert automatic(policy, a_row(), NOON) == "undo"
+    assert automatic(policy, a_row(), NOON.replace(hour=1, minute=30)) == "undo"
+    assert automatic(policy, a_row(), NOON.replace(hour=3)) == ""
 
 
 def test_at_most_what_is_safe_is_automatic_unless_stated() -> None:

@@ -125,6 +125,7 @@ def test_a_file_with_changed_bytes_is_loaded_whole_or_refused_whole(text: bytes)
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(misshapen())
+@example(GOOD.replace("risk: disruptive", "risk: []").encode())
 def test_a_file_with_changed_values_is_loaded_whole_or_refused_whole(text: bytes) -> None:
     check(text)
 

@@ -1,0 +1,192 @@
+"""Sign in with OIDC: a bearer token that an issuer signed says which user of the policy it is.
+
+The issuer's keys are read in the background, never because a request asks for them. A token that
+names a key which is not known is refused, and lets the keys be read again soon.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import httpx
+import jwt
+import structlog
+
+from engine import meters
+from engine.changes.policy import Policy, User, user_of_email, user_of_subject
+from engine.changes.policy.config import OidcConfig
+from engine.model.ports import Clock
+
+LOG = structlog.get_logger()
+REFRESH_S: Final = 600.0
+RETRY_S: Final = 30.0
+"""The least time between two reads of the keys, whatever is asked for."""
+FETCH_S: Final = 10.0
+MOST_BYTES: Final = 1 << 18
+MOST_TOKEN: Final = 1 << 13
+LEEWAY_S: Final = 30.0
+"""How much the issuer's clock may differ."""
+_DOTS: Final = 2
+_REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
+# Times are judged by our own clock below.
+_OPTIONS: Final[Any] = {
+    "require": _REQUIRED,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
+
+
+class SignIn:
+    """Knows users by the tokens of the issuer that the policy in force names."""
+
+    def __init__(
+        self,
+        in_force: Callable[[], Policy | None],
+        clock: Clock,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._in_force = in_force
+        self._clock = clock
+        self._transport = transport
+        self._retry_s = retry_s
+        self._url = ""
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._wanted = asyncio.Event()
+
+    def user_of_token(self, token: str) -> User | None:
+        """Return the user that the signed `token` names, None for a token that does not count."""
+        policy = self._in_force()
+        config = policy.file.oidc if policy is not None else None
+        if policy is None or config is None or token.count(".") != _DOTS:
+            return None
+        if len(token) > MOST_TOKEN:
+            return None
+        claims = self._claims(token, config)
+        return None if claims is None else _user(policy, config, claims)
+
+    async def run(self) -> None:
+        """Keep the keys of the issuer fresh, for ever."""
+        async with httpx.AsyncClient(
+            transport=self._transport, trust_env=False, follow_redirects=False, timeout=FETCH_S
+        ) as http:
+            while True:
+                await self.refresh(http)
+                await self._pause()
+
+    async def refresh(self, http: httpx.AsyncClient) -> None:
+        """Read the keys of the issuer once; those known stay where that fails."""
+        policy = self._in_force()
+        config = policy.file.oidc if policy is not None else None
+        if config is None:
+            self._url, self._keys = "", {}
+            return
+        self._wanted.clear()
+        try:
+            keys = _keys(await _fetched(http, config.jwks_url), config)
+        except (httpx.HTTPError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            meters.OIDC_OK.set(0)
+            LOG.warning("keys of the issuer not read", url=config.jwks_url, error=str(error))
+            return
+        self._url, self._keys = config.jwks_url, keys
+        meters.OIDC_OK.set(1)
+
+    async def _pause(self) -> None:
+        """Wait until the keys are due again, or somebody wants others, but not at once."""
+        await asyncio.sleep(self._retry_s)
+        try:
+            async with asyncio.timeout(REFRESH_S - RETRY_S):
+                await self._wanted.wait()
+        except TimeoutError:
+            return
+
+    def _claims(self, token: str, config: OidcConfig) -> Mapping[str, Any] | None:
+        try:
+            key = self._key(jwt.get_unverified_header(token), config)
+            if key is None:
+                return None
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                audience=config.audience,
+                issuer=config.issuer,
+                options=_OPTIONS,
+            )
+        except (jwt.PyJWTError, ValueError, TypeError) as error:
+            LOG.info("token refused", why=type(error).__name__)
+            return None
+        return claims if _is_timely(claims, self._clock.now().timestamp()) else None
+
+    def _key(self, header: Mapping[str, Any], config: OidcConfig) -> jwt.PyJWK | None:
+        """Return the key that `header` names; it has to be of the issuer in force."""
+        kid = header.get("kid")
+        known = self._keys if self._url == config.jwks_url else {}
+        key = known.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            self._wanted.set()
+            return None
+        sound = header.get("alg") == key.algorithm_name and "crit" not in header
+        return key if sound and key.algorithm_name in config.algorithms else None
+
+
+async def _fetched(http: httpx.AsyncClient, url: str) -> bytes:
+    """Return what is at `url`. Raises httpx.HTTPError; ValueError: it is too long."""
+    data = b""
+    async with asyncio.timeout(FETCH_S), http.stream("GET", url) as response:
+        response.raise_for_status()
+        if response.status_code != httpx.codes.OK:
+            raise ValueError(f"it answered {response.status_code}")
+        async for part in response.aiter_bytes():
+            data += part
+            if len(data) > MOST_BYTES:
+                raise ValueError(f"it holds more than {MOST_BYTES} bytes")
+    return data
+
+
+def _keys(data: bytes, config: OidcConfig) -> dict[str, jwt.PyJWK]:
+    """Return the keys in a JWKS by kid, those only that may sign tokens here.
+
+    Raises:
+        ValueError: it is no JSON, or holds no key that counts.
+        jwt.PyJWTError: a key in it is none.
+    """
+    found = json.loads(data)
+    listed = found.get("keys") if isinstance(found, dict) else None
+    named = [one for one in _list(listed) if isinstance(one, dict) and _is_meant(one)]
+    keys = jwt.PyJWKSet.from_dict({"keys": named}).keys if named else []
+    usable = {
+        one.key_id: one for one in keys if one.key_id and one.algorithm_name in config.algorithms
+    }
+    if not usable:
+        raise ValueError("no key in it has a kid and may sign here")
+    return usable
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_meant(key: Mapping[str, Any]) -> bool:
+    """Whether `key` is half of a pair, and meant for signing."""
+    return key.get("kty") in {"RSA", "EC", "OKP"} and key.get("use", "sig") == "sig"
+
+
+def _is_timely(claims: Mapping[str, Any], now: float) -> bool:
+    """Whether the token holds at `now`, seconds since 1970; a time that is no number never does."""
+    times = [claims.get("exp"), claims.get("iat"), claims.get("nbf", 0)]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in times):
+        return False
+    ends, issued, begins = (float(one or 0) for one in times)
+    return now < ends + LEEWAY_S and max(issued, begins) <= now + LEEWAY_S
+
+
+def _user(policy: Policy, config: OidcConfig, claims: Mapping[str, Any]) -> User | None:
+    subject, email = claims.get("sub"), claims.get("email")
+    if isinstance(subject, str) and (user := user_of_subject(policy, subject)):
+        return user
+    sure = config.unverified_email or claims.get("email_verified") is True
+    return user_of_email(policy, email) if isinstance(email, str) and sure else None

@@ -1,0 +1,367 @@
+"""A token of the issuer says who somebody is; whatever else looks like one does not."""
+
+import asyncio
+import base64
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from engine.app.sign_in import MOST_BYTES, SignIn
+from engine.changes.policy import Policy, load_policy
+from engine.model.errors import ConfigError
+from tests.testbeds.process import eventually
+
+NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
+AT = int(NOW.timestamp())
+PEOPLE = """\
+users:
+  ada: {email: ada@example.com}
+  bo: {subject: "idp|bo"}
+groups: {sre: [ada, bo]}
+approvers: [{groups: [sre]}]
+"""
+RSA = rsa.generate_private_key(65537, 2048)
+STRANGER = rsa.generate_private_key(65537, 2048)
+CURVE = ec.generate_private_key(ec.SECP256R1())
+
+
+class Noon:
+    """A clock that stands."""
+
+    def now(self) -> datetime:
+        return NOW
+
+
+def public(key: rsa.RSAPrivateKey, kid: str, **fields: Any) -> dict[str, Any]:
+    found: dict[str, Any] = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {**found, "kid": kid, "use": "sig", "alg": "RS256", **fields}
+
+
+def curve(kid: str) -> dict[str, Any]:
+    found: dict[str, Any] = ECAlgorithm.to_jwk(CURVE.public_key(), as_dict=True)
+    return {**found, "kid": kid, "use": "sig"}
+
+
+@dataclass
+class Issuer:
+    """A server that publishes `keys`; or answers `status` with `body`."""
+
+    keys: list[dict[str, Any]] = field(default_factory=lambda: [public(RSA, "k1"), curve("k2")])
+    status: int = 200
+    body: bytes | None = None
+    location: str = ""
+    port: int = 0
+    asked: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/keys"
+
+    def answer(self) -> bytes:
+        return json.dumps({"keys": self.keys}).encode() if self.body is None else self.body
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    found = Issuer()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.asked += 1
+            data = found.answer()
+            self.send_response(found.status)
+            if found.location:
+                self.send_header("Location", found.location)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def a_policy(url: str, more: str = "") -> Policy:
+    oidc = f"issuer: https://idp, audience: dogwatch, jwks_url: {url!r}, loopback: true{more}"
+    return load_policy("p.yaml", f"{PEOPLE}oidc: {{{oidc}}}\n")
+
+
+async def signed_in(policy: Policy | None) -> SignIn:
+    """Return a sign-in that has read the keys once."""
+    found = SignIn(lambda: policy, Noon())
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await found.refresh(http)
+    return found
+
+
+def a_token(
+    key: Any = RSA, alg: str = "RS256", header: dict[str, Any] | None = None, **claims: Any
+) -> str:
+    known = {"iss": "https://idp", "aud": "dogwatch", "sub": "idp|bo", "iat": AT, "exp": AT + 300}
+    payload = {name: value for name, value in {**known, **claims}.items() if value is not None}
+    return jwt.encode(payload, key, alg, headers={"kid": "k1"} if header is None else header)
+
+
+def name(found: SignIn, token: str) -> str:
+    user = found.user_of_token(token)
+    return "" if user is None else user.name
+
+
+async def test_a_user_is_known_by_subject_or_verified_address(issuer: Issuer) -> None:
+    found = await signed_in(a_policy(issuer.url))
+    assert name(found, a_token()) == "bo"
+    assert name(found, a_token(sub="x", email="ADA@example.com", email_verified=True)) == "ada"
+    assert name(found, a_token(CURVE, "ES256", {"kid": "k2"})) == "bo"
+    assert name(found, a_token(aud=["other", "dogwatch"])) == "bo"
+
+
+async def test_an_address_counts_where_it_is_verified_or_the_policy_trusts_it(
+    issuer: Issuer,
+) -> None:
+    token = a_token(sub="x", email="ada@example.com")
+    assert name(await signed_in(a_policy(issuer.url)), token) == ""
+    for verified in (False, "true", 1, None):
+        doubtful = a_token(sub="x", email="ada@example.com", email_verified=verified)
+        assert name(await signed_in(a_policy(issuer.url)), doubtful) == ""
+    trusting = await signed_in(a_policy(issuer.url, ", unverified_email: true"))
+    assert name(trusting, token) == "ada"
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"iss": "https://evil"}, "another issuer"),
+        ({"iss": None}, "no issuer"),
+        ({"aud": "other"}, "for somebody else"),
+        ({"aud": None}, "for nobody"),
+        ({"aud": []}, "for nobody"),
+        ({"exp": AT - 31}, "expired"),
+        ({"exp": None}, "never expires"),
+        ({"exp": "later"}, "ends at no time"),
+        ({"exp": True}, "ends at no time"),
+        ({"exp": float("nan")}, "ends at no time"),
+        ({"iat": AT + 60}, "issued in the future"),
+        ({"iat": None}, "issued at no time"),
+        ({"nbf": AT + 60}, "not yet"),
+        ({"nbf": "soon"}, "not at any time"),
+        ({"sub": None}, "about nobody"),
+        ({"sub": "idp|eve"}, "about a stranger"),
+        ({"sub": 7}, "about a number"),
+        ({"sub": "x", "email": "eve@example.com", "email_verified": True}, "about a stranger"),
+        ({"sub": "x", "email": ["ada@example.com"], "email_verified": True}, "about a list"),
+    ],
+)
+async def test_a_token_that_says_something_else_does_not_count(
+    issuer: Issuer, claims: dict[str, Any], why: str
+) -> None:
+    found = await signed_in(a_policy(issuer.url))
+    payload = {"iss": "https://idp", "aud": "dogwatch", "sub": "idp|bo", "iat": AT, "exp": AT + 300}
+    payload = {key: value for key, value in {**payload, **claims}.items() if value is not None}
+    token = jwt.PyJWS().encode(json.dumps(payload).encode(), RSA, "RS256", {"kid": "k1"})
+    assert name(found, token) == "", why
+
+
+def part(value: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def with_header(**header: Any) -> str:
+    """Return a good token under another header, with the old signature."""
+    _, payload, signature = a_token().split(".")
+    return f"{part({'typ': 'JWT', 'kid': 'k1', **header})}.{payload}.{signature}"
+
+
+PEM = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def forged_by_public_key() -> str:
+    """Return a token whose HMAC has the public key as its secret."""
+    secret = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
+    head = part({"alg": "HS256", "kid": "k1", "typ": "JWT"})
+    _, payload, _ = a_token().split(".")
+    mac = secret.sign(f"{head}.{payload}".encode(), PEM)
+    return f"{head}.{payload}." + base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def tampered() -> str:
+    head, _, signature = a_token(sub="idp|eve").split(".")
+    return f"{head}.{a_token().split('.')[1]}.{signature}"
+
+
+FORGED: dict[str, Callable[[], str]] = {
+    "signed by a stranger": lambda: a_token(STRANGER),
+    "no algorithm": lambda: with_header(alg="none"),
+    "no algorithm and no signature": lambda: with_header(alg="none").rsplit(".", 1)[0] + ".",
+    "an algorithm of odd case": lambda: with_header(alg="nOnE"),
+    "hmac with the public key": forged_by_public_key,
+    "an algorithm that is not allowed": lambda: a_token(RSA, "RS512"),
+    "another kind of key": lambda: a_token(CURVE, "ES256", {"kid": "k1"}),
+    "the algorithm of another key": lambda: with_header(alg="ES256"),
+    "an unknown key": lambda: a_token(RSA, header={"kid": "k9"}),
+    "no key": lambda: a_token(RSA, header={}),
+    "a key that is a list": lambda: with_header(alg="RS256", kid=["k1"]),
+    "its own key": lambda: a_token(STRANGER, header={"kid": "x", "jwk": public(STRANGER, "x")}),
+    "a url of keys": lambda: a_token(STRANGER, header={"kid": "x", "jku": "http://127.0.0.1/"}),
+    "an extension that has to be understood": lambda: a_token(
+        header={"kid": "k1", "crit": ["exp"], "exp": AT}
+    ),
+    "another payload": tampered,
+    "another signature": lambda: a_token()[:-8] + "AAAAAAAA",
+    "no signature": lambda: a_token().rsplit(".", 1)[0] + ".",
+    "two parts": lambda: a_token().rsplit(".", 1)[0],
+    "four parts": lambda: a_token() + ".x",
+    "nothing": lambda: "",
+    "dots": lambda: "..",
+    "no JSON": lambda: "eA.eA.eA",
+    "a list for a header": lambda: f"{part([1])}.{part({})}.eA",
+    "no text": lambda: "\udcff.\udcff.\udcff",
+    "far too long": lambda: a_token(x="y" * 9000),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED.keys())
+async def test_a_forged_token_does_not_count(issuer: Issuer, forged: Callable[[], str]) -> None:
+    found = await signed_in(a_policy(issuer.url))
+    assert name(found, forged()) == ""
+    assert name(found, a_token()) == "bo"
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        ({"status": 500}, False),
+        ({"status": 204, "body": b""}, False),
+        ({"body": b"<html>"}, False),
+        ({"body": b"[]"}, False),
+        ({"body": b'{"keys": 7}'}, False),
+        ({"body": b'{"keys": [7, {"kty": "RSA", "kid": "k1"}]}'}, False),
+        ({"body": b" " * (MOST_BYTES + 1)}, False),
+        ({"keys": []}, False),
+        ({"keys": [{"kty": "oct", "kid": "k1", "k": "c2VjcmV0"}]}, False),
+        ({"keys": [public(RSA, "k1", use="enc")]}, False),
+        ({"keys": [public(RSA, "")]}, False),
+        ({"keys": [public(RSA, "k1", alg="RS512")]}, False),
+        ({"keys": [7, public(RSA, "k1")]}, True),
+    ],
+)
+async def test_keys_that_are_none_are_not_taken(
+    issuer: Issuer, change: dict[str, Any], good: bool
+) -> None:
+    for attribute, value in change.items():
+        setattr(issuer, attribute, value)
+    found = await signed_in(a_policy(issuer.url))
+    assert issuer.asked == 1
+    assert name(found, a_token()) == ("bo" if good else "")
+
+
+async def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
+    issuer.status, issuer.location = 302, issuer.url
+    found = await signed_in(a_policy(issuer.url))
+    assert (issuer.asked, name(found, a_token())) == (1, "")
+
+
+async def test_known_keys_stay_while_the_issuer_is_away(issuer: Issuer) -> None:
+    found = await signed_in(a_policy(issuer.url))
+    issuer.status = 503
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await found.refresh(http)
+    assert (issuer.asked, name(found, a_token())) == (2, "bo")
+
+
+async def test_keys_of_an_earlier_issuer_do_not_count_for_another(issuer: Issuer) -> None:
+    policies = [a_policy(issuer.url)]
+    found = SignIn(lambda: policies[-1], Noon())
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await found.refresh(http)
+        assert name(found, a_token()) == "bo"
+        policies.append(a_policy("http://127.0.0.1:1/keys"))
+        assert name(found, a_token()) == ""
+        policies.append(load_policy("p.yaml", PEOPLE))
+        await found.refresh(http)
+        policies.append(policies[0])
+        assert name(found, a_token()) == ""
+
+
+async def test_without_a_policy_or_an_issuer_nobody_is_known(issuer: Issuer) -> None:
+    for policy in (None, load_policy("p.yaml", PEOPLE)):
+        assert name(await signed_in(policy), a_token()) == ""
+    assert issuer.asked == 0
+
+
+async def test_a_key_that_is_not_known_yet_is_asked_for_in_the_background(issuer: Issuer) -> None:
+    policy = a_policy(issuer.url)
+    found = SignIn(lambda: policy, Noon(), retry_s=0.05)
+    running = asyncio.create_task(found.run())
+    assert await asyncio.to_thread(eventually, lambda: name(found, a_token()) or None) == "bo"
+    issuer.keys = [public(STRANGER, "k3")]
+    token = a_token(STRANGER, header={"kid": "k3"})
+    assert await asyncio.to_thread(eventually, lambda: name(found, token) or None) == "bo"
+    assert name(found, a_token()) == ""  # the old key is gone
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_strangers_cannot_make_the_issuer_be_asked_at_will(issuer: Issuer) -> None:
+    policy = a_policy(issuer.url)
+    found = SignIn(lambda: policy, Noon())
+    running = asyncio.create_task(found.run())
+    assert await asyncio.to_thread(eventually, lambda: issuer.asked or None)
+    for n in range(500):
+        assert name(found, a_token(STRANGER, header={"kid": f"x{n}"})) == ""
+        await asyncio.sleep(0)
+    assert issuer.asked == 1
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://idp.example.com/keys",
+        "http://127.0.0.1.example.com/keys",
+        "http://localhost@idp.example.com/keys",
+        "https://user:secret@idp.example.com/keys",
+        "https:///keys",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/keys",
+        "keys",
+        "",
+    ],
+)
+def test_keys_come_by_https_only(url: str) -> None:
+    with pytest.raises(ConfigError, match="jwks_url") as refused:
+        a_policy(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_http_of_this_machine_has_to_be_allowed(issuer: Issuer) -> None:
+    text = f"{PEOPLE}oidc: {{issuer: i, audience: a, jwks_url: {issuer.url!r}}}\n"
+    with pytest.raises(ConfigError, match="https://"):
+        load_policy("p.yaml", text)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "HS512", "rs256"])
+def test_only_pairs_of_keys_sign(algorithm: str) -> None:
+    with pytest.raises(ConfigError, match="unknown value"):
+        a_policy("https://idp/keys", f", algorithms: [{algorithm}]")
