@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from engine.app.calling import called
+from engine.model.change_state import ChangeState
 from engine.model.errors import StoreError
 from engine.model.instant import from_us, to_us
 from engine.model.mission import MissionRow
@@ -20,6 +21,7 @@ from engine.model.ports import Clock
 from engine.model.report import Outcome
 from engine.model.signal import Signal
 from engine.store.store import Store
+from engine.stream.orders import ENDED
 
 LOG = structlog.get_logger()
 CLOCK_S: Final = 5.0
@@ -97,22 +99,37 @@ def clock_signal(now: datetime) -> Signal:
 def mission_signal(row: MissionRow) -> Signal:
     """Return the signal of a mission that ended.
 
-    Its end is verified where the whole assessment found nothing wrong (any more).
+    Its end is verified where the whole assessment found nothing wrong (any more), or where
+    something was changed and all of it is verified. One that is resumed has another end.
     """
-    clusters = row.clusters if len(row.clusters) == 1 else ()
+    names = tuple(row.report.clusters) if row.report else row.clusters
+    clusters = names if len(names) == 1 else ()
     about: dict[str, Any] = {**dict(zip(("cluster",), clusters, strict=False)), **row.key}
     data: dict[str, Any] = {
         "mission": row.id,
         "kind": row.kind,
-        "outcome": row.outcome,
-        "verified": row.outcome == Outcome.OK,
+        "outcome": row.outcome or row.state.value,
+        "verified": _verified(row),
         "rule": row.rule,
         "firing": row.firing,
         **{name: about[name] for name in _ABOUT if name in about},
         "depth": row.depth,
+        "next": [one.model_dump(mode="json") for one in row.report.next] if row.report else [],
         "summary": row.report.summary if row.report else row.reason,
     }
-    at = row.finished or row.created
     return Signal(
-        id=f"mission/{row.id}", source="dogwatch/missions", type="mission", time=at, data=data
+        id=f"{ENDED}{row.id}/{row.epoch}",
+        source="dogwatch/missions",
+        type="mission",
+        time=row.finished or row.created,
+        data=data,
     )
+
+
+def _verified(row: MissionRow) -> bool:
+    if row.outcome == Outcome.OK:
+        return True
+    # A mission with a change that was applied and is not verified has the outcome unverified.
+    ended_well = row.outcome in {Outcome.FINDINGS, Outcome.PARTIAL}
+    applied = row.report.applied if row.report else []
+    return ended_well and any(one.state == ChangeState.VERIFIED for one in applied)

@@ -111,8 +111,9 @@ _CONDITION: Final[Fields] = {
 _MISSION: Final[Fields] = {
     "mission": Field("string", "id of the mission"),
     "kind": Field("string", "kind of the mission"),
-    "outcome": Field("string", "ok, findings, partial, failed, unverified or skipped"),
-    "verified": Field("bool", "its end was verified"),
+    "outcome": Field("string", "ok, findings, partial, failed, unverified, skipped or cancelled"),
+    "verified": Field("bool", "all is well, or all that it changed was verified"),
+    "next": Field("dyn", "what it offers to run next: a list of {kind, reason, params}"),
     "rule": Field("string", "rule that started it; empty: a person"),
     "firing": Field("string", "firing that started it"),
     "cluster": Field("string", "cluster that it was about"),

@@ -35,7 +35,7 @@ from engine.stream.reasons import Reason
 from engine.stream.sample import Shown
 
 ENDED: Final = "mission/"
-"""What the id of a signal begins with that tells of the end of a mission; its id follows."""
+"""What the id of a signal begins with that tells of the end of a mission: its id, and which."""
 DEBOUNCE_MOST: Final = 10
 """Times `debounce` after the firing that nothing waits beyond."""
 
@@ -179,7 +179,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         approval=written.approval if not told.depth else "person",
         targets=written.targets,
         advise=written.advise,
-        parent=told.cause.removeprefix(ENDED) if told.cause.startswith(ENDED) else "",
+        parent=_parent(told.cause),
     )
     return found, len(faults)
 
@@ -193,6 +193,11 @@ def same_of(rule: Rule, cluster: str, order: Order) -> str:
         return ""
     shown = _rendered(rule.mission.dedup_key, _variables(rule, cluster, order.told), [])
     return shown if isinstance(shown, str) else ""
+
+
+def _parent(cause: str) -> str:
+    """Return the mission of whose end the signal `cause` tells, empty for any other signal."""
+    return cause.removeprefix(ENDED).partition("/")[0] if cause.startswith(ENDED) else ""
 
 
 def _until(found: Iterable[Standing], at: int) -> Iterator[Standing]:

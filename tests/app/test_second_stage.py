@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from engine.app.second_stage import Chronicler, mission_signal
 from engine.bus.codec import decode
 from engine.bus.embedded import EmbeddedBus
 from engine.model.mission import MissionRow, MissionState
-from engine.model.report import Coverage, Outcome, Report
+from engine.model.report import AppliedChange, Coverage, NextMission, ObjectRef, Outcome, Report
 from engine.store.store import Store
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ async def test_a_mission_that_ended_before_a_crash_is_told_after_it(stage: Stage
     stage.clock.at += timedelta(hours=3)
     await stage.chronicler(last_us).tell()
     told, _ = await stage.told(2)
-    assert told.id == "mission/m-1"
+    assert told.id == "mission/m-1/1"
 
 
 async def test_one_that_ended_long_before_is_not_told_again(stage: Stage) -> None:
@@ -146,3 +147,60 @@ def test_an_end_is_verified_where_nothing_wrong_is_left(
     state = MissionState.DONE
     row = MissionRow("m", "k", {}, NOON, state=state, outcome=outcome.value)
     assert mission_signal(row).data["verified"] is verified
+
+
+def a_report(outcome: Outcome, *states: str, clusters: tuple[str, ...] = ("eu",)) -> Report:
+    web = ObjectRef(cluster="eu", kind="Deployment", namespace="shop", name="web")
+    applied = [
+        AppliedChange(id=f"c-{state}", title="restart web", state=state, reason="", target=web)
+        for state in states
+    ]
+    return Report(
+        kind="incident-response",
+        clusters=dict.fromkeys(clusters, ""),
+        started=NOON,
+        finished=NOON,
+        outcome=outcome,
+        summary="done",
+        coverage=Coverage(answered=1, possible=1),
+        applied=applied,
+        next=[NextMission(kind="post-mortem", reason="it is over", params={"mission": "m"})],
+    )
+
+
+@pytest.mark.parametrize(
+    ("report", "verified"),
+    [
+        (a_report(Outcome.FINDINGS, "verified"), True),
+        (a_report(Outcome.FINDINGS, "rejected", "verified"), True),
+        (a_report(Outcome.FINDINGS, "rejected"), False),
+        (a_report(Outcome.UNVERIFIED, "verified", "rolled-back"), False),
+        (a_report(Outcome.FAILED, "verified"), False),
+    ],
+)
+def test_an_end_is_verified_where_all_that_was_changed_is(
+    report: Report, *, verified: bool
+) -> None:
+    row = MissionRow("m", "k", {}, NOON, outcome=report.outcome.value, report=report)
+    assert mission_signal(row).data["verified"] is verified
+
+
+def test_a_mission_says_what_it_offers_next_and_the_one_cluster_that_it_looked_at() -> None:
+    row = MissionRow("m", "k", {}, NOON, outcome="ok", report=a_report(Outcome.OK))
+    data = mission_signal(row).data
+    assert data["cluster"] == "eu"
+    assert data["next"] == [
+        {"kind": "post-mortem", "reason": "it is over", "params": {"mission": "m"}}
+    ]
+    wide = replace(row, report=a_report(Outcome.OK, clusters=("eu", "us")))
+    assert "cluster" not in mission_signal(wide).data
+
+
+def test_the_end_of_a_mission_that_was_resumed_is_another_one() -> None:
+    row = MissionRow("m", "k", {}, NOON, epoch=1)
+    assert mission_signal(row).id != mission_signal(replace(row, epoch=2)).id
+
+
+def test_a_mission_that_was_cancelled_says_so() -> None:
+    row = MissionRow("m", "k", {}, NOON, state=MissionState.CANCELLED)
+    assert mission_signal(row).data["outcome"] == "cancelled"

@@ -73,6 +73,16 @@ TABLE: Final[Mapping[str, str | None]] = {
     "namespace-stale": "namespace-cleanup",
     "cluster-joined": "cluster-onboard",
     "incident-closed": "post-mortem",
+    "security-harden-then-compliance-audit": "compliance-audit",
+    "security-harden-then-rbac-audit": "rbac-audit",
+    "upgrade-analyze-then-maintenance-plan": "maintenance-plan",
+    "capacity-plan-then-cost-optimize": "cost-optimize",
+    "cluster-onboard-then-security-harden": "security-harden",
+    "secret-rotation-then-maintenance-plan": "maintenance-plan",
+    "chaos-probe-then-capacity-plan": "capacity-plan",
+    "app-correlate-then-incident-response": "incident-response",
+    "llmd-profile-then-gpu-optimize": "gpu-optimize",
+    "rbac-audit-then-compliance-audit": "compliance-audit",
     "weekly-capacity-plan": "capacity-plan",
     "weekly-cost-optimize": "cost-optimize",
     "weekly-namespace-cleanup": "namespace-cleanup",
@@ -151,6 +161,15 @@ def test_a_rule_is_quiet(rule: Rule) -> None:
     assert rule.mission is None or rule.cooldown_us >= 1800 * 10**6
     assert rule.settle_us >= 30 * 10**6
     assert rule.notify == ()
+
+
+@each
+def test_a_rule_over_missions_or_a_schedule_changes_nothing(rule: Rule) -> None:
+    chained = any(one.type == "mission" for one in rule.on)
+    if rule.mission is not None and (chained or rule.schedule is not None):
+        assert rule.mission.mode == "report"
+    if rule.mission is not None and rule.group == "schedules":
+        assert rule.mission.targets == {"all": True}
 
 
 @each

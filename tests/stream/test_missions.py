@@ -156,7 +156,7 @@ def test_a_launch_names_the_mission_whose_end_made_the_rule_fire() -> None:
     rule = a_rule(
         on="mission", when="signal.data.outcome == 'findings'", by=(), settle="0", mission={}
     )
-    end = a_signal(0, "mission", {"outcome": "findings"}, cluster="", identity="mission/m-1")
+    end = a_signal(0, "mission", {"outcome": "findings"}, cluster="", identity="mission/m-1/3")
     (launch,) = Run(rule).see(end).launches
     assert launch.parent == "m-1"
 
