@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 import structlog
 
@@ -25,16 +24,10 @@ from engine.model.delivery import Delivery
 from engine.model.errors import Refused
 from engine.model.ports import Clock
 from engine.store.store import Store
+from engine.web.ports import Decided
 
 LOG = structlog.get_logger()
 Tell = Callable[[ChangeRow], Sequence[Delivery]]
-
-
-class Decided(NamedTuple):
-    """The change after a decision, and a sentence for who decided."""
-
-    row: ChangeRow
-    text: str
 
 
 class Desk:

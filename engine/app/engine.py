@@ -14,6 +14,7 @@ from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
 from engine.app.folding import Fold
+from engine.app.front import Front
 from engine.app.in_force import InForce, routes_of
 from engine.app.intake.intake import Intake, Limits
 from engine.app.intake.progress import EmbeddedProgress, Folding, SharedProgress
@@ -22,6 +23,8 @@ from engine.app.lock import hold
 from engine.app.logs_folded import EmbeddedLog, Logs, Waiting
 from engine.app.means import Means
 from engine.app.opening import exclusive, open_bus, open_store
+from engine.app.policies import Policies
+from engine.app.policy_file import places_of
 from engine.app.process import process_name
 from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf
@@ -98,6 +101,7 @@ class Engine:
         if self.knows_rules:
             rules = await asyncio.to_thread(self._rules_for, self.store)
         self.force = InForce(rules, routes_of(settings), self.store)
+        self.front = await self._front()
         self.bus = await self._open.enter_async_context(open_bus(settings, self.store, clock))
         self.couriers: dict[str, Courier] = {}
         self.workers: Workers | None = None
@@ -122,6 +126,8 @@ class Engine:
                 group.create_task(self.intake.run())
             if self.logs is not None:
                 group.create_task(self.logs.run())
+            if self.front is not None:
+                group.create_task(self.front.policies.run())
             if self.workers is not None:
                 group.create_task(leases.hold(f"process/{self.process}", self.workers.run))
                 if not exclusive(self.settings):
@@ -155,6 +161,15 @@ class Engine:
         if self.logs is not None:
             found |= self.logs.problems()
         return found
+
+    async def _front(self) -> Front | None:
+        settings = self.settings
+        if not self.roles & {Role.RUNNER, Role.WEB}:
+            return None
+        path = settings.changes.policy_file or ""
+        policies = Policies(path, places_of(settings), self.store)
+        await asyncio.to_thread(policies.first)
+        return Front(settings, self.store, policies, self.clock, self._call_couriers)
 
     def _logs(self) -> Logs:
         means = Means(self.store, self.force, self.settings.stream, self.clock, self._committed)
@@ -191,7 +206,8 @@ class Engine:
 
     def _courier(self, name: str) -> Courier:
         config = self.settings.sinks[name]
-        sink = make(name, config.type, options(config))
+        sign = self.front.sign if self.front is not None else None
+        sink = make(name, config.type, options(config), sign=sign)
         self._open.push_async_callback(sink.aclose)
         courier = Courier(name, sink, self.store, self.clock)
         courier.notice, courier.gave_up = self._notice, self._call_couriers
@@ -225,6 +241,8 @@ class Engine:
             await asyncio.to_thread(self.store.finish, row.id, report, told, now, epoch=row.epoch)
 
     def _committed(self, done: Committed) -> None:
+        for one in done.refused:
+            LOG.warning("chain refused", mission=one.mission, kind=one.kind, why=one.why)
         if done.new_missions and self.workers is not None:
             self.workers.call()
         if done.new_deliveries:

@@ -37,6 +37,7 @@ class Process:
         self._web = Server(
             uvicorn.Config(
                 self._serve,
+                interface="asgi3",
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -70,8 +70,8 @@ class _Everything:
             [Path(path) for path in settings.rules], set(settings.sinks), self._swap
         )
         self._probes = Probes(settings, self._rule_files.reload, self._clock)
-        app = build(self._probes.ports(takes_signals=Role.WEB in roles))
-        self._process = Process(app, listener)
+        self._ports = self._probes.ports(takes_signals=Role.WEB in roles)
+        self._process = Process(build(self._ports), listener)
 
     async def run(self) -> None:
         """Serve the pages, run all parts until a signal asks to stop, end them in good order."""
@@ -105,6 +105,8 @@ class _Everything:
                 watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
             self._probes.ready(engine, watchings)
+            if Role.WEB in self._roles and engine.front is not None:
+                self._process.app = build(self._ports, more=engine.front.routes())
             LOG.info(
                 "running",
                 listen=self._process.url,

@@ -1,0 +1,120 @@
+"""Where people come in: the desk, and the ways by which decisions reach it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engine.app.config import AppConfig
+from engine.app.configured import options
+from engine.app.deciding import Desk
+from engine.app.keys import signing_key
+from engine.app.policies import Policies
+from engine.changes.asking import asks
+from engine.changes.policy import Needed, needed
+from engine.model.change_row import ChangeRow
+from engine.model.change_state import ChangeState
+from engine.model.delivery import Ask, Delivery, Occasion
+from engine.model.errors import Retryable
+from engine.model.ports import Clock
+from engine.store.store import Store
+from engine.web.links import LinkPorts, signer
+from engine.web.links import routes as link_routes
+from engine.web.slack import SlackPorts
+from engine.web.slack import routes as slack_routes
+from sinks.egress import Egress
+from sinks.registry import kinds
+from sinks.secret import reveal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.routing import BaseRoute
+
+_ENDED = {ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}
+
+
+class Front:
+    """The desk of this process, with what signs and receives for it.
+
+    `told` is called when there may be something to deliver. Raises ConfigError for a key that is
+    no key.
+    """
+
+    def __init__(
+        self,
+        settings: AppConfig,
+        store: Store,
+        policies: Policies,
+        clock: Clock,
+        told: "Callable[[], None]",
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self.policies = policies
+        self._clock = clock
+        self._key = signing_key(settings)
+        self._url = settings.changes.url or ""
+        self.desk = Desk(store, lambda: policies.policy, self.decided, clock, told)
+
+    @property
+    def key(self) -> bytes | None:
+        """Return what signs sessions and links, None where several processes share none."""
+        return self._key
+
+    def sign(self, ask: Ask, address: str) -> str:
+        """Return the link by which `address` may decide about `ask`, empty where there is none."""
+
+        def knows(one: str) -> bool:
+            return self.desk.user_of_email(one) is not None
+
+        return signer(self._keys, self._url, knows)(ask, address)
+
+    def decided(self, row: ChangeRow) -> Sequence[Delivery]:
+        """Return who is told at once that a decision was made about `row`."""
+        if row.state not in _ENDED:
+            return ()
+        now = self._clock.now()
+        return asks(row, Occasion.CHANGE, now, url=self._url, needed=self._needed(row))
+
+    def routes(self) -> "list[BaseRoute]":
+        """Return the receivers of clicks in Slack and of links in mails."""
+        links = LinkPorts(
+            desk=self.desk,
+            clock=self._clock,
+            keys=self._keys,
+            change=self._store.change,
+            needed=self._needed,
+        )
+        return [*self._slack(), *link_routes(links)]
+
+    def _keys(self) -> Sequence[bytes]:
+        return [self._key] if self._key else []
+
+    def _needed(self, row: ChangeRow) -> Needed:
+        policy = self.policies.policy
+        return needed(policy, row) if policy else Needed(0, "", ())
+
+    def _slack(self) -> "list[BaseRoute]":
+        """Return the receiver of clicks, where a sink has buttons."""
+        config = kinds()["slack"].config
+        buttons = [
+            config.model_validate(options(one))
+            for one in self._settings.sinks.values()
+            if one.type == "slack" and options(one).get("signing_secret_file")
+        ]
+        if not buttons:
+            return []
+        egress = Egress(buttons[0])
+
+        async def reply(url: str, message: Mapping[str, Any]) -> None:
+            body = json.dumps(message).encode()
+            answer = await egress.post(url, body, {"Content-Type": "application/json"})
+            if answer.status >= 300:  # noqa: PLR2004 - of HTTP
+                raise Retryable(f"Slack answered {answer.status}")
+
+        def secrets() -> list[str]:
+            told = [reveal(None, one.signing_secret_file) or "" for one in buttons]
+            return [line.strip() for text in told for line in text.splitlines() if line.strip()]
+
+        ports = SlackPorts(self.desk, self._clock, secrets, reply, buttons[0].base_url)
+        return [*slack_routes(ports)]
