@@ -7,7 +7,8 @@ from typing import Final
 from engine.changes.intent import read
 from engine.changes.probes import HARD, Seen, judge
 from engine.changes.record import WAVE, is_done, waves_verified
-from engine.changes.turn import Go, Result, Turn, Wait
+from engine.changes.turn import Go, Halt, Result, Turn, Wait
+from engine.changes.work_out import looked
 from engine.model.change import ProbeResult, Risk
 from engine.model.change_row import Decision, Step, Verdict
 from engine.model.change_state import ChangeEvent
@@ -62,8 +63,8 @@ async def _results(turn: Turn) -> tuple[ProbeResult, ...]:
     """Return what the probes find now; what cannot be read makes them unknown."""
     row, change = turn.row, turn.change
     try:
-        look = await turn.means.look(row.draft)
-    except ClusterError as error:
+        look = await looked(turn)
+    except (ClusterError, Halt) as error:
         unknown = f"the cluster could not be read: {error}"
         return tuple(
             ProbeResult(name=one.name, holds=None, why=unknown, at=turn.now)

@@ -10,11 +10,11 @@ from engine.changes.look import Look
 from engine.changes.owner import owner_of
 from engine.changes.plan import Outline, Tried, operation_of, outline, propose, replaced
 from engine.changes.policy import facts, refused, timing
-from engine.changes.templates import Edit, Unfit
+from engine.changes.templates import TEMPLATES, Edit, Unfit
 from engine.changes.turn import NOT_DONE, PATIENCE_S, Go, Halt, Result, Turn, Wait, ask, said
 from engine.model.change import Change, Operation, Target
 from engine.model.change_state import ChangeEvent, ChangeState
-from engine.model.errors import ClusterError
+from engine.model.errors import ClusterError, DogwatchError
 from engine.model.moved import Moved
 from engine.model.ports import Writer
 from engine.model.snapshot import Object
@@ -60,8 +60,8 @@ async def work_out(turn: Turn) -> Change:
         ClusterError: a cluster did not answer.
     """
     row = turn.row
+    look = await looked(turn)
     proposer = turn.means.proposer(row.draft.target.cluster)
-    look = await turn.means.look(row.draft)
     try:
         plan = outline(row.draft, look.view)
     except Unfit as error:
@@ -80,6 +80,26 @@ async def work_out(turn: Turn) -> Change:
     if why:
         raise Halt(ChangeEvent.REFUSE, why, change)
     return change
+
+
+async def looked(turn: Turn) -> Look:
+    """Return the cluster, read anew, and what the kind of the mission says of it.
+
+    Raises:
+        Halt: there is no such template or kind, or it cannot judge what was read.
+        ClusterError: the cluster did not answer, or not in time.
+    """
+    draft = turn.row.draft
+    if draft.template not in TEMPLATES:
+        raise Halt(ChangeEvent.REFUSE, f"there is no template '{draft.template}'")
+    try:
+        return await turn.means.look(draft)
+    except ClusterError:
+        raise
+    except TimeoutError as error:
+        raise ClusterError("timeout", "it took too long to assess what was read") from error
+    except DogwatchError as error:
+        raise Halt(ChangeEvent.REFUSE, str(error)) from error
 
 
 async def fetched(writer: Writer, edit: Edit) -> Object:

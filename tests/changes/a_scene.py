@@ -55,9 +55,13 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.store = Store.open(self.folder / "store.db", clock=self.clock)
-        self.cluster = ACluster(self.clock)
+        self.cluster = self.a_cluster()
         self._told: list[Delivery] = []
         self.started()
+
+    def a_cluster(self) -> ACluster:
+        """Return the cluster to change."""
+        return ACluster(self.clock)
 
     def started(self) -> None:
         """Let the writer start: it takes its lease, and knows nothing."""
@@ -94,25 +98,9 @@ class Scene:
         """Let a mission propose something; return the id of the change."""
         self.number += 1
         change, mission = f"c-{self.number}", f"m-{self.number}"
-        kind = fields.pop("kind", "Deployment")
-        live = self.cluster.get(kind, fields.pop("name", "web"))
-        target = ObjectRef(
-            cluster="east",
-            api_version=live["apiVersion"],
-            kind=kind,
-            namespace=live["metadata"].get("namespace", ""),
-            name=live["metadata"]["name"],
-            uid=live["metadata"]["uid"],
-        )
-        draft = Draft(
-            id=change,
-            template=template,
-            target=target,
-            params=fields.pop("params", {}),
-            findings=fields.pop("findings", [SICK] if template == "rollback" else []),
-            title=f"{template} {target.name}",
-            kind="incident-response",
-        )
+        live = self.live(fields.pop("kind", "Deployment"), fields.pop("name", "web"))
+        own = {name: fields.pop(name) for name in ("params", "findings") if name in fields}
+        draft = self.draft_of(change, template, live, **own)
         given = {"rule": "crash-loop", "requester": "rule:crash-loop", "sinks": ("chat",)}
         row = ChangeRow(change, mission, draft, self.clock.now(), **{**given, **fields})
         self.store.add_mission(replace(a_run(mission), created=self.clock.now()))
@@ -122,6 +110,30 @@ class Scene:
         report = a_report(mission)
         self.store.wait(mission, report, [row], [], now, now + FOREVER, epoch=claimed.epoch)
         return change
+
+    def live(self, kind: str, name: str) -> Any:
+        """Return an object as it is."""
+        return self.cluster.get(kind, name)
+
+    def draft_of(self, change: str, template: str, live: Any, **fields: Any) -> Draft:
+        """Return a draft about an object."""
+        target = ObjectRef(
+            cluster="east",
+            api_version=live["apiVersion"],
+            kind=live["kind"],
+            namespace=live["metadata"].get("namespace", ""),
+            name=live["metadata"]["name"],
+            uid=live["metadata"]["uid"],
+        )
+        return Draft(
+            id=change,
+            template=template,
+            target=target,
+            params=fields.get("params", {}),
+            findings=fields.get("findings", [SICK] if template == "rollback" else []),
+            title=f"{template} {target.name}",
+            kind="incident-response",
+        )
 
     async def turn(self, change: str) -> ChangeRow:
         """Let the writer look at a change."""
