@@ -15,6 +15,7 @@ from engine.app.new_folder import expect_new
 from engine.app.reaching import reach
 from engine.cluster import recorded
 from engine.missions.collect import LogChoice, collect
+from engine.missions.reach import with_reach
 from engine.missions.registry import kinds
 from engine.missions.run import prepare
 from engine.model.delivery import Delivery, Occasion
@@ -200,6 +201,6 @@ def _latest(snapshot: Snapshot) -> datetime:
 
 
 def _report(kind: str, params: dict[str, str], snapshot: Snapshot, found: Report) -> Report:
-    digests = {name: one.digest() for name, one in snapshot.clusters.items()}
-    run_id = mission_id(f"{PERSON}:{sorted(digests.items())}@{found.started}", kind, params)
-    return found.model_copy(update={"run_id": run_id, "clusters": digests})
+    report = with_reach(found, snapshot)
+    run_id = mission_id(f"{PERSON}:{sorted(report.clusters.items())}@{found.started}", kind, params)
+    return report.model_copy(update={"run_id": run_id})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, Literal, TypeAlias
 
-from engine.model.report import Unknown
+from engine.model.report import Report, Unknown
 from engine.model.snapshot import ClusterSnapshot, Snapshot
 
 Reach: TypeAlias = Literal["ok", "partial", "unreachable", "forbidden"]
@@ -12,6 +12,18 @@ Reach: TypeAlias = Literal["ok", "partial", "unreachable", "forbidden"]
 _FORBIDDEN: Final = "forbidden"
 _LOG: Final = re.compile(r"(previous )?log of ")
 _WHOLE: Final = "cluster"
+
+
+def with_reach(report: Report, snapshot: Snapshot) -> Report:
+    """Return `report` with what it stands on: digests, how far each cluster was read, and why."""
+    unknowns = [*report.coverage.unknowns, *lacking(snapshot)]
+    return report.model_copy(
+        update={
+            "clusters": {name: one.digest() for name, one in snapshot.clusters.items()},
+            "per_cluster": reached(snapshot),
+            "coverage": report.coverage.model_copy(update={"unknowns": unknowns}),
+        }
+    )
 
 
 def reached(snapshot: Snapshot) -> dict[str, Reach]:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from engine.missions.collect import collect
-from engine.missions.reach import lacking, reached
+from engine.missions.reach import with_reach
 from engine.missions.registry import MissionKind, kinds
 from engine.missions.targets import Place, resolve
 from engine.model.advice import Advised
@@ -174,17 +174,8 @@ async def _found(steps: _Steps, means: Means) -> Report:
     snapshot, now = await _collected(steps, kind, params, means)
     async with asyncio.timeout(means.run_s):
         found = await asyncio.to_thread(kind.run, snapshot, params, now)
-    unknowns = [*found.coverage.unknowns, *lacking(snapshot)]
-    report = found.model_copy(
-        update={
-            **_identity(mission),
-            "clusters": {name: one.digest() for name, one in snapshot.clusters.items()},
-            "per_cluster": reached(snapshot),
-            "coverage": found.coverage.model_copy(update={"unknowns": unknowns}),
-            "started": started,
-            "finished": means.clock.now(),
-        }
-    )
+    times = {"started": started, "finished": means.clock.now()}
+    report = with_reach(found, snapshot).model_copy(update={**_identity(mission), **times})
     await steps.keep("run", report.model_dump(mode="json"))
     return report
 
