@@ -20,6 +20,7 @@ _EXPECTED: Final = {
     "tuple_type": "expected a list",
     "string_type": "expected a text",
     "int_type": "expected a whole number",
+    "bool_type": "expected true or false",
     "too_short": "expected at least one entry",
     "missing": "it is missing",
 }

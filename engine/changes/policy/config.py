@@ -89,6 +89,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=253)]
 Globs = Annotated[tuple[Glob, ...], BeforeValidator(_listed), Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_listed), Field(min_length=1)]
 Risks = Annotated[tuple[Risk, ...], BeforeValidator(_listed), Field(min_length=1)]
+Flag = Annotated[bool, Field(strict=True)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1000)]
 Span = Annotated[
     timedelta,
@@ -261,8 +262,8 @@ class OidcConfig(Config):
     audience: Annotated[str, Field(min_length=1, max_length=500)]
     jwks_url: Annotated[str, Field(max_length=2000)]
     algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256", "ES256")
-    unverified_email: bool = False
-    loopback: bool = False
+    unverified_email: Flag = False
+    loopback: Flag = False
 
     @model_validator(mode="after")
     def _kept_secret(self) -> Self:

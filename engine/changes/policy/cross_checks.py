@@ -59,6 +59,8 @@ def _users(settings: Mapping[str, Any]) -> Faults:
             yield at, f"{name} is what dogwatch calls something that is no person; take another"
         if isinstance(user, dict) and not any(user.get(way) for way in _WAYS):
             yield at, f"{name} has no way to decide; give one of {', '.join(_WAYS)}"
+        if _mapping(user).get("subject") and not settings.get("oidc"):
+            yield (*at, "subject"), "a subject is of tokens of an issuer; give oidc too"
         if _mapping(user).get("token_sha256") == EMPTY:
             yield (*at, "token_sha256"), "that is the hash of an empty token"
 

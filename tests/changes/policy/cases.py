@@ -24,6 +24,7 @@ users:
   cy: {email: cy@example.com}
   di: {email: di@example.com}
 groups: {sre: [ada, bo], shop: [cy, di], guests: [di]}
+oidc: {issuer: "https://idp", audience: dogwatch, jwks_url: "https://idp/keys"}
 """.replace("HASH", sha256(TOKEN.encode()).hexdigest())
 ANYWHERE = "approvers: [{groups: [sre]}]\n"
 

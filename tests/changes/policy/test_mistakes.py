@@ -56,8 +56,8 @@ def test_an_emptied_file_is_no_policy(text: str) -> None:
 
 
 def test_two_documents_and_broken_yaml_are_refused() -> None:
-    assert said(GOOD + "---\n" + GOOD) == ["p.yaml:55:1 one document is allowed"]
-    assert said(GOOD + "x: [")[0].startswith("p.yaml:54:")
+    assert said(GOOD + "---\n" + GOOD) == ["p.yaml:62:1 one document is allowed"]
+    assert said(GOOD + "x: [")[0].startswith("p.yaml:61:")
     assert "tags are not allowed" in said(GOOD.replace("[sre, shop]", "!!python/name:os [sre]"))[0]
 
 
