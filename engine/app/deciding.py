@@ -34,22 +34,25 @@ class Desk:
     """Knows the users of the policy in force, and takes their decisions; fulfils the web's port.
 
     `in_force` gives the policy, None where none is valid; `tell` says who hears of a change that
-    was decided about; `told` is called when there may be something to deliver.
+    was decided about; `told` is called when there may be something to deliver; `sign_in` knows
+    whom an issuer of tokens vouches for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what the desk is made of
         self,
         store: Store,
         in_force: Callable[[], Policy | None],
         tell: Tell,
         clock: Clock,
         told: Callable[[], None] = lambda: None,
+        sign_in: Callable[[str], User | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._in_force = in_force
         self._tell = tell
         self._clock = clock
         self._told = told
+        self._sign_in = sign_in
 
     @property
     def policy(self) -> Policy | None:
@@ -59,7 +62,9 @@ class Desk:
     def user_of_token(self, token: str) -> User | None:
         """Return whose token this is."""
         policy = self.policy
-        return user_of_token(policy, token) if policy else None
+        if policy is None:
+            return None
+        return user_of_token(policy, token) or self._sign_in(token)
 
     def user_of_slack(self, team: str, id: str) -> User | None:  # noqa: A002 - Slack's word
         """Return who this member of a Slack team is."""

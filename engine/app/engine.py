@@ -127,7 +127,7 @@ class Engine:
             if self.logs is not None:
                 group.create_task(self.logs.run())
             if self.front is not None:
-                group.create_task(self.front.policies.run())
+                group.create_task(self.front.run())
             if self.workers is not None:
                 group.create_task(leases.hold(f"process/{self.process}", self.workers.run))
                 if not exclusive(self.settings):

@@ -1,14 +1,19 @@
 """Where people come in: the desk, and the ways by which decisions reach it."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from engine.app.acting import StoredOrders
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.deciding import Desk
 from engine.app.keys import signing_key
+from engine.app.pages import StoredPages
 from engine.app.policies import Policies
+from engine.app.sign_in import SignIn
 from engine.changes.asking import asks
 from engine.changes.policy import Needed, needed
 from engine.model.change_row import ChangeRow
@@ -19,6 +24,7 @@ from engine.model.ports import Clock
 from engine.store.store import Store
 from engine.web.links import LinkPorts, signer
 from engine.web.links import routes as link_routes
+from engine.web.ports import People
 from engine.web.slack import SlackPorts
 from engine.web.slack import routes as slack_routes
 from sinks.egress import Egress
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.routing import BaseRoute
+
+    from engine.rules.rule import RuleSet
 
 _ENDED = {ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}
 
@@ -54,12 +62,40 @@ class Front:
         self._clock = clock
         self._key = signing_key(settings)
         self._url = settings.changes.url or ""
-        self.desk = Desk(store, lambda: policies.policy, self.decided, clock, told)
+        self.sign_in = SignIn(lambda: policies.policy, clock)
+        self.desk = Desk(
+            store, lambda: policies.policy, self.decided, clock, told, self.sign_in.user_of_token
+        )
 
-    @property
-    def key(self) -> bytes | None:
-        """Return what signs sessions and links, None where several processes share none."""
-        return self._key
+    async def run(self) -> None:
+        """Keep the policy, and the keys of who vouches for users, up to date for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.policies.run())
+            group.create_task(self.sign_in.run())
+
+    def people(
+        self, rules: "Callable[[], RuleSet | None]", problems: "Callable[[], Mapping[str, str]]"
+    ) -> People | None:
+        """Return what pages and API work with; None where several processes share no key."""
+        if self._key is None:
+            return None
+        url = urlsplit(self._url)
+        return People(
+            desk=self.desk,
+            pages=StoredPages(
+                self._store,
+                self._settings,
+                self._clock,
+                policy=lambda: self.policies.policy,
+                in_force=rules,
+                problems=problems,
+            ),
+            orders=StoredOrders(self._store, self._settings, self._clock),
+            clock=self._clock,
+            key=self._key,
+            base=url.path.rstrip("/"),
+            secure=url.scheme == "https",
+        )
 
     def sign(self, ask: Ask, address: str) -> str:
         """Return the link by which `address` may decide about `ask`, empty where there is none."""

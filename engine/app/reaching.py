@@ -10,13 +10,17 @@ from engine.model.ports import SystemClock
 
 
 @asynccontextmanager
-async def reach(config: ClusterConfig) -> AsyncIterator[Reader]:
-    """Give a reader of the cluster; nothing is sent before its first read."""
+async def reach(config: ClusterConfig, *, act_as: str = "") -> AsyncIterator[Reader]:
+    """Give a reader of the cluster, as the user `act_as` where one is named.
+
+    Nothing is sent before its first read.
+    """
     context = Context(
         kubeconfig=config.kubeconfig,
         context=config.context,
         in_cluster=config.in_cluster,
         exec_commands=frozenset(config.exec_commands),
+        act_as=act_as,
     )
     reader = Reader(config.name, context, SystemClock())
     try:

@@ -105,8 +105,7 @@ class _Everything:
                 watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
             self._probes.ready(engine, watchings)
-            if Role.WEB in self._roles and engine.front is not None:
-                self._process.app = build(self._ports, more=engine.front.routes())
+            self._open_front(engine, watchings)
             LOG.info(
                 "running",
                 listen=self._process.url,
@@ -143,6 +142,21 @@ class _Everything:
             Watching(one, readers[one.name], engine.intake, self._clock)
             for one in self._settings.clusters
         ]
+
+    def _open_front(self, engine: Engine, watchings: list[Watching]) -> None:
+        """Serve pages, API and receivers of decisions, which need the store."""
+        front = engine.front
+        if Role.WEB not in self._roles or front is None:
+            return
+
+        def problems() -> dict[str, str]:
+            return {one.config.name: one.status.unreachable() for one in watchings}
+
+        def rules() -> RuleSet | None:
+            return engine.force.rules if engine.knows_rules else None
+
+        people = front.people(rules, problems)
+        self._process.app = build(self._ports, people, front.routes())
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)

@@ -15,7 +15,7 @@ import structlog
 
 from engine import meters
 from engine.app.assessing import Assessor
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.leasing import Leases
 from engine.app.lock import hold
 from engine.app.opening import open_store, own_files
@@ -101,7 +101,8 @@ class WriterProcess:
         policies = Policies(settings.changes.policy_file or "", places_of(settings), store)
         await asyncio.to_thread(policies.first)
         readers = {
-            one.name: await stack.enter_async_context(reach(one)) for one in settings.clusters
+            one.name: await stack.enter_async_context(reach(one, act_as=_reads_as(one)))
+            for one in settings.clusters
         }
         writers = await stack.enter_async_context(Writers(settings.clusters))
         assessor = Assessor(readers, settings.missions, self._clock)
@@ -170,6 +171,11 @@ class WriterProcess:
             reload=reload,
             token=lambda: None,
         )
+
+
+def _reads_as(cluster: ClusterConfig) -> str:
+    """Return who reads: in a pod the writer's account may do nothing but become another one."""
+    return cluster.writer.propose_as if cluster.in_cluster and cluster.writer else ""
 
 
 class _Asking:
