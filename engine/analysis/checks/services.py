@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from engine.analysis.cluster_view import ClusterView, Object
+from engine.analysis.doors import Doors
 from engine.analysis.field import (
     condition,
     flag,
@@ -28,6 +29,7 @@ DOCS = ("https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/
 
 
 def _endpoints(view: ClusterView) -> Iterator[Found]:
+    doors = Doors(view)
     for service in view.of("Service"):
         wanted = labels(service, "spec", "selector")
         if not wanted or text(service, "spec", "type") == "ExternalName":
@@ -36,7 +38,7 @@ def _endpoints(view: ClusterView) -> Iterator[Found]:
         if selected:
             yield from _none_ready(view, service, selected)
         else:
-            yield from _nothing_selected(view, service, wanted)
+            yield from _nothing_selected(view, doors, service, wanted)
 
 
 def _none_ready(view: ClusterView, service: Object, pods: Sequence[Object]) -> Iterator[Found]:
@@ -87,14 +89,14 @@ def _slices(view: ClusterView, service: Object) -> Iterator[Evidence]:
 
 
 def _nothing_selected(
-    view: ClusterView, service: Object, wanted: Mapping[str, str]
+    view: ClusterView, doors: Doors, service: Object, wanted: Mapping[str, str]
 ) -> Iterator[Found]:
     """A selector without pods: wrong when a workload nearly matches, or all pods were read."""
     namespace, ref = namespace_of(service), view.ref(service)
     templates = list(_templates(view, namespace))
     matching = [ref for ref, carried in templates if wanted.items() <= carried.items()]
     if matching:
-        yield from _scaled_away(view, service, matching[0])
+        yield from _scaled_away(view, doors, service, matching[0])
         return
     near = _nearest(wanted, templates)
     unread = view.why_unread("pods")
@@ -126,22 +128,29 @@ def _nothing_selected(
     )
 
 
-def _scaled_away(view: ClusterView, service: Object, workload: ObjectRef) -> Iterator[Found]:
-    """The selector is right and there are no pods: only a workload scaled to 0 is certain."""
+def _scaled_away(
+    view: ClusterView, doors: Doors, service: Object, workload: ObjectRef
+) -> Iterator[Found]:
+    """The selector is right and there are no pods: only a workload scaled to 0 is certain.
+
+    It may be meant so; where users have a way in they are turned away.
+    """
     obj = view.find(workload)
     if obj is None or whole(obj, "spec", "replicas") != 0:
         return
     ref = view.ref(service)
+    open_ = doors.to(ref)
+    tail = clean(f", and users come by {open_[0]}") if open_ else ""
     yield Symptom(
         check=ENDPOINTS,
-        severity=Severity.LOW,
+        severity=Severity.MEDIUM if open_ else Severity.LOW,
         object=ref,
         path="spec.selector",
         title=f"Service {name_of(service)} has no endpoint: {workload} is scaled to 0",
         observed="0 replicas wanted",
         expected="at least one replica, or no Service",
         cause=Cause(
-            "scaled-to-zero", workload, f"{workload.name} is scaled to 0", "", ("scale-up",)
+            "scaled-to-zero", workload, f"{workload.name} is scaled to 0{tail}", "", ("scale-up",)
         ),
         evidence=(evidence(Origin.SPEC, workload, "spec.replicas", 0),),
         references=DOCS,
