@@ -67,7 +67,8 @@ def who(
 ) -> None:
     """Say who may approve changes of a risk in a place now, and what keeps them from beginning.
 
-    A freeze by `dogwatch freeze` is not looked at.
+    Entries that choose clusters by group or label need --config. A freeze by `dogwatch freeze` is
+    not looked at.
     """
     from engine.app.policy_file import asked
     from engine.changes.policy.question import sentences

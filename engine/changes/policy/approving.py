@@ -58,12 +58,18 @@ def may_decide(
     known = policy.users.get(user.name)
     if known is None:
         return f"{user.name} is no user of the policy"
+    if row.change is None:
+        return "the change is not worked out yet"
     if verdict is Verdict.APPROVE and _asked(known, row):
         return f"{user.name} asked for this change; somebody else has to approve it"
-    allowed = needed(policy, row).groups
-    if row.change is None or not allowed:
-        return f"the policy lets nobody approve it {_where(row)}, or it is not worked out yet"
-    if not set(allowed) & set(known.groups):
+    return _outsider(known, needed(policy, row).groups, row)
+
+
+def _outsider(user: User, allowed: Sequence[str], row: ChangeRow) -> str:
+    """Return why `user` is none of those who may decide, empty where they are one."""
+    if not allowed:
+        return f"the policy lets nobody approve it {_where(row)}"
+    if not set(allowed) & set(user.groups):
         return f"{user.name} is in none of the groups that may decide: {', '.join(allowed)}"
     return ""
 
@@ -183,7 +189,7 @@ def _is_of(decision: Decision, row: ChangeRow) -> bool:
 def _asked(user: User, row: ChangeRow) -> bool:
     """Whether `user` asked for the change, by whichever of their names."""
     requester = row.requester.casefold()
-    return bool(requester) and requester in {user.name.casefold(), user.email.casefold()}
+    return bool(requester) and requester in {user.name, user.email.casefold()}
 
 
 def _risk(row: ChangeRow) -> Risk:
