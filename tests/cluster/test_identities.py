@@ -12,6 +12,7 @@ from engine.model.change import Operation, Verb
 from engine.model.errors import ClusterError
 from tests.cluster.readers import a_reader, as_persona, through
 from tests.cluster.writers import a_web, a_writer, an_operation, approved, live, version
+from tests.testbeds.audit import changes
 from tests.testbeds.identities import account, token
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import Manifest, a_pod, an_object, path
@@ -88,6 +89,11 @@ async def test_a_kind_does_what_its_templates_need(identities: Kube, process: Co
             assert await writer.allowed(operation)
             now = version(await writer.get(operation.target.resource, *named(obj)))
             await writer.write(operation, version=now, dry_run=False)
+    assert changes(identities, node) == [f"patch nodes/{node} 200"]
+    assert changes(identities, namespace) == [
+        "create pods/eviction/p 201",
+        "patch deployments/scale/web 200",
+    ]
     assert identities.get("Node", node)["spec"]["unschedulable"]
     assert live(identities, web)["spec"]["replicas"] == 2
 

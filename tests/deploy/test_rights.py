@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.changes.templates import TEMPLATES
+from engine.missions.registry import kinds
 from tests.testbeds.identities import manifests
+from watchers.events import RESOURCE
+from watchers.objects import RESOURCES
 
 TABLE = Path(__file__).with_name("rights.txt")
 OBJECTS = [*manifests("reader-rbac.yaml"), *manifests("writer-rbac.yaml")]
@@ -59,6 +63,33 @@ def test_every_account_that_is_bound_or_named_exists() -> None:
     }
     assert bound == made
     assert named == made - {"dogwatch-reader", "dogwatch-writer"}
+
+
+def readable() -> set[str]:
+    """Return what the reader may list, as readers name it: `deployments.apps`."""
+    roles = of_kind("ClusterRole")
+    (role,) = [each for each in roles if each["metadata"]["name"] == "dogwatch-reader"]
+    return {
+        f"{resource}.{group}" if group else resource
+        for rule in role["rules"]
+        if "list" in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def test_the_reader_may_read_what_is_watched_and_what_missions_and_changes_need() -> None:
+    needed = {RESOURCE, *RESOURCES}
+    needed |= {resource for kind in kinds().values() for resource in kind.needs}
+    needed |= {resource for template in TEMPLATES.values() for resource in template.needs}
+    assert needed <= readable()
+
+
+def test_every_kind_that_changes_has_an_account_and_no_other_has() -> None:
+    changing = {kind.name for kind in kinds().values() if kind.changes}
+    named = {each["metadata"]["name"] for each in of_kind("ServiceAccount")}
+    others = {"dogwatch-reader", "dogwatch-writer", "dogwatch-proposer"}
+    assert named - others == {f"dogwatch-{kind}" for kind in changing}
 
 
 def test_no_right_is_of_everything_or_of_secrets() -> None:

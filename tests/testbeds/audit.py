@@ -84,6 +84,15 @@ class Audit:
         return ""
 
 
+def changes(kube: Kube, place: str) -> list[str]:
+    """Return what dogwatch tried to change in a namespace, or of a node, in order.
+
+    One `VERB RESOURCE[/SUBRESOURCE]/NAME CODE` for each request that was no dry run.
+    """
+    ours = [event for event in logged(kube) if _is_ours(event, _user(event))]
+    return [_brief(event) for event in ours if _changes(event) and _place(event) == place]
+
+
 def logged(kube: Kube) -> list[Event]:
     """Return all that the log tells of what was answered so far: the server answers first."""
     log, mark = kube.site.audit_log, f"mark-{secrets.token_hex(4)}"
@@ -117,6 +126,13 @@ def _changes(event: Event) -> bool:
 def _place(event: Event) -> str:
     ref = event.get("objectRef", {})
     return str(ref.get("namespace") or ref.get("name") or "")
+
+
+def _brief(event: Event) -> str:
+    ref = event["objectRef"]
+    parts = [ref["resource"], *([ref["subresource"]] if "subresource" in ref else [])]
+    code = event.get("responseStatus", {}).get("code", 0)
+    return f"{event['verb']} {'/'.join([*parts, ref.get('name', '')])} {code}"
 
 
 def _said(event: Event, user: str) -> str:
