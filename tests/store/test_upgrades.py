@@ -23,6 +23,7 @@ from engine.store.migrate import FOLDER
 from engine.store.partitions import checksum
 from engine.store.store import Store
 from tests.store.answers import an_answer_lost
+from tests.store.changes_of import HOUR, a_row
 from tests.store.rows import NOON, Hand, a_commit, a_delivery, a_report
 
 
@@ -100,6 +101,34 @@ def test_a_store_of_part_2_is_brought_up_without_losing_a_row(bare_place: str) -
         again = store.claim_mission("local/worker-0", NOON)
         assert again is not None
         store.finish("m-1", a_report(), [], NOON, epoch=again.epoch)
+
+
+def test_a_store_of_part_3_is_brought_up_and_its_missions_only_report(bare_place: str) -> None:
+    old = raw_engine(bare_place)
+    with old.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(FOLDER))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+        if "://" not in bare_place:
+            connection.exec_driver_sql(f"PRAGMA application_id = {MARK}")
+        row = {**OLD_ROWS["missions"], "depth": 2, "epoch": 3}
+        names = ", ".join(f'"{name}"' for name in row)
+        values = ", ".join(f":{name}" for name in row)
+        connection.execute(text(f"INSERT INTO missions ({names}) VALUES ({values})"), row)
+    old.dispose()
+    with closing(Store.open(bare_place, clock=Hand())) as store:
+        (mission,) = store.missions()
+        assert (mission.epoch, mission.phase, mission.total_phases) == (3, 1, 1)
+        assert (mission.mode, mission.approval, mission.targets) == ("report", "person", {})
+        assert (mission.requester, mission.advise, mission.wake_at) == ("", "off", None)
+        assert (store.changes(), store.verify_audit().count) == ([], 0)
+        assert store.recover().queued == ("m-1",)
+        again = store.claim_mission("local/worker-0", NOON)
+        assert again is not None
+        until = NOON + HOUR
+        store.wait("m-1", a_report(), [a_row()], [], NOON, until, epoch=again.epoch)
+        assert store.wake_due(until) == ["m-1"]
 
 
 @pytest.mark.parametrize("side", ["before", "after"])
