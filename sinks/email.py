@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime, parseaddr
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from aiosmtplib import (
     SMTP,
@@ -111,32 +111,78 @@ async def send_email(line: Line[EmailConfig], delivery: Delivery, thread: Thread
     Source: RFC 5321 (reply codes), RFC 5322 (threads), RFC 3834 (Auto-Submitted), RFC 2919.
     """
     options = line.options
-    message = compose(line, delivery, thread)
     password = reveal(options.password, options.password_file)
     done = line.accepted.get(delivery.key, frozenset())
-    to = [spec for spec in (parseaddr(text)[1] for text in options.to) if spec not in done]
+    to = [text for text in options.to if parseaddr(text)[1] not in done]
+    letters = _letters(line, delivery, thread, to)
+    refused: dict[str, int] = {}
+
+    def told(letter: Letter, answers: dict[str, int]) -> None:
+        refused.update(answers)
+        _remember(line, delivery.key, frozenset(letter.to) - set(answers))
+
     try:
-        refused = await _transmit(options, password, message, to)
+        await _transmit(options, password, letters, told)
     except SMTPResponseException as error:
         raise _fault(error.code, f"{options.host}: {_said(error, password)}") from None
     except TimeoutError:
         raise Retryable(f"{options.host}: no answer within {options.timeout_s:g} s") from None
     except (SMTPException, OSError) as error:
         raise Retryable(f"{options.host}: {_said(error, password)}") from None
-    detail = _outcome(line, delivery.key, to, refused)
-    first = (thread or {}).get("message_id") or str(message["Message-ID"])
+    detail = _outcome(line, delivery.key, refused)
+    first = (thread or {}).get("message_id") or _message_id(delivery.key, options.domain)
     return Receipt(detail=detail, thread={"message_id": first})
 
 
-def compose(line: Line[EmailConfig], delivery: Delivery, thread: Thread | None) -> EmailMessage:
-    """Return the message: plain text and HTML, the same but for its Date on each attempt."""
+class Letter(NamedTuple):
+    """One message and the addresses that it goes to."""
+
+    message: EmailMessage
+    to: tuple[str, ...]
+
+
+def _letters(
+    line: Line[EmailConfig], delivery: Delivery, thread: Thread | None, to: Sequence[str]
+) -> list[Letter]:
+    """Return one message for all of `to`, or one of their own for who may decide by a link."""
+    links = {text: _link(line, delivery, parseaddr(text)[1]) for text in to}
+    letters = [
+        Letter(
+            compose(line, _with_link(delivery, link), thread, text),
+            (parseaddr(text)[1],),
+        )
+        for text, link in links.items()
+        if link
+    ]
+    others = tuple(parseaddr(text)[1] for text, link in links.items() if not link)
+    return [*letters, *([Letter(compose(line, delivery, thread), others)] if others else [])]
+
+
+def _link(line: Line[EmailConfig], delivery: Delivery, address: str) -> str:
+    alone = delivery.ask is not None and not delivery.ask.more
+    return line.sign(delivery.ask, address) if alone and delivery.ask else ""
+
+
+def _with_link(delivery: Delivery, link: str) -> Delivery:
+    ask = delivery.ask.model_copy(update={"url": link}) if delivery.ask else None
+    return delivery.model_copy(update={"ask": ask})
+
+
+def compose(
+    line: Line[EmailConfig], delivery: Delivery, thread: Thread | None, only: str = ""
+) -> EmailMessage:
+    """Return the message: plain text and HTML, the same but for its Date on each attempt.
+
+    `only` names the one recipient where it is for nobody else.
+    """
     options = line.options
     message = EmailMessage(policy=SMTP_POLICY)
     message["From"] = options.sender
-    message["To"] = ", ".join(options.to)
+    message["To"] = only or ", ".join(options.to)
     message["Subject"] = subject(delivery)
     message["Date"] = format_datetime(line.clock.now())
-    message["Message-ID"] = _message_id(delivery.key, options.domain)
+    own = f"{delivery.key} {only}" if only else delivery.key
+    message["Message-ID"] = _message_id(own, options.domain)
     root = _message_id(delivery.incident, options.domain)
     first = clean((thread or {}).get("message_id", ""))
     if first and first != message["Message-ID"]:
@@ -147,25 +193,35 @@ def compose(line: Line[EmailConfig], delivery: Delivery, thread: Thread | None) 
     message["X-Auto-Response-Suppress"] = "All"
     message.set_content(to_plain(delivery), cte="quoted-printable")
     message.add_alternative(to_html(delivery), subtype="html", cte="quoted-printable")
-    message.set_boundary("=_" + sha256(delivery.key.encode()).hexdigest()[:32])
+    message.set_boundary("=_" + sha256(own.encode()).hexdigest()[:32])
     return message
 
 
 async def _transmit(
-    options: EmailConfig, password: str | None, message: EmailMessage, to: list[str]
-) -> dict[str, int]:
-    """Send `message` and return the recipients that were refused with their reply codes."""
-    sender = parseaddr(options.sender)[1]
+    options: EmailConfig,
+    password: str | None,
+    letters: Sequence[Letter],
+    told: Callable[[Letter, dict[str, int]], None],
+) -> None:
+    """Send `letters`; tell of each the recipients that were refused with their reply codes."""
     async with _connection(options) as client:
-        try:
-            async with asyncio.timeout(options.timeout_s):
-                await _greet(client, options, password)
-                errors, _ = await client.send_message(message, sender=sender, recipients=to)
-        except SMTPRecipientsRefused as refused:
-            return {one.recipient: one.code for one in refused.recipients}
+        async with asyncio.timeout(options.timeout_s):
+            await _greet(client, options, password)
+            for letter in letters:
+                told(letter, await _send(client, options, letter))
         with suppress(SMTPException, OSError):
             await client.execute_command(b"QUIT", timeout=_QUIT_S)
-        return {recipient: reply.code for recipient, reply in errors.items()}
+
+
+async def _send(client: SMTP, options: EmailConfig, letter: Letter) -> dict[str, int]:
+    sender = parseaddr(options.sender)[1]
+    try:
+        errors, _ = await client.send_message(
+            letter.message, sender=sender, recipients=list(letter.to)
+        )
+    except SMTPRecipientsRefused as refused:
+        return {one.recipient: one.code for one in refused.recipients}
+    return {recipient: reply.code for recipient, reply in errors.items()}
 
 
 class _Client(SMTP):
@@ -204,15 +260,19 @@ async def _greet(client: SMTP, options: EmailConfig, password: str | None) -> No
         await client.login(options.username, password or "")
 
 
-def _outcome(line: Line[EmailConfig], key: str, to: list[str], refused: dict[str, int]) -> str:
+def _remember(line: Line[EmailConfig], key: str, taken: frozenset[str]) -> None:
+    """Keep who took the message: another attempt leaves them out."""
+    line.accepted[key] = taken | line.accepted.pop(key, frozenset())
+    while len(line.accepted) > _REMEMBERED:
+        line.accepted.pop(next(iter(line.accepted)))
+
+
+def _outcome(line: Line[EmailConfig], key: str, refused: dict[str, int]) -> str:
     """Return who took the message in words, or raise for those that did not take it yet."""
     names = ", ".join(f"{recipient} ({code})" for recipient, code in sorted(refused.items()))
-    taken = frozenset(to) - set(refused) | line.accepted.pop(key, frozenset())
     if any(code < _PERMANENT for code in refused.values()):
-        line.accepted[key] = taken
-        while len(line.accepted) > _REMEMBERED:
-            line.accepted.pop(next(iter(line.accepted)))
         raise Retryable(f"{line.options.host} did not take the mail now for {names}")
+    taken = line.accepted.pop(key, frozenset())
     if not taken:
         raise Rejected(f"{line.options.host} refused every recipient: {names}")
     return f"accepted for {len(taken)}" + (f"; refused for {names}" if names else "")

@@ -2,14 +2,14 @@
 
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any, Generic, TextIO, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from engine.model.delivery import Delivery, Receipt
+from engine.model.delivery import Ask, Delivery, Receipt
 from engine.model.errors import nearest
 from engine.model.ports import Clock, SystemClock
 from sinks.egress import Egress, EgressOptions
@@ -18,6 +18,7 @@ from sinks.secret import SinkOptions
 TYPES = ("console", "email", "slack", "webhook")
 """Every type, in order: `sinks.TYPE` registers it."""
 Thread = Mapping[str, str]
+Sign = Callable[[Ask, str], str]
 OptionsT = TypeVar("OptionsT", bound=SinkOptions)
 
 
@@ -32,6 +33,7 @@ class Line(Generic[OptionsT]):
         stream: where a console prints.
         egress: the HTTP client; connects where the options allow it.
         accepted: delivery key -> who has taken it already, where others did not yet.
+        sign: makes the link by which one address may decide, empty where there is none.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Line(Generic[OptionsT]):
     stream: TextIO
     egress: Egress
     accepted: dict[str, frozenset[str]] = field(default_factory=dict)
+    sign: Sign = lambda _ask, _address: ""
 
 
 Send = Callable[[Line[OptionsT], Delivery, Thread | None], Awaitable[Receipt]]
@@ -115,13 +118,14 @@ def kinds() -> Mapping[str, Kind[Any]]:
     return _Kinds()
 
 
-def make(
+def make(  # noqa: PLR0913 - the outside of a channel, each with its default
     name: str,
     type_: str,
     options: Mapping[str, Any],
     *,
     clock: Clock | None = None,
     stream: TextIO | None = None,
+    sign: Sign | None = None,
 ) -> Channel[Any]:
     """Return the sink `name` of type `type_` with its `options` checked.
 
@@ -131,6 +135,7 @@ def make(
         options: as written; paths absolute or relative to the working directory.
         clock: wall clock; the machine's by default.
         stream: where a console prints; standard output by default.
+        sign: makes links of mails that decide; none by default.
 
     Raises:
         pydantic.ValidationError: an unknown type (with the nearest known one) or bad options,
@@ -142,6 +147,8 @@ def make(
     checked = kind.config.model_validate(dict(options))
     reach = checked if isinstance(checked, EgressOptions) else EgressOptions()
     line = Line(name, checked, clock or SystemClock(), stream or sys.stdout, Egress(reach))
+    if sign is not None:
+        line = replace(line, sign=sign)
     return Channel(kind, line)
 
 

@@ -73,7 +73,7 @@ async def test_no_secret_is_in_an_error_a_log_or_a_repr(
     caplog.set_level(logging.DEBUG)
     receiver.script(answer)
     said = ""
-    async with a_sink(type_, {**options(receiver.url), "timeout_s": 0.4}) as channel:
+    async with a_sink(type_, {**options(receiver.url), "timeout_s": 1.5}) as channel:
         try:
             said += str(await channel.send(a_delivery(), None))
         except DogwatchError as error:
