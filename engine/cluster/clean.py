@@ -8,7 +8,8 @@ from engine.model.signal import MADE_BY
 from engine.model.snapshot import Object
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_DIGEST = re.compile(r"salted-sha256:[0-9a-f]{64}")
+DIGEST = "salted-sha256:"
+_DIGEST = re.compile(DIGEST + "[0-9a-f]{64}")
 
 
 def clean(obj: Object, salt: bytes) -> Object:
@@ -74,4 +75,4 @@ def _digest(value: Any, salt: bytes) -> str:
     text = str(value)
     if _DIGEST.fullmatch(text):
         return text
-    return "salted-sha256:" + hashlib.sha256(salt + b"\0" + text.encode()).hexdigest()
+    return DIGEST + hashlib.sha256(salt + b"\0" + text.encode()).hexdigest()

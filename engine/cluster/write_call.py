@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
+from engine.cluster.clean import DIGEST
 from engine.cluster.client import Call
 from engine.model.change import Operation, Target, Verb
 from engine.model.errors import ClusterError
@@ -33,8 +36,11 @@ def write_call(operation: Operation, version: str, options: Options) -> Call:
         options: the query: fieldManager, fieldValidation, timeout, dryRun.
 
     Raises:
-        ClusterError: `invalid`, it would hit whatever object is there.
+        ClusterError: `invalid`, it would hit whatever object is there, or write a digest in
+            the place of the value that it was made of.
     """
+    if DIGEST.encode() in msgspec.json.encode(operation.patch):
+        raise ClusterError("invalid", "the digest of a value is not written in its place")
     known = bool(operation.target.uid), bool(version)
     making = operation.verb is Verb.APPLY and known == (False, False)
     if making:

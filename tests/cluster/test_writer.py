@@ -179,6 +179,16 @@ async def test_a_write_that_would_hit_any_object_is_not_sent(kube: Kube, verb: V
     assert live(kube, config) == config
 
 
+async def test_a_digest_is_never_written_back(kube: Kube) -> None:
+    namespace = approved(kube)
+    kube.create(an_object("Secret", "s", namespace, data={"a": "aHVudGVyMg=="}))
+    async with a_kind(kube) as writer:
+        secret = await writer.get("secrets", namespace, "s")
+        operation = an_operation(Verb.PATCH, secret, data=secret["data"])
+        assert (await failure(writer, operation, version(secret))).reason == "invalid"
+    assert kube.get("Secret", "s", namespace)["data"] == {"a": "aHVudGVyMg=="}
+
+
 async def test_a_field_of_another_manager_is_not_taken(kube: Kube) -> None:
     config = a_config(kube, a="1")
     operation = an_operation(
