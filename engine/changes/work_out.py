@@ -169,6 +169,8 @@ async def _tried(proposer: Writer, edit: Edit, live: Object, cluster_uid: str) -
 def _refusal(error: ClusterError) -> Halt | ClusterError:
     if error.reason == "conflict":
         return Halt(ChangeEvent.CONFLICT, said(error))
+    if error.reason == "not-found":
+        return Halt(ChangeEvent.SUPERSEDE, f"it is gone; {said(error)}")
     if error.reason in NOT_DONE - {"blocked"}:
         return Halt(ChangeEvent.REFUSE_DRY_RUN, said(error))
     return error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from engine.analysis.cluster_view import ClusterView
 from engine.app.assessing import Assessor
 from engine.app.config import MissionsConfig
 from engine.changes.drive import advance
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from engine.changes.look import Look
     from engine.model.change import Draft
     from engine.model.change_row import ChangeRow
     from engine.model.change_state import ChangeState
@@ -50,8 +53,16 @@ class RealScene(Scene):
     def started(self) -> None:
         super().started()
         given: dict[str, Any] = {**vars(self.means)}
-        given |= {"look": self._assessor.look, "assess": self._assessor.assess}
+        given |= {"look": self._look, "assess": self._assessor.assess}
         self.means = Means(**given)
+
+    async def _look(self, draft: Draft) -> Look:
+        """Return what is there, with logs: the kubelets of the test cluster serve none."""
+        look = await self._assessor.look(draft)
+        pods = [pod["metadata"] for pod in look.view.of("Pod")]
+        logs = {(pod["namespace"], pod["name"], "main", True): "lost" for pod in pods}
+        snapshot = replace(look.view.snapshot, logs=logs)
+        return replace(look, view=ClusterView(snapshot, self.clock.now()))
 
     def port(self, who: str) -> Writer:
         return self._ports[who.removeprefix("writer of ")]

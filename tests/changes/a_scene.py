@@ -52,6 +52,7 @@ class Scene:
     policy: Policy | None = field(default_factory=lambda: load_policy("p.yaml", POLICY))
     clock: Hand = field(default_factory=Hand)
     number: int = 0
+    epoch: int = 0
 
     def __post_init__(self) -> None:
         self.store = Store.open(self.folder / "store.db", clock=self.clock)
@@ -64,8 +65,9 @@ class Scene:
         return ACluster(self.clock)
 
     def started(self) -> None:
-        """Let the writer start: it takes its lease, and knows nothing."""
-        epoch = self.store.acquire("writer", "w", FOREVER.total_seconds())
+        """Let a new writer start, once the one before is gone: it knows nothing."""
+        self.store.give_back("writer", f"w-{self.epoch}")
+        epoch = self.store.acquire("writer", f"w-{self.epoch + 1}", FOREVER.total_seconds())
         assert epoch is not None
         self.epoch = epoch
         self.means = Means(

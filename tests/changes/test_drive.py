@@ -176,8 +176,9 @@ async def test_without_a_policy_nothing_happens(scene: Scene) -> None:
 
 async def test_who_lost_the_lease_writes_nothing(scene: Scene) -> None:
     change = await scene.approved()
-    scene.store.give_back("writer", "w")
-    scene.store.acquire("writer", "other", 3600)
+    epoch = scene.epoch
+    scene.started()
+    scene.epoch = epoch
     with pytest.raises(Fenced):
         await scene.turn(change)
     assert not scene.cluster.kept

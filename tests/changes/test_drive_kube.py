@@ -117,9 +117,9 @@ def without_book_keeping(obj: Any) -> Any:
     return {**obj, "metadata": {name: value for name, value in metadata.items() if value}}
 
 
-def not_well(scene: RealScene, pod: str) -> bool:
-    """Whether the pod is not ready."""
-    return scene.kube.condition("Pod", pod, "Ready", scene.namespace) != "True"
+def failed(scene: RealScene, pod: str) -> bool:
+    """Whether the pod has ended badly."""
+    return bool(scene.live("Pod", pod)["status"]["phase"] == "Failed")
 
 
 def not_ready(status: Any) -> Any:
@@ -139,7 +139,8 @@ async def test_a_workload_is_scaled(scene: RealScene) -> None:
 
 async def test_pods_are_replaced_by_a_restart(scene: RealScene) -> None:
     a_web(scene)
-    old = {pod["metadata"]["uid"] for pod in scene.kube.list("Pod", scene.namespace)}
+    pods = scene.kube.list("Pod", scene.namespace)
+    old = {pod["metadata"]["uid"] for pod in pods}
     params = {"at": "2026-12-01T12:00:00Z"}
     row = await scene.ran(await scene.approved("restart", params=params))
     assert row.state is S.VERIFIED, row.reason
@@ -150,8 +151,10 @@ async def test_pods_are_replaced_by_a_restart(scene: RealScene) -> None:
 async def test_a_stuck_pod_is_evicted_and_made_anew(scene: RealScene) -> None:
     a_web(scene)
     pod = scene.kube.list("Pod", scene.namespace)[0]["metadata"]["name"]
-    scene.kube.label("Pod", pod, scene.namespace, chaos="crashloop")
-    scene.kube.until(lambda: not_well(scene, pod) or None, "a pod that crashes")
+    scene.kube.label("Pod", pod, scene.namespace, chaos="evicted")
+    scene.kube.until(lambda: failed(scene, pod) or None, "a pod that failed")
+    status = scene.live("Pod", pod)["status"]
+    scene.kube.patch_status("Pod", pod, scene.namespace, **not_ready(status))
     row = await scene.ran(await scene.approved("delete-pod", kind="Pod", name=pod))
     assert row.state is S.VERIFIED, row.reason
     assert pod not in {one["metadata"]["name"] for one in scene.kube.list("Pod", scene.namespace)}
