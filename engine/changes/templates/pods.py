@@ -64,7 +64,7 @@ def _unfit(view: ClusterView, pod: Object) -> str:
         "a Job counts its failed pods": controller is not None and controller.kind == "Job",
         "it is being deleted already": bool(text(pod, "metadata", "deletionTimestamp")),
         "it ran to its end": phase(pod) == "Succeeded",
-        "it is ready": is_ready(pod),
+        "it is ready": is_ready(pod) and phase(pod) != "Failed",
         "it is not ready, but not for two minutes yet": not _stuck(view, pod),
     }
     return next((why for why, holds in faults.items() if holds), "")
