@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from engine.rules.rule import Rule
+from engine.stream.reasons import Reason
 
 HOUR_US: Final = 3_600_000_000
 FAILURES: Final = 5
@@ -75,15 +76,18 @@ class Ledger:
         if account.failing:
             self.failing.add((rule, cluster))
 
-    def launched(self, rule: str, cluster: str, at: int) -> int:
-        """Return how many missions were launched in the hour up to `at`, or after it."""
-        account = self.accounts.get((rule, cluster))
-        return sum(one > at - HOUR_US for one in account.launched) if account else 0
+    def refuses(self, rule: Rule, cluster: str, same: str, at: int) -> Reason | None:
+        """Return what keeps a mission with the dedup key `same` from going at `at`, if anything.
 
-    def taken(self, rule: str, cluster: str, same: str, at: int) -> bool:
-        """Whether the cooldown of a mission with the dedup key `same` is not over at `at`."""
-        account = self.accounts.get((rule, cluster))
-        return account is not None and at < account.same.get(same, at)
+        Missions launched after `at` count too.
+        """
+        account = self.accounts.get((rule.name, cluster))
+        if account is None:
+            return None
+        if at < account.same.get(same, at):
+            return Reason.DUPLICATE
+        launched = sum(one > at - HOUR_US for one in account.launched)
+        return Reason.RATE_LIMIT if 0 < rule.max_per_hour <= launched else None
 
     def launch(self, rule: Rule, cluster: str, same: str, at: int) -> None:
         """Take note of a mission and its dedup key, if it has one, where the rule limits them.

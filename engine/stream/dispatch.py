@@ -22,6 +22,7 @@ from engine.stream.orders import (
     reminder,
     same_of,
 )
+from engine.stream.reader import MAX_DEPTH
 from engine.stream.reasons import Reason
 from engine.stream.trail import Entry, ended
 
@@ -294,8 +295,7 @@ class Dispatch:
         if until is not None and order.told.at <= until and not order.carried:
             cell.spared_until = None
             return Reason.RULE_CHANGED
-        ledger, same = self._found.ledger, same_of(rule, self._cluster, order)
-        if ledger.taken(rule.name, self._cluster, same, at):
-            return Reason.DUPLICATE
-        launched = ledger.launched(rule.name, self._cluster, at)
-        return Reason.RATE_LIMIT if 0 < rule.max_per_hour <= launched else None
+        if order.told.depth >= MAX_DEPTH:
+            return Reason.TOO_DEEP
+        same = same_of(rule, self._cluster, order)
+        return self._found.ledger.refuses(rule, self._cluster, same, at)

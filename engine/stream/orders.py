@@ -8,7 +8,7 @@ condition true (ten times that at most); then it is launched unless
   and is looked at again;
 - the last mission of the key was launched less than `cooldown` before, or one of the rule in the
   cluster with the same `dedup_key`, or the rule launched `max_per_hour` missions in the cluster
-  within an hour: it is dropped and told;
+  within an hour, or MAX_DEPTH missions lead to it: it is dropped and told;
 - the rule is in shadow mode: it is dropped and counted.
 
 That the firing has ended in the meantime is no reason to drop its mission: it did happen. A

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     COOLDOWN = "cooldown"
     DUPLICATE = "duplicate"
     RATE_LIMIT = "rate limit"
+    TOO_DEEP = "too deep"
     SHADOW = "shadow"
     REPEAT = "repeat"
     RULE_CHANGED = "rule changed"
@@ -46,6 +47,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.COOLDOWN: "the last mission of this key was launched less than `cooldown` before",
         Reason.DUPLICATE: "one of the same `dedup_key` was launched less than `cooldown` before",
         Reason.RATE_LIMIT: "the rule launched `max_per_hour` missions in the hour before",
+        Reason.TOO_DEEP: "five missions lead to it, each by the end of the one before",
         Reason.SHADOW: "the rule is in shadow mode: it launches and tells nothing",
         Reason.REPEAT: "the firing goes on; `repeat` asks for a reminder",
         Reason.RULE_CHANGED: "the rule was edited, so its state began anew",

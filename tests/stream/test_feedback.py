@@ -59,7 +59,7 @@ def test_what_dogwatch_deleted_is_gone() -> None:
     assert seen.moves == [(0, "firing"), (5, "resolved")]
 
 
-@pytest.mark.parametrize("rule", [bad(), counting()], ids=["level", "window"])
+@pytest.mark.parametrize("rule", [a_rule(when=BAD), counting()], ids=["level", "window"])
 def test_a_signal_behind_more_than_five_missions_starts_nothing(rule: Rule) -> None:
     assert Run(rule).see(pod(0, depth=5)).to(3).moves == [(0, "firing")]
     seen = Run(rule).see(pod(0, depth=6)).to(9)
@@ -89,3 +89,10 @@ def test_a_hold_that_ends_by_time_keeps_the_depth_of_its_first_signal() -> None:
     seen = Run(bad(**{"for": "10s"})).see(pod(0, depth=3), an_alert(20)).to(30)
     assert [one.depth for one in seen.transitions] == [3, 3]
     assert seen.launches[0].depth == 4
+
+
+def test_a_chain_is_five_missions_long_at_most() -> None:
+    assert Run(bad()).see(pod(0, depth=4)).launches[0].depth == 5
+    seen = Run(bad()).see(pod(0, depth=5))
+    assert seen.launches == []
+    assert seen.held_back == [(0, "too deep")]
