@@ -15,11 +15,8 @@ from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock
 from engine.store.store import Store
-from engine.web.ports import Order
+from engine.web.ports import ALL, CLUSTER, Order
 from engine.web.views import MissionLine
-
-ALL = "all"
-CLUSTER = "cluster/"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from engine.app.collector import collect_rarely
-from engine.cli import config, dlq, mission, quarantine, rules, snapshot, top
+from engine.cli import (
+    audit,
+    config,
+    dlq,
+    freeze,
+    mission,
+    policy,
+    quarantine,
+    rules,
+    snapshot,
+    top,
+)
 from engine.model.errors import DogwatchError
 
 TROUBLE = 2
@@ -24,7 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (top.demo, top.run, top.replay, top.show):
+for verb in (
+    top.demo,
+    top.run,
+    top.replay,
+    top.show,
+    freeze.freeze,
+    freeze.thaw,
+    freeze.freezes,
+):
     app.command()(verb)
 for noun, group in {
     "rules": rules.app,
@@ -33,6 +52,8 @@ for noun, group in {
     "dlq": dlq.app,
     "quarantine": quarantine.app,
     "config": config.app,
+    "policy": policy.app,
+    "audit": audit.app,
 }.items():
     app.add_typer(group, name=noun)
 

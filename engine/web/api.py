@@ -16,7 +16,7 @@ from engine.model.config import Config
 from engine.model.mission import MissionState
 from engine.web.call import Asked, Call, caller, endpoint, refused
 from engine.web.openapi import document
-from engine.web.ports import Order, People
+from engine.web.ports import Order, People, scope_of
 from engine.web.refusal import Refusal
 from engine.web.views import (
     AuditView,
@@ -222,11 +222,6 @@ async def _thaw(asked: Asked) -> object:
 async def _audit(asked: Asked) -> object:
     query: AuditQuery = asked.query
     return await asked.see(asked.people.pages.audit, query.mission, query.change, query.limit)
-
-
-def scope_of(cluster: str) -> str:
-    """Return the scope of a freeze of `cluster`, of all where that is empty."""
-    return f"cluster/{cluster}" if cluster else "all"
 
 
 def _there(found: T | None, noun: str) -> T:

@@ -28,6 +28,8 @@ from engine.web.views import (
 if TYPE_CHECKING:
     from engine.changes.policy.policy import Policy, User
 
+ALL = "all"
+CLUSTER = "cluster/"
 KEY_BYTES = 32
 """The least length of the key that signs sessions."""
 
@@ -175,6 +177,11 @@ class Orders(Protocol):
     def thaw(self, user: "User", scope: str) -> bool:
         """End a freeze; return whether there was one."""
         ...
+
+
+def scope_of(cluster: str) -> str:
+    """Return the scope of a freeze of `cluster`, of all where that is empty."""
+    return f"{CLUSTER}{cluster}" if cluster else ALL
 
 
 @dataclass(frozen=True)

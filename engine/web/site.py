@@ -14,8 +14,8 @@ from engine.model.change_state import ChangeState
 from engine.model.errors import Refused
 from engine.report.content import report_parts
 from engine.web import login
-from engine.web.api import FOREVER_S, scope_of
-from engine.web.ports import People
+from engine.web.api import FOREVER_S
+from engine.web.ports import People, scope_of
 from engine.web.refusal import Refusal
 from engine.web.render import style
 from engine.web.views import ChangeView
