@@ -57,7 +57,8 @@ def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
         yield Items(
             tuple(Item(_BULLET, (plain(said),)) for said in ask.then), "Once it is approved"
         )
-    yield from _how(delivery, ask)
+    yield Link("Open it to decide", ask.url)
+    yield Command(f"dogwatch mission approve {ask.change}")
     yield _identity(delivery, ask)
 
 
@@ -171,11 +172,6 @@ def _checks(ask: Ask) -> Iterator[Part]:
 def check_item(check: Precondition) -> Item:
     """Return a check as an entry: whether it holds, its name, and why."""
     return Item(HOLDS[check.holds], (plain(check.name),), ((dim(check.why),),) if check.why else ())
-
-
-def _how(delivery: Delivery, ask: Ask) -> Iterator[Part]:
-    yield Link("Open it to decide", ask.url)
-    yield Command(f"dogwatch mission approve {delivery.mission or 'ID'} --change {ask.change}")
 
 
 def _identity(delivery: Delivery, ask: Ask) -> Facts:
