@@ -6,7 +6,7 @@ not judged here; `unjudged` names those that a pod asks for.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Final
@@ -93,15 +93,24 @@ def refusals(spec: Any, asked: Amounts, room: Room) -> Iterator[Refusal]:
         yield Refusal("host-port", f"{port[0]}/{port[1]}", f"host port {port[1]} is taken")
 
 
-def fitting(view: ClusterView, spec: Any, wanted: int) -> int:
-    """Return how many of `wanted` more pods of `spec` the nodes take, by what is judged here."""
-    asked, left = requests(spec), rooms(view)
-    for placed in range(wanted):
+def fitting(view: ClusterView, specs: Sequence[Any], without: str = "") -> int:
+    """Return how many more pods the nodes take, one after the other, by what is judged here.
+
+    Args:
+        view: the nodes and what runs on them.
+        specs: of the pods, in order; a node that they are bound to now does not matter.
+        without: name of a node that takes none.
+    """
+    left = [room for room in rooms(view) if room.name != without]
+    fit = 0
+    for bound in specs:
+        spec = {name: value for name, value in dict(bound).items() if name != "nodeName"}
+        asked = requests(spec)
         chosen = next((r for r in left if next(refusals(spec, asked, r), None) is None), None)
-        if chosen is None:
-            return placed
-        left = [_filled(room, spec, asked) if room is chosen else room for room in left]
-    return wanted
+        if chosen is not None:
+            fit += 1
+            left = [_filled(room, spec, asked) if room is chosen else room for room in left]
+    return fit
 
 
 def _filled(room: Room, spec: Any, asked: Amounts) -> Room:

@@ -4,7 +4,7 @@ import pytest
 
 from engine.changes.templates import CHANGE, TEMPLATES, Unfit
 from engine.model.change import Verb
-from tests.changes.worlds import a_view, checks, edits, held, two_nodes
+from tests.changes.worlds import a_view, asking, checks, edits, held, two_nodes
 from tests.missions.incident.world import (
     ALL,
     Raw,
@@ -140,6 +140,18 @@ def test_two_sick_nodes_are_no_case_for_a_drain() -> None:
     node = one.named("Node", "", "n1")
     assert held(checks(one, "drain", node))[name] is True
     assert held(checks(two, "drain", node))[name] is False
+
+
+@pytest.mark.parametrize(("cpu", "holds"), [("2", True), ("5", False)])
+def test_a_drain_needs_room_elsewhere(cpu: str, *, holds: bool) -> None:
+    objects = web(4)
+    for pod in objects[2:]:
+        pod["spec"]["containers"] = asking(cpu)["spec"]["containers"]
+    view = a_view(*two_nodes(), *objects)
+    name = "the nodes have room for the new pods"
+    assert held(checks(view, "drain", view.named("Node", "", "n1")))[name] is holds
+    idle = a_view(*two_nodes(), *web(1))
+    assert held(checks(idle, "drain", idle.named("Node", "", "n1")))[name] is True
 
 
 def test_a_budget_that_allows_nothing_is_foreseen() -> None:

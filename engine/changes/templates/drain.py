@@ -4,10 +4,12 @@ from collections import Counter
 from typing import Final
 
 from engine.analysis.cluster_view import ClusterView, Object
+from engine.analysis.field import mapping
 from engine.analysis.pod import is_done
 from engine.analysis.text import clean
 from engine.changes.owner import not_owned_elsewhere
 from engine.changes.templates.budgets import unblocked
+from engine.changes.templates.headroom import room_for
 from engine.changes.templates.nodes import cordoning, few_sick, is_cordoned, others_open
 from engine.changes.templates.pods import evicting, is_mirror, whole_again
 from engine.changes.templates.scaling import SCALED, replicas_of
@@ -75,10 +77,12 @@ def _waves(view: ClusterView, pods: list[Object], *, first: int) -> list[Edit]:
 
 
 def _preconditions(view: ClusterView, ref: ObjectRef, params: NoParams) -> list[Precondition]:  # noqa: ARG001 - the form of all templates
+    pods = leaving(view, ref.name)
     return [
         few_sick(view),
         others_open(view, ref),
-        unblocked(view, leaving(view, ref.name)),
+        room_for(view, [mapping(pod, "spec") for pod in pods], without=ref.name),
+        unblocked(view, pods),
         not_owned_elsewhere(view, ref),
     ]
 

@@ -7,15 +7,16 @@ from pydantic import Field
 from engine.analysis.cluster_view import ClusterView, Object
 from engine.analysis.field import mapping, text, whole
 from engine.analysis.resource import RESOURCE_OF
-from engine.analysis.scheduling import fitting, unjudged
 from engine.analysis.text import clean
 from engine.changes.owner import not_owned_elsewhere
+from engine.changes.templates.headroom import room_for
 from engine.changes.templates.template import Edit, Template, Unfit, found, rollout_probe
 from engine.model.change import Probe, Risk, Verb
 from engine.model.config import Config
 from engine.model.report import ObjectRef, Precondition
 
 SCALED: Final = ("Deployment", "StatefulSet")
+_MOST_JUDGED: Final = 1000
 
 
 class ScaleParams(Config):
@@ -55,24 +56,9 @@ def _build(
 def _preconditions(view: ClusterView, ref: ObjectRef, params: ScaleParams) -> list[Precondition]:
     workload = view.find(ref)
     more = params.replicas - replicas_of(workload) if workload is not None else 0
-    room = [_room(view, workload, more)] if workload is not None and more > 0 else []
-    return [*room, _no_autoscaler(view, ref), not_owned_elsewhere(view, ref)]
-
-
-def _room(view: ClusterView, workload: Object, more: int) -> Precondition:
-    name = "the nodes have room for the new pods"
-    unread = view.why_unread("nodes") or view.why_unread("pods")
-    if unread:
-        return Precondition(name=name, holds=None, why=unread)
     spec = mapping(workload, "spec", "template", "spec")
-    fit = fitting(view, spec, more)
-    if fit < more:
-        return Precondition(name=name, holds=False, why=f"for {fit} of {more}")
-    if beyond := unjudged(spec):
-        return Precondition(
-            name=name, holds=None, why=f"by what they ask, yes; not judged: {', '.join(beyond)}"
-        )
-    return Precondition(name=name, holds=True, why=f"for all {more}")
+    room = [room_for(view, [spec] * min(more, _MOST_JUDGED))] if more > 0 else []
+    return [*room, _no_autoscaler(view, ref), not_owned_elsewhere(view, ref)]
 
 
 def _no_autoscaler(view: ClusterView, ref: ObjectRef) -> Precondition:
