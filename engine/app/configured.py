@@ -1,11 +1,10 @@
 """The configuration as it is in force: file, environment, and every fault with its place."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -14,14 +13,12 @@ from engine.app.config import AppConfig, SinkConfig
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
+from engine.rules.modelled import Where, fields_of, message, place
 from engine.rules.yaml import Node
 from sinks.registry import kinds
 
-Where: TypeAlias = tuple[int | str, ...]
 PREFIX = "DOGWATCH_"
 NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE", "DOGWATCH_TOKEN"}
-_ADDRESS = re.compile(r"://|@")
-_SECRET = re.compile(r"(secret|password|token|url|header)[^.]*$")
 
 
 def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfig:
@@ -58,8 +55,8 @@ def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfi
     except ValidationError as error:
         for details in error.errors():
             told.add(details["loc"], _message(details))
-    for where, message in _cross_faults(_mapping(settings), folder):
-        told.add(where, message)
+    for where, said in _cross_faults(_mapping(settings), folder):
+        told.add(where, said)
     if config is None or told.lines():
         raise ConfigError("\n".join(told.lines()))
     return _rooted(config, folder)
@@ -81,7 +78,7 @@ class _Told:
         if named is not None:
             self.of_environment.append(f"{PREFIX}{'__'.join(named).upper()}: {message}")
             return
-        line, column = _place(self.root, where)
+        line, column = place(self.root, where)
         self.of_file.append(Fault(self.path, line, column, message))
 
     def lines(self) -> list[str]:
@@ -187,56 +184,9 @@ def _set(settings: Any, names: tuple[str, ...], value: Any) -> bool:
     return True
 
 
-def _place(root: Node, where: Where) -> tuple[int, int]:
-    """Return line and column of the value at `where`, of its nearest parent where absent."""
-    node = root
-    place = (node.line, node.column)
-    for step in where:
-        value = node.value
-        if isinstance(value, dict) and str(step) in value:
-            key = node.keys[str(step)]
-            node, place = value[str(step)], (key.line, key.column)
-        elif isinstance(value, tuple) and isinstance(step, int) and step < len(value):
-            node = value[step]
-            place = (node.line, node.column)
-        else:
-            break
-    return place
-
-
 def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
     """Return the sentence about one fault; `fields` are those allowed, where they are known."""
-    where = ".".join(map(str, details["loc"]))
-    if details["type"] == "extra_forbidden":
-        known = fields or _fields_of(details["loc"][:-1])
-        return wording.unknown("field", str(details["loc"][-1]), known)
-    found = details.get("input")
-    # A text in place of a block, or one with an address, may hold a password.
-    block = details["type"] in {"model_type", "dict_type", "model_attributes_type"}
-    secret = block or _SECRET.search(where) or _ADDRESS.search(str(found))
-    plain = isinstance(found, (str, int, float)) and not secret
-    shown = f", found {wording.quoted(str(found))}" if plain else ""
-    said = details["msg"].removeprefix("Value error, ")
-    return f"{where or 'the file'}: {said}{shown}"
-
-
-def _fields_of(where: tuple[int | str, ...]) -> list[str]:
-    """Return the fields allowed at `where`."""
-    model: Any = AppConfig
-    for step in where:
-        if isinstance(step, int):
-            continue
-        model = _inner(model.model_fields[step].annotation)
-    return list(model.model_fields)
-
-
-def _inner(annotation: Any) -> Any:
-    """Return the config model within `Model`, `tuple[Model, ...]` or `dict[str, Model]`."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    return next(
-        (found for one in getattr(annotation, "__args__", ()) if (found := _inner(one))), None
-    )
+    return message(details, fields or fields_of(AppConfig, details["loc"][:-1]))
 
 
 def _rooted(config: AppConfig, folder: Path) -> AppConfig:

@@ -53,16 +53,20 @@ def message(details: ErrorDetails, fields: Sequence[str]) -> str:
     found = details.get("input")
     if details["type"] == "extra_forbidden":
         return unknown("field", str(details["loc"][-1]), fields)
-    if details["type"] in _CHOICES and isinstance(found, str) and not _SECRET.search(where):
+    plain = isinstance(found, str | int | float) and not _is_hidden(details, where)
+    if details["type"] in _CHOICES and isinstance(found, str) and plain:
         choices = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
         return f"{where}: {unknown('value', found, choices)}"
-    hidden = (
-        details["type"] in _BLOCKS or _SECRET.search(where) or _ADDRESS.search(str(found)[:4096])
-    )
-    plain = isinstance(found, str | int | float) and not hidden
     shown = f", found {quoted(str(found))}" if plain else ""
     said = _EXPECTED.get(details["type"], details["msg"].removeprefix("Value error, "))
     return f"{where or 'the file'}: {said}{shown}"
+
+
+def _is_hidden(details: ErrorDetails, where: str) -> bool:
+    """Whether the value may be a secret, or hold one."""
+    shown = str(details.get("input"))[:4096]
+    secret = _SECRET.search(where) or _ADDRESS.search(shown)
+    return details["type"] in _BLOCKS or secret is not None
 
 
 def fields_of(model: type[BaseModel], where: Where) -> list[str]:
