@@ -15,7 +15,7 @@ from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock
 from engine.store.store import Store
-from engine.web.ports import ALL, CLUSTER, Order
+from engine.web.ports import ALL, CLUSTER, Order, Targets
 from engine.web.views import MissionLine
 
 
@@ -38,8 +38,7 @@ class StoredOrders:
         kind, _ = prepare(order.kind, order.params)
         if order.mode != "report" and not kind.changes:
             raise DogwatchError(f"{kind.name} proposes no changes: its only mode is report")
-        places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
-        clusters = resolve(order.targets.model_dump(exclude_none=True), places)
+        clusters = self._chosen(order.targets)
         now = self.clock.now()
         trigger = order.trigger or rfc3339(to_us(now))
         named = f"{user.name}:{trigger}:{order.mode}:{','.join(clusters)}"
@@ -75,6 +74,13 @@ class StoredOrders:
     def thaw(self, user: User, scope: str) -> bool:
         """End the freezes of `scope`; return whether there was one."""
         return self.store.thaw(scope, user.name, self.clock.now())
+
+    def _chosen(self, targets: Targets) -> tuple[str, ...]:
+        places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
+        try:
+            return resolve(targets.model_dump(exclude_none=True), places)
+        except ValueError as error:
+            raise DogwatchError(f"targets: {error}") from error
 
     def _check(self, scope: str) -> None:
         name = scope.removeprefix(CLUSTER)

@@ -260,7 +260,7 @@ def _rule_line(rule: Rule, open_: int) -> RuleLine:
         open=open_,
         kind=rule.mission.kind if rule.mission else "",
         file=f"{rule.path}:{rule.line}",
-        summary=rule.annotations.get("summary", ""),
+        summary=_summary(rule),
     )
 
 
@@ -286,3 +286,8 @@ def _gates(why: Explanation | None) -> list[GateLine]:
 def _keys(why: Explanation | None) -> list[KeyLine]:
     others = why.others[:KEYS] if why else ()
     return [KeyLine(key=shown(key), state=state) for key, state in others]
+
+
+def _summary(rule: Rule) -> str:
+    """Return what the rule is about; its summary is of a firing, with names to be filled in."""
+    return rule.annotations.get("description", "") or rule.annotations.get("summary", "")

@@ -15,11 +15,15 @@ from engine.model.ports import SystemClock
 from tests.store.changes_of import Scene, a_change, a_draft, a_row, a_target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    import pytest
 
     from engine.app.config import AppConfig
     from engine.model.change_row import ChangeRow
     from engine.store.store import Store
+    from tests.testbeds.postgres import Postgres
 
 ANN_TOKEN = "ann-" + "a" * 40
 BOB_TOKEN = "bob-" + "b" * 40
@@ -64,6 +68,21 @@ class Office:
 
     def close(self) -> None:
         self.store.close()
+
+
+def offices(request: pytest.FixtureRequest, folder: Path) -> Iterator[Office]:
+    """Give one on the database that the fixture's parameter names."""
+    if request.param == "sqlite":
+        made = an_office(folder)
+        yield made
+        made.close()
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.database()
+    made = an_office(folder, server.url(name))
+    yield made
+    made.close()
+    server.drop(name)
 
 
 def an_office(folder: Path, url: str | None = None, policy: str = POLICY) -> Office:

@@ -15,7 +15,7 @@ from engine.model.change_state import ChangeState
 from engine.model.errors import ConfigError, DogwatchError, Refused
 from engine.model.mission import MissionState
 from engine.model.ports import SystemClock
-from tests.app.office import ANN_TOKEN, BOB_TOKEN, Office, an_office
+from tests.app.office import ANN_TOKEN, BOB_TOKEN, Office, an_office, offices
 from tests.store.changes_of import a_target
 
 if TYPE_CHECKING:
@@ -24,20 +24,10 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-    from tests.testbeds.postgres import Postgres
-
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
-    url = None
-    if request.param == "postgres":
-        server: Postgres = request.getfixturevalue("postgres")
-        url = server.url(name := server.database())
-    made = an_office(tmp_path, url)
-    yield made
-    made.close()
-    if url is not None:
-        server.drop(name)
+    yield from offices(request, tmp_path)
 
 
 @pytest.fixture

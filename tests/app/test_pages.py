@@ -1,0 +1,236 @@
+"""The pages over a real store: what they show of it, and a decision that goes all the way."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from engine.app.acting import StoredOrders
+from engine.app.deciding import Desk
+from engine.app.pages import StoredPages
+from engine.app.pages_changes import change_view
+from engine.app.policy_file import read_policy
+from engine.app.rule_files import check_texts
+from engine.model.change import Operation, Risk, Verb
+from engine.model.change_row import Step, Verdict
+from engine.model.change_state import ChangeEvent, ChangeState
+from engine.model.errors import DogwatchError, Refused
+from engine.model.firing import State
+from engine.model.ports import SystemClock
+from engine.web.ports import Order, People, Targets
+from tests.app.office import ANN_TOKEN, Office, an_office, offices
+from tests.store.changes_of import a_target, a_write
+from tests.store.rows import NOON, a_commit, a_dead_letter, a_transition
+from tests.web.served import an_app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.changes.policy import Policy, User
+
+RULES = {
+    "a.yaml": b"""
+apiVersion: dogwatch.dev/v1
+kind: RuleGroup
+metadata: {name: shop}
+spec:
+  rules:
+    - name: crash-loop
+      on: [{type: k8s.event}]
+      when: signal.data.reason == "BackOff"
+      by: [cluster]
+      annotations: {summary: "{{ key.cluster }}", description: A container restarts.}
+"""
+}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
+    yield from offices(request, tmp_path)
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Office]:
+    made = an_office(tmp_path)
+    yield made
+    made.close()
+
+
+def policy_of(office: Office) -> Policy:
+    return read_policy(office.settings.changes.policy_file or "", office.settings)
+
+
+def pages_of(office: Office) -> StoredPages:
+    return StoredPages(
+        office.store,
+        office.settings,
+        SystemClock(),
+        policy=lambda: policy_of(office),
+        problems=lambda: {"east": "no route"},
+    )
+
+
+def user(office: Office, name: str = "ann") -> User:
+    return policy_of(office).users[name]
+
+
+def people_of(office: Office) -> People:
+    clock = SystemClock()
+    desk = Desk(office.store, lambda: policy_of(office), lambda _: (), clock)
+    orders = StoredOrders(office.store, office.settings, clock)
+    return People(desk, pages_of(office), orders, clock, b"k" * 32)
+
+
+async def test_a_change_is_decided_in_the_page_and_the_store_has_it(office: Office) -> None:
+    (row,) = office.ask("web")
+    transport = httpx.ASGITransport(an_app(people_of(office)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        form = re.findall(r'name="form" value="(\w+)"', (await client.get("/login")).text)[0]
+        await client.post("/login", data={"form": form, "token": ANN_TOKEN})
+        for path in ("/", "/approvals", "/missions", "/missions/m-1", "/clusters", "/audit"):
+            assert (await client.get(path)).status_code == 200, path
+        page = (await client.get("/changes/c-web")).text
+        assert "replicas 1 -&gt; 3" in page
+        form = re.findall(r'name="form" value="(\w+)"', page)[0]
+        sent = {"form": form, "digest": row.digest, "verdict": "approve"}
+        answer = await client.post("/changes/c-web/decision", data=sent)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/changes/c-web")
+        late = await client.post("/changes/c-web/decision", data=sent)
+        assert late.status_code == 409
+    after = office.scene.at("c-web")
+    assert after.state is ChangeState.APPROVED
+    assert [(one.who, one.via) for one in after.decisions] == [("ann", "web")]
+
+
+def test_a_change_is_shown_whole_and_nothing_of_it_raw(local: Office) -> None:
+    local.ask("web")
+    view = pages_of(local).change("c-web", user(local))
+    assert view is not None
+    assert view.work is not None
+    assert view.asking is not None
+    assert (view.asking.people, view.asking.groups) == (1, ["sre"])
+    assert (view.asking.no_approval, view.asking.typed) == ("", "")
+    assert [one.to for one in view.audit] == ["awaiting", "proposed", "draft"]
+    assert "spec" not in view.model_dump_json()
+    bob = pages_of(local).change("c-web", user(local, "bob"))
+    assert bob is not None
+    assert bob.asking is not None
+    assert "bob is in none of the groups" in bob.asking.no_approval
+    assert pages_of(local).change("c-none", user(local)) is None
+
+
+def test_where_only_a_person_can_go_on_the_objects_are_shown_without_secrets(
+    local: Office,
+) -> None:
+    (row,) = local.ask("web")
+    assert row.change is not None
+    secret = {"spec": {"env": [{"name": "DB_PASSWORD", "value": "hunter2hunter2"}]}}
+    operation = Operation(
+        verb=Verb.PATCH, target=a_target("web"), patch=secret, before=secret, after=secret
+    )
+    change = row.change.model_copy(update={"operations": [operation]})
+    held = replace(
+        row,
+        change=change,
+        state=ChangeState.NEEDS_HUMAN,
+        written=(a_write(Step.DO, outcome="done", after=secret),),
+    )
+    shown = change_view(held, None, (), policy=policy_of(local), user=None)
+    assert shown.objects[0]["object"] == "Deployment shop/web"
+    assert "hunter2" not in shown.model_dump_json()
+
+
+def test_a_mission_is_shown_with_its_path_and_what_waits(office: Office) -> None:
+    office.ask("web", "db")
+    view = pages_of(office).mission("m-1")
+    assert view is not None
+    assert (view.state, view.open, len(view.changes)) == ("waiting", 2, 2)
+    nouns = [(one.noun, one.depth) for one in view.path]
+    assert nouns[0] == ("mission", 0)
+    assert {"change", "audit"} <= {noun for noun, _ in nouns}
+    (line,) = pages_of(office).missions((), "", 10)
+    assert line.open == 2
+    assert pages_of(office).mission("m-9") is None
+
+
+def test_rules_of_another_process_are_those_of_the_store(local: Office) -> None:
+    pages = pages_of(local)
+    assert pages.rules() == []
+    loaded = check_texts(RULES).rules
+    local.store.keep_rules(loaded.digest, RULES)
+    epoch = local.store.claim(0)
+    moves = (a_transition("f-1", rule="crash-loop", state=State.FIRING),)
+    local.store.commit(
+        0, epoch, a_commit(1, transitions=moves, launches=[], deliveries=[], state={})
+    )
+    (line,) = pages.rules()
+    assert (line.name, line.state, line.open, line.summary) == (
+        "crash-loop",
+        "firing",
+        1,
+        "A container restarts.",
+    )
+    view = pages.rule("crash-loop", "")
+    assert view is not None
+    assert [one.id for one in view.firings] == ["f-1"]
+    assert view.unexplained == ""
+    unknown = pages.rule("crash-loop", "colour=red")
+    assert unknown is not None
+    assert "has no 'colour'" in unknown.unexplained
+    assert pages.rule("none", "") is None
+
+
+def test_sinks_and_clusters_say_what_is_wrong(office: Office) -> None:
+    pages = pages_of(office)
+    a_dead_letter(office.store, "d-1", NOON)
+    office.store.enqueue([])
+    (sink,) = pages.sinks()
+    assert (sink.name, sink.type, sink.waiting) == ("out", "console", 0)
+    (cluster,) = pages.clusters()
+    assert (cluster.problem, cluster.writable, cluster.frozen) == ("no route", False, False)
+    orders = StoredOrders(office.store, office.settings, SystemClock())
+    orders.freeze(user(office), "all", "release", None)
+    assert pages.clusters()[0].frozen
+
+
+def test_an_order_is_checked_and_the_same_one_finds_its_mission(office: Office) -> None:
+    orders = StoredOrders(office.store, office.settings, SystemClock())
+    targets = Targets(labels="env=test")
+    order = Order(kind="incident-response", targets=targets, mode="plan", trigger="t-1")
+    first = orders.run(user(office), order)
+    assert (first.clusters, first.mode, first.state) == (["east"], "plan", "queued")
+    assert orders.run(user(office), order).id == first.id
+    assert orders.run(user(office, "bob"), order).id != first.id
+    for wrong in (
+        order.model_copy(update={"kind": "incident-respons"}),
+        order.model_copy(update={"params": {"what": "1"}}),
+        order.model_copy(update={"targets": Targets(clusters=("west",))}),
+        order.model_copy(update={"targets": Targets(labels="((")}),
+    ):
+        with pytest.raises(DogwatchError):
+            orders.run(user(office), wrong)
+    with pytest.raises(Refused):
+        orders.resume(user(office), first.id)
+    with pytest.raises(DogwatchError, match="no cluster 'west'"):
+        orders.freeze(user(office), "cluster/west", "x", None)
+
+
+async def test_what_may_lock_people_out_can_be_confirmed_while_it_is_verified(
+    local: Office,
+) -> None:
+    (row,) = local.ask("web", risk=Risk.LOCKOUT)
+    desk = people_of(local).desk
+    for who in ("ann", "cay"):
+        await desk.decide(user(local, who), row.id, row.digest, Verdict.APPROVE, via="web")
+    now = SystemClock().now()
+    for event in (ChangeEvent.BEGIN, ChangeEvent.DRY_RUN, ChangeEvent.APPLY, ChangeEvent.APPLIED):
+        local.scene.move(row.id, event, now + timedelta(seconds=1))
+    view = pages_of(local).change(row.id, user(local))
+    assert view is not None
+    assert (view.state, view.waits) == ("verifying", True)
