@@ -20,8 +20,8 @@ from tests.cluster.writers import (
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import Manifest, a_pod, an_object
 from tests.testbeds.personas import ANY_KIND
-from tests.testbeds.receiver import Answer, Request
-from tests.testbeds.webhook import NAME, allow, deny, hang, patch, webhook
+from tests.testbeds.receiver import Answer
+from tests.testbeds.webhook import NAME, deny, hang, patch, to, webhook
 
 pytestmark = pytest.mark.real
 
@@ -80,11 +80,8 @@ async def test_a_dry_run_shows_what_a_webhook_makes_of_it(kube: Kube, config: Ma
 async def test_a_webhook_that_refuses_to_be_tried_stops_the_dry_run(
     kube: Kube, config: Manifest
 ) -> None:
-    def tried(request: Request) -> Answer:
-        return (deny("no rehearsals") if request.json()["request"]["dryRun"] else allow)(request)
-
     with webhook(kube, config["metadata"]["namespace"]) as hook:
-        hook.answers(tried)
+        hook.answers(to(ANY_KIND, deny("no rehearsals"), dry_run=True))
         async with a_kind(kube) as writer:
             with pytest.raises(ClusterError, match="no rehearsals") as refused:
                 await writer.write(a_change(config), version=version(config), dry_run=True)

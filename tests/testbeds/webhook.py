@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 NAME = "judge.dogwatch.test"
 _RULE = {
-    "apiGroups": [""],
+    "apiGroups": ["", "apps"],
     "apiVersions": ["v1"],
     "operations": ["CREATE", "UPDATE", "DELETE"],
-    "resources": ["configmaps", "pods/eviction"],
+    "resources": ["configmaps", "pods/eviction", "deployments", "deployments/scale"],
     "scope": "Namespaced",
 }
 
@@ -48,7 +48,7 @@ class Webhook:
 
 @contextmanager
 def webhook(kube: Kube, namespace: str, *, mutating: bool = False, **how: Any) -> Iterator[Webhook]:
-    """Register a webhook for the config maps and evictions of a namespace, then unregister it.
+    """Register a webhook for what tests change in a namespace, then unregister it.
 
     Args:
         kube: the cluster.
@@ -82,6 +82,23 @@ def patch(*operations: Manifest) -> Callable[[Request], Answer]:
     coded = base64.b64encode(json.dumps(operations).encode()).decode()
     made = {"allowed": True, "patchType": "JSONPatch", "patch": coded}
     return lambda request: _judged(request, made)
+
+
+def to(
+    account: str, judge: Callable[[Request], Answer], *, dry_run: bool | None = None
+) -> Callable[[Request], Answer]:
+    """Return answers as `judge` gives them to users whose name begins so; all else is allowed.
+
+    `dry_run`: to their dry runs, or their writes, only; None: to both.
+    """
+
+    def answer(request: Request) -> Answer:
+        asked = request.json()["request"]
+        theirs = asked["userInfo"]["username"].startswith(account)
+        meant = theirs and dry_run in {None, asked["dryRun"]}
+        return (judge if meant else allow)(request)
+
+    return answer
 
 
 def hang(_request: Request) -> Answer:
