@@ -120,6 +120,7 @@ class Front:
             keys=self._keys,
             change=self._store.change,
             needed=self._needed,
+            base=urlsplit(self._url).path.rstrip("/"),
         )
         return [*self._slack(), *link_routes(links)]
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from engine import meters
 from engine.app.calling import called
 from engine.app.config import ChangesConfig
 from engine.app.leasing import Leases
@@ -70,6 +71,8 @@ class Writing:
     async def _look(self, group: asyncio.TaskGroup) -> None:
         """Begin with each change that is due and not at hand."""
         now = self._means.clock.now()
+        meters.APPROVALS_PENDING.set(await asyncio.to_thread(self._store.awaiting))
+        meters.FROZEN.set(bool(await asyncio.to_thread(self._store.freezes, now)))
         for row in await asyncio.to_thread(self._store.due_changes, now):
             if row.id in self._at_hand or self._rests.get(row.id, now) > now:
                 continue
