@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.app.config import MissionsConfig
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MISSION = "m-1"
 KIND = "acts"
 LOOK_S = 0.02
+LEASE_S = 2.0
 WEB = ObjectRef(cluster="eu", kind="Deployment", namespace="shop", name="web", uid="u-web")
 RULE = Rule("storm", (), (), "h")
 
@@ -61,31 +63,46 @@ class Counted:
         return ""
 
 
-def begin(folder: Path) -> None:
-    """Queue the mission."""
-    store = Store.open(folder / "store.db", clock=SystemClock())
+def begin(place: Path | str) -> None:
+    """Queue the mission in the store at `place`."""
+    store = Store.open(place, clock=SystemClock())
     row = MissionRow(MISSION, KIND, {}, datetime.now(UTC), rule="storm", firing="f-1")
     store.add_mission(replace(row, mode="apply"))
     store.close()
 
 
-def live(folder: Path, environment: Mapping[str, str], *, decides: bool = True) -> None:
-    """Run until the mission is over; with `decides` what it proposes is denied at once."""
+def live(
+    folder: Path,
+    environment: Mapping[str, str],
+    place: Path | str,
+    name: str = "local",
+    *,
+    decides: bool = True,
+) -> None:
+    """Run as the process `name` until the mission is over.
+
+    With `decides` what it proposes is denied at once. On a store that is shared the process has
+    a lease while it lives, and sees to what others left.
+    """
     _register()
     arm_from(environment)
-    asyncio.run(_live(folder, decides=decides))
+    asyncio.run(_live(folder, place, name, decides=decides))
     os._exit(0)  # the worker threads of a store that is being killed are not waited for
 
 
-async def _live(folder: Path, *, decides: bool) -> None:
-    store = Store.open(folder / "store.db", clock=SystemClock())
-    store.recover()
+async def _live(folder: Path, place: Path | str, name: str, *, decides: bool) -> None:
+    store = Store.open(place, clock=SystemClock())
+    shared = isinstance(place, str)
+    see_to = partial(_see_to, store, name, shared=shared)
+    see_to()
     shelf = SnapshotShelf(folder / "shelf", 10)
     workers = Workers(store, {"eu": Counted(folder)}, shelf, MissionsConfig(), SystemClock())
-    workers.rule_of = lambda _name, _firing: RULE
+    workers.process, workers.rule_of = name, lambda _name, _firing: RULE
     workers.routes = (Route(("out",), {}),)
     running = asyncio.create_task(workers.run())
     while not running.done():
+        if shared:
+            await asyncio.to_thread(see_to)
         row = await asyncio.to_thread(store.mission, MISSION)
         if row is not None and row.state in {MissionState.DONE, MissionState.FAILED}:
             break
@@ -95,6 +112,13 @@ async def _live(folder: Path, *, decides: bool) -> None:
             workers.call()
         await asyncio.sleep(LOOK_S)
     running.cancel()
+
+
+def _see_to(store: Store, name: str, *, shared: bool) -> None:
+    """Say that this process lives, and queue again what the dead left running."""
+    if shared:
+        store.acquire(f"process/{name}", name, LEASE_S)
+    store.recover(shared=shared)
 
 
 def _register() -> None:

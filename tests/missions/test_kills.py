@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,16 +38,27 @@ WRITTEN = [Plan(Point.OUTBOX_ROW, side, "kill", hit) for side in SIDES for hit i
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    legs.begin(tmp_path)
-    opened = Store.open(tmp_path / "store.db", clock=SystemClock())
+    with begun(tmp_path / "store.db") as opened:
+        yield opened
+
+
+@contextmanager
+def begun(place: Path | str) -> Iterator[Store]:
+    legs.begin(place)
+    opened = Store.open(place, clock=SystemClock())
     yield opened
     opened.close()
 
 
-def a_life(folder: Path, *plans: Plan, decides: bool = True) -> Any:
+def a_life(
+    folder: Path, *plans: Plan, place: Path | str = "", name: str = "local", decides: bool = True
+) -> Any:
     """Return a process that runs the mission, armed with `plans`."""
     environment = {PLANS: ",".join(map(str, plans))}
-    life = FORKS.Process(target=legs.live, args=(folder, environment), kwargs={"decides": decides})
+    where = place or folder / "store.db"
+    life = FORKS.Process(
+        target=legs.live, args=(folder, environment, where, name), kwargs={"decides": decides}
+    )
     life.start()
     return life
 
@@ -78,6 +90,19 @@ def test_a_mission_killed_while_it_waits_goes_on_when_it_is_decided(
     ended(life)
     assert ended(a_life(tmp_path)) == 0
     one_end(store, crashes=0)
+
+
+@pytest.mark.parametrize("hit", [1, 3])
+def test_another_runner_takes_over_where_one_was_killed(
+    hit: int, database: str, tmp_path: Path
+) -> None:
+    plan = Plan(Point.STEP_JOURNALED, "after", "kill", hit)
+    with begun(database) as store:
+        first = a_life(tmp_path, plan, place=database, name="one")
+        eventually(lambda: state(store) is not MissionState.QUEUED or None, END_S)
+        second = a_life(tmp_path, place=database, name="two")
+        assert (ended(first), ended(second)) == (-signal.SIGKILL, 0)
+        one_end(store, crashes=1)
 
 
 def state(store: Store) -> MissionState | None:
