@@ -18,7 +18,7 @@ from engine.web.api import FOREVER_S
 from engine.web.ports import People, scope_of
 from engine.web.refusal import Refusal
 from engine.web.render import style
-from engine.web.views import ChangeView
+from engine.web.views import MOVING, ChangeView
 from engine.web.visit import Act, Visit, endpoint
 
 VIA = "web"
@@ -26,7 +26,10 @@ SHOWN = 100
 """Missions, changes and entries on one page."""
 FEW = 8
 """The same on the overview."""
-_OPEN: Final = (ChangeState.AWAITING, ChangeState.PROPOSED)
+_ASKED: Final = (ChangeState.AWAITING,)
+_PLANNED: Final = (ChangeState.PROPOSED,)
+_MOVING: Final = tuple(one for one in ChangeState if one in MOVING)
+_OVER: Final = tuple(one for one in ChangeState if one.final)
 
 
 def routes(people: People) -> Sequence[BaseRoute]:
@@ -50,7 +53,7 @@ def routes(people: People) -> Sequence[BaseRoute]:
 async def _overview(visit: Visit) -> Response:
     pages = visit.people.pages
     changes, missions, clusters, sinks, freezes = await asyncio.gather(
-        visit.see(pages.changes, _OPEN, "", FEW),
+        visit.see(pages.changes, _ASKED, "", FEW),
         visit.see(pages.missions, (), "", FEW),
         visit.see(pages.clusters),
         visit.see(pages.sinks),
@@ -80,14 +83,10 @@ async def _mission(visit: Visit) -> Response:
 
 
 async def _approvals(visit: Visit) -> Response:
-    found = await visit.see(visit.people.pages.changes, (), "", SHOWN)
-    return visit.show(
-        "approvals",
-        asked=[one for one in found if one.state == ChangeState.AWAITING],
-        planned=[one for one in found if one.state == ChangeState.PROPOSED],
-        moving=[one for one in found if one.moving],
-        over=[one for one in found if not one.waits and not one.moving],
-    )
+    parts = {"asked": _ASKED, "planned": _PLANNED, "moving": _MOVING, "over": _OVER}
+    look = visit.people.pages.changes
+    found = await asyncio.gather(*(visit.see(look, states, "", SHOWN) for states in parts.values()))
+    return visit.show("approvals", **dict(zip(parts, found, strict=True)))
 
 
 async def _change(visit: Visit) -> Response:

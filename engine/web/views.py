@@ -5,9 +5,24 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.model.change import ProbeResult
+from engine.model.change import ProbeResult, Risk
 from engine.model.change_row import Decision, Entry
+from engine.model.change_state import ChangeState
 from engine.model.report import Finding, Precondition, Report
+
+MOVING = frozenset(
+    {
+        ChangeState.DRAFT,
+        ChangeState.APPROVED,
+        ChangeState.PRECHECKING,
+        ChangeState.DRY_RUN_OK,
+        ChangeState.APPLYING,
+        ChangeState.VERIFYING,
+        ChangeState.VERIFY_FAILED,
+        ChangeState.ROLLING_BACK,
+    }
+)
+"""States in which the writer is at work on a change."""
 
 
 class View(BaseModel):
@@ -56,25 +71,13 @@ class ChangeLine(View):
     @property
     def waits(self) -> bool:
         """Whether a person can decide it; what may lock out is confirmed while it is verified."""
-        lockout = self.risk == "lockout-capable" and self.state == "verifying"
-        return lockout or self.state in {"proposed", "awaiting"}
+        lockout = self.risk == Risk.LOCKOUT and self.state == ChangeState.VERIFYING
+        return lockout or self.state in {ChangeState.PROPOSED, ChangeState.AWAITING}
 
     @property
     def moving(self) -> bool:
         """Whether the writer is at work on it: it will look different soon."""
-        return self.state in _MOVING
-
-
-_MOVING = {
-    "draft",
-    "approved",
-    "prechecking",
-    "dry-run-ok",
-    "applying",
-    "verifying",
-    "verify-failed",
-    "rolling-back",
-}
+        return self.state in MOVING
 
 
 class Station(View):
