@@ -28,6 +28,8 @@ MOST_TOKEN: Final = 1 << 13
 LEEWAY_S: Final = 30.0
 """How much the issuer's clock may differ."""
 _DOTS: Final = 2
+# What reading JSON and base64 of a stranger raises; deep nesting is a RecursionError.
+_MALFORMED: Final = (ValueError, TypeError, RecursionError)
 _REQUIRED: Final = ["exp", "iat", "iss", "aud", "sub"]
 # Times are judged by our own clock below.
 _OPTIONS: Final[Any] = {
@@ -86,8 +88,8 @@ class SignIn:
             return
         self._wanted.clear()
         try:
-            keys = _keys(await _fetched(http, config.jwks_url), config)
-        except (httpx.HTTPError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            keys = read_keys(await _fetched(http, config.jwks_url), config)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, *_MALFORMED) as error:
             meters.OIDC_OK.set(0)
             LOG.warning("keys of the issuer not read", url=config.jwks_url, error=str(error))
             return
@@ -116,7 +118,7 @@ class SignIn:
                 issuer=config.issuer,
                 options=_OPTIONS,
             )
-        except (jwt.PyJWTError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, *_MALFORMED) as error:
             LOG.info("token refused", why=type(error).__name__)
             return None
         return claims if _is_timely(claims, self._clock.now().timestamp()) else None
@@ -147,32 +149,37 @@ async def _fetched(http: httpx.AsyncClient, url: str) -> bytes:
     return data
 
 
-def _keys(data: bytes, config: OidcConfig) -> dict[str, jwt.PyJWK]:
+def read_keys(data: bytes, config: OidcConfig) -> dict[str, jwt.PyJWK]:
     """Return the keys in a JWKS by kid, those only that may sign tokens here.
 
     Raises:
         ValueError: it is no JSON, or holds no key that counts.
-        jwt.PyJWTError: a key in it is none.
     """
     found = json.loads(data)
     listed = found.get("keys") if isinstance(found, dict) else None
-    named = [one for one in _list(listed) if isinstance(one, dict) and _is_meant(one)]
-    keys = jwt.PyJWKSet.from_dict({"keys": named}).keys if named else []
-    usable = {
-        one.key_id: one for one in keys if one.key_id and one.algorithm_name in config.algorithms
-    }
+    usable = {}
+    for one in listed if isinstance(listed, list) else ():
+        key = _key_of(one)
+        if key is not None and key.algorithm_name in config.algorithms:
+            usable[key.key_id or ""] = key
     if not usable:
         raise ValueError("no key in it has a kid and may sign here")
     return usable
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _key_of(one: Any) -> jwt.PyJWK | None:
+    """Return the public key in `one`, None where it is none that names itself and is sound."""
+    if not (isinstance(one, dict) and _is_meant(one) and one.get("kid")):
+        return None
+    try:
+        return jwt.PyJWK.from_dict({**one, "kid": str(one["kid"])})
+    except (jwt.PyJWTError, KeyError, AttributeError, *_MALFORMED):
+        return None
 
 
 def _is_meant(key: Mapping[str, Any]) -> bool:
     """Whether `key` is half of a pair, and meant for signing."""
-    return key.get("kty") in {"RSA", "EC", "OKP"} and key.get("use", "sig") == "sig"
+    return key.get("kty") in ("RSA", "EC", "OKP") and key.get("use", "sig") == "sig"
 
 
 def _is_timely(claims: Mapping[str, Any], now: float) -> bool:

@@ -15,9 +15,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from engine.app.sign_in import MOST_BYTES, SignIn
+from engine.app.sign_in import MOST_BYTES, SignIn, read_keys
 from engine.changes.policy import Policy, load_policy
 from engine.model.errors import ConfigError
 from tests.testbeds.process import eventually
@@ -31,7 +33,7 @@ users:
 groups: {sre: [ada, bo]}
 approvers: [{groups: [sre]}]
 """
-ALONE = PEOPLE.replace("subject: \"idp|bo\"", "email: bo@example.com")
+ALONE = PEOPLE.replace('subject: "idp|bo"', "email: bo@example.com")
 RSA = rsa.generate_private_key(65537, 2048)
 STRANGER = rsa.generate_private_key(65537, 2048)
 CURVE = ec.generate_private_key(ec.SECP256R1())
@@ -208,6 +210,10 @@ def tampered() -> str:
     return f"{head}.{a_token().split('.')[1]}.{signature}"
 
 
+def deep() -> str:
+    return base64.urlsafe_b64encode(b"[" * 5000).rstrip(b"=").decode()
+
+
 FORGED: dict[str, Callable[[], str]] = {
     "signed by a stranger": lambda: a_token(STRANGER),
     "no algorithm": lambda: with_header(alg="none"),
@@ -235,6 +241,8 @@ FORGED: dict[str, Callable[[], str]] = {
     "no JSON": lambda: "eA.eA.eA",
     "a list for a header": lambda: f"{part([1])}.{part({})}.eA",
     "no text": lambda: "\udcff.\udcff.\udcff",
+    "a header of many levels": lambda: f"{deep()}.{part({})}.eA",
+    "claims of many levels": lambda: a_token().split(".")[0] + f".{deep()}.eA",
     "far too long": lambda: a_token(x="y" * 9000),
 }
 
@@ -256,6 +264,7 @@ async def test_a_forged_token_does_not_count(issuer: Issuer, forged: Callable[[]
         ({"body": b'{"keys": 7}'}, False),
         ({"body": b'{"keys": [7, {"kty": "RSA", "kid": "k1"}]}'}, False),
         ({"body": b" " * (MOST_BYTES + 1)}, False),
+        ({"body": b"[" * 100_000}, False),
         ({"keys": []}, False),
         ({"keys": [{"kty": "oct", "kid": "k1", "k": "c2VjcmV0"}]}, False),
         ({"keys": [public(RSA, "k1", use="enc")]}, False),
@@ -272,6 +281,32 @@ async def test_keys_that_are_none_are_not_taken(
     found = await signed_in(a_policy(issuer.url))
     assert issuer.asked == 1
     assert name(found, a_token()) == ("bo" if good else "")
+
+
+HOSTILE: st.SearchStrategy[Any] = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.text(max_size=5), st.just([])
+)
+FIELDS = ("kty", "n", "e", "crv", "x", "y", "kid", "alg", "use", "k")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([public(RSA, "k1"), curve("k2"), {"kty": "OKP", "crv": "Ed25519"}]),
+            st.dictionaries(st.sampled_from(FIELDS), HOSTILE, max_size=3),
+        ),
+        max_size=3,
+    )
+)
+def test_keys_of_any_shape_are_keys_or_none(found: list[tuple[dict[str, Any], Any]]) -> None:
+    data = json.dumps({"keys": [{**key, **changed} for key, changed in found]}).encode()
+    config = a_policy("https://idp/keys").file.oidc
+    assert config is not None
+    try:
+        usable = read_keys(data, config)
+    except ValueError:
+        return
+    assert all(key.algorithm_name in config.algorithms for key in usable.values())
 
 
 async def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
