@@ -89,7 +89,7 @@ def owner_of(obj: Object, patch: Mapping[str, Any]) -> Owner | None:
     shown = clean(f"{text(obj, 'kind')} {name_of(obj)}")
     named = shown if tool == HPA else f"{shown}: {why}"
     instead = _INSTEAD.get(tool, "change what it makes it from, {}").format(named)
-    source = for_source(obj, patch) if tool in {ARGO, FLUX, HELM} else ""
+    source = _yaml(for_source(obj, patch)) if tool in {ARGO, FLUX, HELM} else ""
     return Owner(tool, why, clean(instead), source)
 
 
@@ -107,15 +107,19 @@ def not_owned_elsewhere(view: ClusterView, target: ObjectRef) -> Precondition:
     return Precondition(name=name, holds=True, why="no mark of Argo CD, Flux, Helm or OLM")
 
 
-def for_source(obj: Object, patch: Mapping[str, Any]) -> str:
-    """Return `patch` as YAML that names its object, fit for a kustomize patch or a person."""
+def for_source(obj: Object, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `patch` with the name of its object, as a kustomize patch has it."""
     metadata = {**mapping(patch, "metadata"), "name": name_of(obj)}
     metadata.pop("annotations", None)
     if namespace_of(obj):
         metadata["namespace"] = namespace_of(obj)
     head = {"apiVersion": text(obj, "apiVersion"), "kind": text(obj, "kind"), "metadata": metadata}
     body = {key: value for key, value in patch.items() if key != "metadata"}
-    return yaml.safe_dump(printable({**head, **body}), sort_keys=False, allow_unicode=True)
+    return {**head, **body}
+
+
+def _yaml(patch: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(printable(dict(patch)), sort_keys=False, allow_unicode=True)
 
 
 def _of_object(obj: Object) -> tuple[str, str] | None:

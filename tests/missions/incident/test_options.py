@@ -122,6 +122,8 @@ def test_what_helm_owns_says_so_before_anybody_is_asked() -> None:
     assert [(c.holds, c.why) for c in option.preconditions if c.holds is False] == [
         (False, "Helm does: change its source instead")
     ]
+    assert option.command.startswith("# in the source, for Helm: {")
+    assert f'"image":"{GOOD}"' in option.command
 
 
 def test_the_kind_may_do_what_its_options_name_and_nothing_else() -> None:

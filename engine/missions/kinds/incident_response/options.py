@@ -10,10 +10,9 @@ from engine.missions.kinds.incident_response.hypotheses import Ranked
 from engine.missions.kinds.incident_response.remedy import (
     REMEDIES,
     Target,
-    fitting,
-    preconditions,
     targets_of,
 )
+from engine.missions.kinds.incident_response.templated import edits, preconditions, source_patch
 from engine.model.ids import digest
 from engine.model.report import ObjectRef, ProposedChange
 
@@ -49,10 +48,10 @@ def _option(view: ClusterView, word: str, ref: ObjectRef, one: Ranked) -> Propos
     checks = preconditions(target, remedy)
     if word == "rollback" and checks[0].holds is False:
         return None
-    fit = fitting(target, remedy)
-    if word == "delete-pod" and not fit:
+    made = edits(target, remedy)
+    if word == "delete-pod" and not made:
         return None
-    command = remedy.command(target) if remedy.command else ""
+    command = source_patch(target, made) or (remedy.command(target) if remedy.command else "")
     return ProposedChange(
         id="c-" + digest([word, *place_of(ref)])[:16],
         operation=word,
@@ -63,6 +62,6 @@ def _option(view: ClusterView, word: str, ref: ObjectRef, one: Ranked) -> Propos
         command=clean(command, 500),
         preconditions=checks,
         findings=[b.group.finding.id for b in one.explains],
-        template=remedy.template if fit else "",
-        params=remedy.params(target) if fit else {},
+        template=remedy.template if made else "",
+        params=remedy.params(target) if made else {},
     )

@@ -8,15 +8,12 @@ from typing import Any, Final, Literal, TypeAlias
 
 from engine.analysis.change import WORKLOADS
 from engine.analysis.cluster_view import ClusterView
-from engine.analysis.field import mappings, name_of, text
+from engine.analysis.field import mappings, text
 from engine.analysis.quantity import parse
 from engine.analysis.revision import earlier
-from engine.changes.owner import not_owned_elsewhere
-from engine.changes.templates import TEMPLATES, Unfit
 from engine.changes.templates.scaling import most, replicas_of
-from engine.model.config import Config
 from engine.model.instant import rfc3339, to_us
-from engine.model.report import ObjectRef, Precondition
+from engine.model.report import ObjectRef
 
 Risk: TypeAlias = Literal["low", "medium", "high"]
 Reversible: TypeAlias = Literal["yes", "partly", "no"]
@@ -277,29 +274,3 @@ def targets_of(remedy: Remedy, cause: ObjectRef, struck: list[ObjectRef]) -> lis
     return [ref for ref in struck if ref.kind in WORKLOADS] or (
         [cause] if cause.kind in {"Pod", "Job", "CronJob", "ReplicaSet"} else []
     )
-
-
-def preconditions(target: Target, remedy: Remedy) -> list[Precondition]:
-    """Return what must hold before the remedy is safe, as far as the snapshot tells."""
-    view, ref = target.view, target.ref
-    if remedy.template:
-        template = TEMPLATES[remedy.template]
-        return template.preconditions(view, ref, _params(target, remedy))
-    found = view.find(ref)
-    return [not_owned_elsewhere(view, ref)] if found and name_of(found) else []
-
-
-def fitting(target: Target, remedy: Remedy) -> bool:
-    """Whether the remedy's template can be applied to this target."""
-    if not remedy.template:
-        return False
-    template = TEMPLATES[remedy.template]
-    try:
-        template.build(target.view, target.ref, _params(target, remedy), "")
-    except Unfit:
-        return False
-    return True
-
-
-def _params(target: Target, remedy: Remedy) -> Config:
-    return TEMPLATES[remedy.template].params.model_validate(remedy.params(target))
