@@ -90,6 +90,7 @@ class SignIn:
         try:
             keys = read_keys(await _fetched(http, config.jwks_url), config)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, *_MALFORMED) as error:
+            self._wanted.set()
             meters.OIDC_OK.set(0)
             LOG.warning("keys of the issuer not read", url=config.jwks_url, error=str(error))
             return

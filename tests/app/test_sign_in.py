@@ -357,6 +357,20 @@ async def test_a_key_that_is_not_known_yet_is_asked_for_in_the_background(issuer
         await running
 
 
+async def test_an_issuer_that_was_away_is_asked_again_soon(issuer: Issuer) -> None:
+    issuer.status = 503
+    policy = a_policy(issuer.url)
+    found = SignIn(lambda: policy, Noon(), retry_s=0.05)
+    running = asyncio.create_task(found.run())
+    assert await asyncio.to_thread(eventually, lambda: issuer.asked > 2 or None)
+    issuer.status = 200
+    asked = issuer.asked
+    assert await asyncio.to_thread(eventually, lambda: issuer.asked > asked or None)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
 async def test_strangers_cannot_make_the_issuer_be_asked_at_will(issuer: Issuer) -> None:
     policy = a_policy(issuer.url)
     found = SignIn(lambda: policy, Noon())
