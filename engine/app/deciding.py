@@ -6,7 +6,9 @@ from datetime import datetime
 
 import structlog
 
+from engine.changes.asking import asks
 from engine.changes.policy import (
+    Needed,
     Policy,
     User,
     judge,
@@ -20,13 +22,14 @@ from engine.changes.policy import (
 from engine.model.change import Change
 from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
 from engine.model.change_state import ChangeState
-from engine.model.delivery import Delivery
+from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import Refused
 from engine.model.ports import Clock
 from engine.store.store import Store
 from engine.web.ports import Decided
 
 LOG = structlog.get_logger()
+_ENDED = {ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}
 Tell = Callable[[ChangeRow], Sequence[Delivery]]
 
 
@@ -141,6 +144,13 @@ class Desk:
             state=after.state.value,
         )
         return Decided(after, _said(decision, after, judge(policy, after, now)))
+
+
+def told_of(row: ChangeRow, now: datetime, url: str) -> Sequence[Delivery]:
+    """Return who is told at once that a decision was made about `row`; `url` is of the pages."""
+    if row.state not in _ENDED:
+        return ()
+    return asks(row, Occasion.CHANGE, now, url=url, needed=Needed(0, "", ()))
 
 
 def _refusal(policy: Policy, user: User, row: ChangeRow, decision: Decision) -> str:

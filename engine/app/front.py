@@ -9,16 +9,14 @@ from urllib.parse import urlsplit
 from engine.app.acting import StoredOrders
 from engine.app.config import AppConfig
 from engine.app.configured import options
-from engine.app.deciding import Desk
+from engine.app.deciding import Desk, told_of
 from engine.app.keys import signing_key
 from engine.app.pages import StoredPages
 from engine.app.policies import Policies
 from engine.app.sign_in import SignIn
-from engine.changes.asking import asks
 from engine.changes.policy import Needed, needed
 from engine.model.change_row import ChangeRow
-from engine.model.change_state import ChangeState
-from engine.model.delivery import Ask, Delivery, Occasion
+from engine.model.delivery import Ask, Delivery
 from engine.model.errors import Retryable
 from engine.model.ports import Clock
 from engine.store.store import Store
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
     from engine.rules.rule import RuleSet
-
-_ENDED = {ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}
 
 
 class Front:
@@ -107,10 +103,7 @@ class Front:
 
     def decided(self, row: ChangeRow) -> Sequence[Delivery]:
         """Return who is told at once that a decision was made about `row`."""
-        if row.state not in _ENDED:
-            return ()
-        now = self._clock.now()
-        return asks(row, Occasion.CHANGE, now, url=self._url, needed=self._needed(row))
+        return told_of(row, self._clock.now(), self._url)
 
     def routes(self) -> "list[BaseRoute]":
         """Return the receivers of clicks in Slack and of links in mails."""

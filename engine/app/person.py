@@ -1,29 +1,25 @@
 """A person at the command line: who the token says, over the store of the configuration."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.app.acting import StoredOrders
 from engine.app.config import AppConfig
-from engine.app.deciding import Desk
+from engine.app.deciding import Desk, told_of
 from engine.app.opening import stored
 from engine.app.pages import StoredPages
 from engine.app.pages_changes import change_line
 from engine.app.policy_file import read_policy
-from engine.changes.asking import asks
-from engine.changes.policy import Policy, User, needed, user_of_token
+from engine.changes.policy import Policy, User, user_of_token
 from engine.model.change_row import ChangeRow
-from engine.model.change_state import ChangeState
-from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import ConfigError, DogwatchError, Refused, StoreError
-from engine.model.ports import Clock, SystemClock
+from engine.model.ports import SystemClock
 from engine.web.views import ChangeView
 
 TOKEN = "DOGWATCH_TOKEN"  # noqa: S105 - the name of a variable
-_ENDED = {ChangeState.APPROVED, ChangeState.REJECTED}
 
 
 @dataclass(frozen=True)
@@ -82,7 +78,8 @@ def identified(config: str, token_file: str | None) -> Iterator[Person]:
         if user is None:
             raise Refused("this is the token of no user of the policy")
         clock = SystemClock()
-        desk = Desk(store, lambda: policy, _Telling(policy, settings, clock), clock)
+        url = settings.changes.url or ""
+        desk = Desk(store, lambda: policy, lambda row: told_of(row, clock.now(), url), clock)
         pages = StoredPages(store, settings, clock, lambda: policy)
         yield Person(user, pages, StoredOrders(store, settings, clock), desk)
 
@@ -99,22 +96,6 @@ def changes_of(pages: StoredPages, mission: str) -> list[ChangeRow]:
     if pages.store.mission(mission) is None:
         raise StoreError(f"there is no mission '{mission}'; see `dogwatch mission list`")
     return pages.store.changes(mission=mission, limit=1000)[::-1]
-
-
-@dataclass(frozen=True)
-class _Telling:
-    """Says who is told at once that a decision was made."""
-
-    policy: Policy
-    settings: AppConfig
-    clock: Clock
-
-    def __call__(self, row: ChangeRow) -> Sequence[Delivery]:
-        if row.state not in _ENDED:
-            return ()
-        url = self.settings.changes.url or ""
-        wanted = needed(self.policy, row)
-        return asks(row, Occasion.CHANGE, self.clock.now(), url=url, needed=wanted)
 
 
 def _policy(settings: AppConfig) -> Policy:
