@@ -117,8 +117,21 @@ def test_a_deadline_lets_a_mission_go_on_and_ends_what_nobody_worked_out(store: 
     row = mission(store)
     assert (row.state, row.phase, row.wake_at) == (MissionState.QUEUED, 2, None)
     assert [scene.at(name).state for name in ("c-1", "c-2")] == [S.EXPIRED, S.AWAITING]
-    scene.move("c-2", E.EXPIRE)
-    assert mission(store).phase == 2, "a change of an earlier phase wakes nobody"
+
+
+def test_a_change_of_an_earlier_phase_does_not_open_a_later_gate(store: Store) -> None:
+    scene = Scene(store)
+    scene.waits_for(*rows("c-1"), wake_at=NOON)
+    scene.awaiting("c-1")
+    store.wake_due(NOON)
+    row = store.claim_mission("v", NOON)
+    assert row is not None
+    later = WAITS.model_copy(update={"phase": 2})
+    store.wait("m-1", later, rows("c-2"), [], NOON, NOON + HOUR, epoch=row.epoch)
+    scene.move("c-1", E.EXPIRE)
+    assert (mission(store).state, mission(store).phase) == (MissionState.WAITING, 2)
+    scene.move("c-2", E.REFUSE)
+    assert (mission(store).state, mission(store).phase) == (MissionState.QUEUED, 3)
 
 
 def test_many_that_look_wake_a_mission_once(store: Store, other: Store) -> None:
