@@ -30,6 +30,7 @@ from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
 from engine.bus.embedded import EmbeddedBus
+from engine.missions.ending import ended
 from engine.missions.notices import tell_result
 from engine.missions.registry import kinds
 from engine.missions.run import failed
@@ -235,7 +236,9 @@ class Engine:
         """End missions that crashed too often, and tell those who wait for their results."""
         for row in spent:
             now = self.clock.now()
-            report = failed(row, f"its worker died {row.crashes} times over it", now)
+            why = f"its worker died {row.crashes} times over it"
+            changes = await asyncio.to_thread(self.store.changes, mission=row.id)
+            report = ended(failed(row, why, now), row, changes, ())
             rule = await asyncio.to_thread(self.force.rule_of, row.rule, row.firing)
             told = list(tell_result(rule, report, row, self.force.routes))
             await asyncio.to_thread(self.store.finish, row.id, report, told, now, epoch=row.epoch)

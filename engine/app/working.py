@@ -13,6 +13,7 @@ from engine.app.calling import called
 from engine.app.config import MissionsConfig
 from engine.app.shelf import SnapshotShelf
 from engine.failpoint import Point, around
+from engine.missions.chain import prefilled
 from engine.missions.leg import LegEnd, leg
 from engine.missions.notices import Route, tell_result
 from engine.missions.propose import asked, change_rows
@@ -21,7 +22,9 @@ from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import Rule
+from engine.store.firings import FiringRow
 from engine.store.store import Store
+from engine.stream.orders import parent_of
 
 if TYPE_CHECKING:
     from engine.missions.targets import Place
@@ -110,11 +113,11 @@ class Workers:
             await asyncio.sleep(WAKE_S)
 
     async def _run(self, row: MissionRow) -> None:
-        meters.MISSIONS_STARTED.labels(row.kind).inc()
         firing = await asyncio.to_thread(self._store.firing, row.firing) if row.firing else None
-        if firing is not None and row.phase == 1:
-            waited = self._clock.now() - firing.opened
-            meters.SIGNAL_TO_MISSION.observe(max(0.0, waited.total_seconds()))
+        if row.phase == 1:
+            self._count_start(row, firing)
+        if firing is not None:
+            row = await asyncio.to_thread(self._after, row, parent_of(firing.cause))
         LOG.info(
             "mission starts", mission=row.id, kind=row.kind, firing=row.firing, phase=row.phase
         )
@@ -132,6 +135,17 @@ class Workers:
         with around(Point.STEP_STARTED):
             end = await leg(row, means)
         await self._end(row, end)
+
+    def _after(self, row: MissionRow, parent: str) -> MissionRow:
+        """Return `row` with what the mission offered whose end launched it, if one did."""
+        before = self._store.mission(parent) if parent else None
+        return row if before is None or before.report is None else prefilled(row, before.report)
+
+    def _count_start(self, row: MissionRow, firing: FiringRow | None) -> None:
+        meters.MISSIONS_STARTED.labels(row.kind).inc()
+        if firing is not None:
+            waited = self._clock.now() - firing.opened
+            meters.SIGNAL_TO_MISSION.observe(max(0.0, waited.total_seconds()))
 
     async def _end(self, row: MissionRow, end: LegEnd) -> None:
         """Write report and deliveries in one transaction, however long the store refuses."""

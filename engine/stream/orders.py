@@ -179,7 +179,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         approval=written.approval if not told.depth else "person",
         targets=written.targets,
         advise=written.advise,
-        parent=_parent(told.cause),
+        parent=parent_of(told.cause),
     )
     return found, len(faults)
 
@@ -195,7 +195,7 @@ def same_of(rule: Rule, cluster: str, order: Order) -> str:
     return shown if isinstance(shown, str) else ""
 
 
-def _parent(cause: str) -> str:
+def parent_of(cause: str) -> str:
     """Return the mission of whose end the signal `cause` tells, empty for any other signal."""
     return cause.removeprefix(ENDED).partition("/")[0] if cause.startswith(ENDED) else ""
 

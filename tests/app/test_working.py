@@ -6,6 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.app.config import MissionsConfig
@@ -14,10 +15,12 @@ from engine.app.working import Workers
 from engine.missions.notices import Route
 from engine.model.mission import MissionRow, MissionState
 from engine.model.ports import SystemClock
+from engine.model.report import NextMission
 from engine.rules.rule import Rule
+from engine.store.checkpoint import Commit
 from engine.store.store import Store
 from tests.store.changes_of import a_row
-from tests.store.rows import Hand, a_report
+from tests.store.rows import Hand, a_launch, a_report, a_transition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -85,9 +88,14 @@ class Empty(Endless):
 
 @asynccontextmanager
 async def working(
-    folder: Path, cluster: Endless, clock: Hand | SystemClock
+    folder: Path,
+    cluster: Endless,
+    clock: Hand | SystemClock,
+    begin: Callable[[Store], None] = lambda _: None,
 ) -> AsyncIterator[tuple[Store, Workers]]:
+    """Give a store as `begin` left it, and workers that run what is queued there."""
     store = Store.open(folder / "store.db", clock=clock)
+    begin(store)
     shelf = SnapshotShelf(folder / "shelf", 10)
     workers = Workers(store, {"prod": cluster}, shelf, MissionsConfig(), clock)
     running = asyncio.create_task(workers.run())
@@ -132,8 +140,8 @@ async def test_a_mission_at_a_gate_is_woken_at_its_deadline_and_told_what_became
     tmp_path: Path,
 ) -> None:
     clock = Hand()
-    async with working(tmp_path, Empty(), clock) as (store, _):
-        await asyncio.to_thread(waiting, store, clock.now())
+    begin = partial(waiting, now=clock.now())
+    async with working(tmp_path, Empty(), clock, begin) as (store, _):
         assert store.wake_due(clock.now() + timedelta(minutes=59)) == []
         clock.at += timedelta(hours=1)
         row = await until(store, MissionState.DONE)
@@ -184,3 +192,26 @@ async def test_a_failed_mission_that_is_resumed_looks_anew_and_is_told_again(
 def told(store: Store) -> list[str]:
     with store.read() as connection:
         return list(connection.exec_driver_sql("SELECT key FROM deliveries").scalars())
+
+
+async def test_a_mission_that_follows_another_one_takes_over_what_that_offered(
+    tmp_path: Path,
+) -> None:
+    clock = Hand()
+    offer = NextMission(kind="incident-response", reason="r", params={"namespace": "bank"})
+
+    def begin(store: Store) -> None:
+        store.add_mission(MissionRow("m-1", "app-correlate", {}, clock.now()))
+        row = store.claim_mission("local/worker-9", clock.now(), "m-1")
+        assert row is not None
+        report = a_report("m-1").model_copy(update={"next": [offer]})
+        store.finish("m-1", report, [], clock.now(), epoch=row.epoch)
+        launch = replace(a_launch("m-2", "f-2"), params={"symptom": "x"}, depth=2, parent="m-1")
+        opened = a_transition("f-2", cause=f"mission/m-1/{row.epoch}")
+        store.commit(0, store.claim(0), Commit(1, transitions=[opened], launches=[launch]))
+
+    async with working(tmp_path, Empty(), clock, begin) as (store, workers):
+        workers.call()
+        done = await until(store, MissionState.DONE, "m-2")
+    assert done.report is not None
+    assert "Nothing was found where you pointed (namespace bank)" in done.report.summary
