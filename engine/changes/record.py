@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.changes.merge import same
+from engine.changes.shown import shown
 from engine.model.change import Operation
 from engine.model.change_row import ChangeRow, Step, Verdict, Written
 from engine.model.change_state import ChangeState
@@ -96,10 +97,13 @@ def _objects(row: ChangeRow) -> list[dict[str, Any]]:
 def _object(row: ChangeRow, number: int, operation: Operation) -> dict[str, Any]:
     undo = undo_number(row, operation)
     back = undo is not None and is_done(row, Step.UNDO, undo)
+    before, after = (
+        shown(fields, salt=operation.target.uid) for fields in (operation.before, operation.after)
+    )
     return {
         "object": str(operation.target.ref),
-        "before": operation.before or None,
-        "after": (operation.before if back else operation.after) or None,
+        "before": before or None,
+        "after": (before if back else after) or None,
         "outcome": _outcome(row, number, undo),
     }
 

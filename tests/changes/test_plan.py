@@ -17,8 +17,11 @@ from engine.changes.plan import (
     replaced,
     undo_of,
 )
+from engine.changes.record import applied
 from engine.changes.templates import CHANGE, Unfit
 from engine.model.change import Change, Risk, Verb
+from engine.model.change_row import ChangeRow, Step, Written
+from engine.model.change_state import ChangeState
 from tests.changes.worlds import (
     BAD,
     GOOD,
@@ -30,6 +33,7 @@ from tests.changes.worlds import (
 )
 from tests.missions.incident.world import (
     ALL,
+    NOON,
     Raw,
     a_deployment,
     a_node,
@@ -290,3 +294,27 @@ def test_names_of_a_cluster_do_not_mislead_in_blast_or_lines() -> None:
     pod = a_pod(trap, running(ready=False), owner=kept)
     change = planned(a_view(a_node(), owner, kept, pod), "Pod", trap, "delete-pod")
     assert "\u202e" not in change.lines[0] + change.blast
+
+
+def test_what_a_person_is_left_with_shows_every_field_and_no_credential() -> None:
+    objects = a_rollout(GOOD, BAD, ready=1)
+    variables = [{"name": "DB_PASSWORD", "value": "hunter2"}, {"name": "LEVEL", "value": "debug"}]
+    objects[0]["spec"]["template"]["spec"]["containers"][0]["env"] = variables
+    change = planned(a_view(*objects))
+    assert change.operations[0].before["spec"]["template"]["spec"]["containers"][0]["env"]
+    row = ChangeRow(
+        "c-1",
+        "m-1",
+        change.draft,
+        NOON,
+        change=change,
+        digest=change.digest,
+        state=ChangeState.NEEDS_HUMAN,
+        written=(Written(Step.DO, 0, "7", {}, NOON, "done", {}, NOON),),
+    )
+    (told,) = applied(row).objects
+    assert "hunter2" not in repr(told) + change.diff + repr(change.lines)
+    container = told["before"]["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == BAD
+    assert container["env"][1] == {"name": "LEVEL", "value": "debug"}
+    assert container["env"][0]["value"].startswith("sha256:")
