@@ -13,7 +13,11 @@ app = typer.Typer(help="Check the policy file, and ask who may approve what.", n
 Configured = Annotated[
     str | None,
     typer.Option(
-        "--config", "-c", help="Take the clusters of this configuration as known.", metavar="FILE"
+        "--config",
+        "-c",
+        envvar="DOGWATCH_CONFIG",
+        help="Take the clusters of this configuration as known.",
+        metavar="FILE",
     ),
 ]
 

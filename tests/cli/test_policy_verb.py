@@ -70,8 +70,8 @@ def test_the_schema_names_every_block() -> None:
     ("at", "closed"),
     [
         ("2026-12-01T12:00:00Z", ""),
-        ("2026-12-04T12:00:00Z", "outside of the window office-hours, until 2026-12-07 08:00"),
-        ("2026-12-24T12:00:00Z", "no changes at the end of the year, until 2026-12-31 23:00"),
+        ("2026-12-04T12:00:00Z", "outside of the window office-hours, until 2026-12-07T08:00:00Z"),
+        ("2026-12-24T12:00:00Z", "no changes at the end of the year, until 2026-12-31T23:00:00Z"),
     ],
 )
 def test_who_may_approve_is_said_for_people(at: str, closed: str) -> None:

@@ -9,6 +9,7 @@ from engine.changes.policy.holding import closed_until
 from engine.changes.policy.limits import is_closed
 from engine.changes.policy.policy import Policy, User
 from engine.model.change import Risk
+from engine.model.instant import rfc3339, to_us
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,6 @@ def sentences(answer: Answer, risk: Risk) -> Sequence[str]:
         lines += [f"  {name}, by {', '.join(ways)}" for name, ways in members]
     for name in answer.automatic:
         lines.append(f"without a person: {name}, for its rules and templates")
-    if answer.closed:
-        lines.append(f"nothing begins now: {answer.closed}, until {answer.until}")
+    if answer.closed and answer.until is not None:
+        lines.append(f"nothing begins now: {answer.closed}, until {rfc3339(to_us(answer.until))}")
     return lines

@@ -131,7 +131,7 @@ def test_the_answer_names_the_calendar_what_is_typed_and_what_needs_nobody() -> 
         "  ada, by email, slack, token, oidc",
         "  bo, by email",
         "  cy, by slack",
-        "nothing begins now: outside of the window office, until 2026-12-02 08:00:00+00:00",
+        "nothing begins now: outside of the window office, until 2026-12-02T08:00:00Z",
     ]
     lab = who(policy, ("lab", "team-a"), Risk.SAFE, NOON)
     assert list(sentences(lab, Risk.SAFE)) == [
