@@ -14,7 +14,7 @@ from markupsafe import Markup
 from engine.model.instant import rfc3339, to_us
 from engine.report.clean import clean_lines
 from engine.report.outline import Part
-from engine.report.words import instant, lasted
+from engine.report.words import PROBES, instant, lasted
 
 LONGEST = 20_000
 """Characters of one value on a page."""
@@ -81,6 +81,7 @@ def _environment() -> Environment:
         id=lambda text: quote(text, safe=""),
         instant=instant,
         lasted=lasted,
+        probe=lambda name: PROBES.get(name, name),
         tone=lambda word: _TONES.get(word, "info"),
     )
     environment.globals["style"] = style()[0]

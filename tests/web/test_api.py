@@ -18,6 +18,7 @@ from engine.web.api import CALLS
 from engine.web.call import LIMIT
 from engine.web.headers import HEADERS
 from engine.web.openapi import document
+from tests.web.calls import PAGE, fresh
 from tests.web.people import ALICE_TOKEN, BOB_TOKEN, Inside, a_row
 from tests.web.served import an_app
 
@@ -193,6 +194,10 @@ async def test_the_document_names_every_call_and_each_reference_leads_somewhere(
     used = {part.partition('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert used <= set(schemas)
     assert "#/$defs" not in text
+
+
+def test_the_page_about_the_calls_is_true() -> None:
+    assert PAGE.read_text() == fresh(), "run: python -m tests.web.calls"
 
 
 def values(schema: dict[str, Any], schemas: dict[str, Any]) -> st.SearchStrategy[Any]:
