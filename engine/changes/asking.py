@@ -11,6 +11,7 @@ from engine.model.change_row import ChangeRow, Verdict
 from engine.model.delivery import Ask, Delivery, Occasion
 from engine.model.ids import delivery_key
 from engine.model.instant import MICROS, format_duration, to_us
+from engine.report.words import PROBES
 
 OPEN: Final = 5
 """Requests that may be open at one sink before they share a message."""
@@ -22,17 +23,6 @@ SEVERITY: Final[Mapping[Risk, str]] = {
     Risk.DESTRUCTIVE: "high",
     Risk.LOCKOUT: "high",
 }
-CHECKS: Final[Mapping[str, str]] = {
-    "equal": "the objects stay as they were written",
-    "rollout": "the roll-out completes",
-    "finding": "what was found is gone",
-    "no-new-critical": "nothing critical is new",
-    "no-new-warnings": "no new Warning events",
-    "ready": "it is ready",
-    "gone": "it is gone",
-    "scheduled-off": "nothing new is scheduled there",
-}
-"""Probes in words; one that is not here is told by its name."""
 
 
 def asks(  # noqa: PLR0913 - who waits is known by the caller alone
@@ -165,7 +155,7 @@ def _then(change: Change) -> Iterator[str]:
     if len(waves) > 1:
         first = ", ".join(str(one.target.ref) for one in change.operations if not one.wave)
         yield f"It is done in {len(waves)} waves, {first} first; each is verified before the next."
-    checks = ", ".join(dict.fromkeys(CHECKS.get(one.name, one.name) for one in change.probes))
+    checks = ", ".join(dict.fromkeys(PROBES.get(one.name, one.name) for one in change.probes))
     window = format_duration(int(change.window_s * MICROS))
     yield f"It is verified for {window}: {checks}." if checks else "Nothing can verify it."
     if change.rollback:

@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery
-from engine.model.report import AppliedChange
-from engine.report.ask import check_item, risk_words
+from engine.model.report import AppliedChange, Precondition
+from engine.report.ask import check_item, risk_words, told_lines
 from engine.report.clean import clean
 from engine.report.depth import Depth, left_out
 from engine.report.outline import (
@@ -31,7 +31,7 @@ from engine.report.outline import (
     plain,
     strong,
 )
-from engine.report.words import CHANGE_STATES, instant, lasted, placed_in
+from engine.report.words import CHANGE_STATES, PROBES, instant, lasted, placed_in
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _BULLET = Span("•")
@@ -59,7 +59,7 @@ def change_parts(delivery: Delivery, applied: AppliedChange, depth: Depth) -> It
 def change_headline(applied: AppliedChange) -> str:
     """Return the sentence that a notification shows."""
     _, word, meaning = state_words(applied.state)
-    return f"{word[:1].upper()}{word[1:]}: {applied.title}. {applied.reason or meaning}"
+    return f"{word[:1].upper()}{word[1:]}: {applied.title}. {_reason(applied) or meaning}"
 
 
 def applied_parts(changes: Sequence[AppliedChange], depth: Depth) -> Iterator[Part]:
@@ -89,9 +89,10 @@ def _tally(changes: Sequence[AppliedChange]) -> str:
 
 def _told(applied: AppliedChange, depth: Depth) -> Iterator[Part]:
     if applied.reason:
-        yield Paragraph((strong("Reason: "), plain(applied.reason)))
+        yield Paragraph((strong("Reason: "), plain(_reason(applied))))
     if applied.lines:
-        yield Items(tuple(Item(_BULLET, (plain(line),)) for line in applied.lines))
+        lines = (Item(_BULLET, (plain(line),)) for line in told_lines(applied.lines))
+        yield Items(tuple(lines), _caption(applied))
     if applied.objects and applied.state == _PERSON:
         yield from _objects(applied, depth)
     elif applied.diff.strip():
@@ -99,8 +100,24 @@ def _told(applied: AppliedChange, depth: Depth) -> Iterator[Part]:
     yield Facts(tuple(row for row in _facts(applied) if row[1]))
     if applied.checks:
         checks = applied.checks[: depth.findings or depth.unknowns]
-        yield Items(tuple(check_item(one) for one in checks), "Checks")
+        yield Items(tuple(check_item(_worded(one)) for one in checks), "Checks")
         yield from left_out(len(applied.checks) - len(checks), "check")
+
+
+def _caption(applied: AppliedChange) -> str:
+    if applied.applied is None:
+        return "What was proposed"
+    return "What was changed" if applied.state == ChangeState.VERIFIED else "What was tried"
+
+
+def _reason(applied: AppliedChange) -> str:
+    """Return the reason, without the names of the checks: they stand in the list of them."""
+    found = [part.partition(": ") for part in applied.reason.split("; ")]
+    return "; ".join(why if name in PROBES else name + colon + why for name, colon, why in found)
+
+
+def _worded(check: Precondition) -> Precondition:
+    return check.model_copy(update={"name": PROBES.get(check.name, check.name)})
 
 
 def _facts(applied: AppliedChange) -> Iterator[tuple[str, Line]]:

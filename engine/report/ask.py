@@ -1,6 +1,6 @@
 """An approval as parts: read in ten seconds, what would change before all else."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.model.change import Risk
 from engine.model.delivery import Ask, Delivery, Occasion
@@ -38,6 +38,7 @@ from engine.report.words import (
 
 _BULLET = Span("•")
 _CHECKS = 10
+_MARK = "dogwatch.dev/change"
 
 
 def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
@@ -46,7 +47,8 @@ def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
     if ask.more:
         yield from _digest(ask, depth)
         return
-    yield Items(tuple(Item(_BULLET, (strong(line),)) for line in ask.lines), "What would change")
+    said = tuple(Item(_BULLET, (strong(line),)) for line in told_lines(ask.lines))
+    yield Items(said, "What would change")
     if ask.diff.strip():
         yield cut_diff(ask.diff, depth.diff)
     yield _facts(_risks(ask))
@@ -68,8 +70,13 @@ def ask_headline(delivery: Delivery, ask: Ask) -> str:
     if ask.more:
         return f"{counted(1 + len(ask.more), 'change')} wait for a decision, the first one {left}"
     still = "Still waiting: " if delivery.change is Occasion.REMINDER else "Approve? "
-    what = "; ".join(ask.lines[:3])
+    what = "; ".join(told_lines(ask.lines)[:3])
     return f"{still}{ask.title}. {what}. {risk_words(ask.risk)}; {left} left."
+
+
+def told_lines(lines: Sequence[str]) -> list[str]:
+    """Return `lines` with the mark that dogwatch leaves on what it writes as the last one."""
+    return sorted(lines, key=lambda line: _MARK in line)
 
 
 def risk_words(risk: str) -> str:
@@ -144,7 +151,8 @@ def _approvals(ask: Ask) -> Line:
         return ()
     missing = ask.needed - len(ask.approved_by)
     said = joined((code(name),) for name in ask.approved_by)
-    return (plain("approved by "), *said, plain(f"; {counted(missing, 'more')} needed"))
+    more = (plain(f"; {missing} more needed"),) if missing > 0 else ()
+    return (plain("approved by "), *said, *more)
 
 
 def _why(ask: Ask, depth: Depth) -> Iterator[Part]:
@@ -161,12 +169,13 @@ def _read(item: Evidence) -> Item:
 
 
 def _checks(ask: Ask) -> Iterator[Part]:
-    doubts = [Precondition(name=note, holds=None, why="") for note in ask.notes]
-    checks = [*ask.checked, *doubts]
-    if checks:
-        yield Items(tuple(check_item(one) for one in checks[:_CHECKS]), "Checked before")
-        if len(checks) > _CHECKS:
-            yield Paragraph((dim(f"… and {counted(len(checks) - _CHECKS, 'more check')}."),))
+    open_ = [one.name for one in ask.checked if one.holds is None]
+    notes = [note for note in ask.notes if not any(name in note for name in open_)]
+    found = [*map(check_item, ask.checked), *(Item(_BULLET, (plain(note),)) for note in notes)]
+    if found:
+        yield Items(tuple(found[:_CHECKS]), "Checked before")
+    if len(found) > _CHECKS:
+        yield Paragraph((dim(f"… and {len(found) - _CHECKS} more."),))
 
 
 def check_item(check: Precondition) -> Item:

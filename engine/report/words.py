@@ -74,6 +74,18 @@ CHANGE_STATES = {
     ),
 }
 """Tone, state in words, and what that means; no meaning where the words say it."""
+PROBES = {
+    "equal": "the objects are as they were written",
+    "rollout": "the roll-out completes",
+    "finding": "what was found is gone",
+    "no-new-critical": "nothing critical is new",
+    "no-new-warnings": "there are no new Warning events",
+    "gone": "the evicted pods are gone",
+    "node-ready": "the node is ready",
+    "drained": "no pod is left to move",
+    "wave": "a wave before is verified",
+}
+"""Checks of a verification in words; one that is not here is told by its name."""
 HOLDS = {
     True: Span("✓", tone=Tone.GOOD),
     False: Span("✗", tone=Tone.CRITICAL),

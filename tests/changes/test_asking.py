@@ -5,13 +5,16 @@ from typing import Any
 
 import pytest
 
+from engine.changes import probes
 from engine.changes.asking import OPEN, ask_of, asks, digest_of
 from engine.changes.policy import Needed
+from engine.changes.record import WAVE
 from engine.model.change import Change, Draft, Operation, Probe, Risk, Target, Verb
 from engine.model.change_row import ChangeRow, Decision, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
 from engine.model.report import Evidence
+from engine.report import words
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 URL = "https://dogwatch.example.com"
@@ -176,6 +179,10 @@ def test_what_follows_is_said_as_the_change_has_it() -> None:
     stays = ask_of(a_row(body={"rollback": [], "probes": []}), NOON, url="", needed=NEEDED).then
     assert "Nothing can verify it." in stays
     assert "a person has to go on" in stays[-1]
+
+
+def test_each_check_has_words() -> None:
+    assert set(words.PROBES) == {*probes.PROBES, WAVE}
 
 
 def test_the_second_person_sees_who_approved_and_what_has_to_be_typed() -> None:

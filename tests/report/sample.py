@@ -352,7 +352,7 @@ def an_applied(**changes: object) -> AppliedChange:
         "id": CHANGE,
         "title": "Roll Deployment web back to revision 3",
         "state": "verified",
-        "reason": "all 3 checks held over 10m",
+        "reason": "rollout: all checks held over 10m",
         "digest": an_ask().digest,
         "risk": "disruptive",
         "target": WEB,

@@ -5,15 +5,22 @@ from datetime import UTC, datetime
 
 import pytest
 
+from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
-from engine.model.report import Coverage, Outcome, Report, Term, Unknown
+from engine.model.report import Coverage, Outcome, Precondition, Report, Term, Unknown
 from engine.report import headline, subject, to_blocks, to_markdown, to_plain, to_text
 from engine.report.html import to_html
+from engine.report.words import CHANGE_STATES
 from tests.report.sample import (
     NOON,
     a_delivery,
     a_report,
+    a_report_that_acted,
+    a_rolled_back_change,
     a_shared_delivery,
+    a_stuck_change,
+    an_applied,
+    an_ask,
     findings,
     incidents,
 )
@@ -315,6 +322,101 @@ def test_a_shared_message_lists_what_is_new_what_goes_on_and_what_is_over() -> N
     assert subject(opening) == "[critical] pod-crash-loop: prod-eu, shop (3 firing)"
     assert subject(end) == "[resolved] pod-crash-loop: prod-eu, shop (all 3 over)"
     assert headline(update).endswith("2 firing, 1 over. Over: web.")
+
+
+def test_what_dogwatch_marks_comes_after_what_it_changes() -> None:
+    lines = ["annotation dogwatch.dev/change unset -> c-1", "replicas 1 -> 3"]
+    for told in (
+        a_delivery(Occasion.APPROVAL, ask=an_ask(lines=lines)),
+        a_delivery(Occasion.CHANGE, applied=an_applied(lines=lines)),
+    ):
+        assert positions(to_plain(told), "replicas", "annotation") == sorted(
+            positions(to_plain(told), "replicas", "annotation")
+        )
+
+
+def test_an_approval_says_what_changes_before_where_why_who_and_what_follows() -> None:
+    asked = a_delivery(Occasion.APPROVAL)
+    for text in (to_plain(asked), str(to_blocks(asked))):
+        order = positions(
+            text, "What would change", "+++", "Where", "Undo", "Why now", "Decides", "Once it is"
+        )
+        assert order == sorted(order)
+
+
+def test_who_decides_is_told_as_it_stands() -> None:
+    def said(**changes: object) -> str:
+        return " ".join(to_plain(a_delivery(Occasion.APPROVAL, ask=an_ask(**changes))).split())
+
+    assert "2 different people of sre or shop-owners" in said(needed=2)
+    assert "who each type the name web" in said(typed="web")
+    assert "approved by ada; 1 more needed" in said(needed=2, approved_by=["ada"])
+    assert "nobody may approve it by the policy in force" in said(groups=[])
+
+
+def test_a_doubt_is_told_once() -> None:
+    checked = [Precondition(name="no migration ran", holds=None, why="not readable")]
+    notes = ["could not be told: no migration ran (not readable)", "1 finding would be gone"]
+    ask = an_ask(checked=checked, notes=notes)
+    text = " ".join(to_plain(a_delivery(Occasion.APPROVAL, ask=ask)).split())
+    assert text.count("no migration ran") == 1
+    assert "1 finding would be gone" in text
+
+
+@pytest.mark.parametrize("state", ChangeState)
+def test_each_state_of_a_change_has_words_and_a_subject(state: ChangeState) -> None:
+    delivery = a_delivery(Occasion.CHANGE, applied=an_applied(state=state, applied=None))
+    assert subject(delivery).startswith(f"[{CHANGE_STATES[state][1]}]")
+    assert "What was proposed" in to_plain(delivery)
+    assert len(to_blocks(delivery)) <= 50
+
+
+def test_only_a_needed_person_is_shown_each_field_before_and_after() -> None:
+    stuck = to_plain(a_delivery(Occasion.CHANGE, applied=a_stuck_change()))
+    assert '- spec.template.spec.image: "web:2.4.1"' in stuck
+    assert '+ spec.template.spec.image: "web:2.4.2-rc1"' in stuck
+    back = to_plain(a_delivery(Occasion.CHANGE, applied=a_rolled_back_change()))
+    assert "before and after" not in back
+
+
+def test_the_fields_of_an_object_are_told_by_their_paths() -> None:
+    before = {"metadata": {"annotations": {"a.b/c": None}}, "spec": {"args": ["x", "y"], "env": []}}
+    after = {"metadata": {"annotations": {"a.b/c": "1"}}, "spec": {"args": ["x", "z"], "env": []}}
+    objects = [{"object": "Pod a/b", "before": before, "after": after}]
+    applied = a_stuck_change().model_copy(update={"objects": objects})
+    text = to_text(a_report(applied=[applied]))
+    for line in (
+        '- metadata.annotations."a.b/c": null',
+        '+ metadata.annotations."a.b/c": "1"',
+        '  spec.args[0]: "x"',
+        '- spec.args[1]: "y"',
+        '+ spec.args[1]: "z"',
+        "  spec.env: []",
+    ):
+        assert line in text
+
+
+def test_a_report_tells_what_became_of_its_changes_and_of_each_cluster() -> None:
+    text = to_text(a_report_that_acted())
+    assert "Changes [1 verified, 1 needs a person]" in text
+    assert "prod-us: not assessed, it did not answer" in text
+    assert "nothing was changed]" not in text
+    assert "gave no usable answer" in text
+    assert "Clusters" not in to_text(a_report(per_cluster={"prod-eu": "ok"}))
+
+
+def test_a_diff_that_is_cut_says_how_much_is_missing() -> None:
+    ask = an_ask(diff="\n".join(f"+ line {n}" for n in range(100)))
+    assert "… and 40 more lines" in to_plain(a_delivery(Occasion.APPROVAL, ask=ask))
+    assert "… and 76 more lines" in str(to_blocks(a_delivery(Occasion.APPROVAL, ask=ask)))
+
+
+def test_an_address_that_is_no_page_of_ours_is_no_link() -> None:
+    for url in ("javascript:alert(1)", "https://x.example/a b", "https://x.example/?q=<b>", ""):
+        delivery = a_delivery(Occasion.APPROVAL, ask=an_ask(url=url))
+        assert "<a " not in to_html(delivery)
+        assert "Open it" not in to_plain(delivery)
+        assert "Open it" not in str(to_blocks(delivery))
 
 
 def test_a_shared_message_of_many_firings_stays_short_and_counts_the_rest() -> None:
