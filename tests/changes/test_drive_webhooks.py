@@ -59,7 +59,7 @@ async def applied(scene: RealScene, row: ChangeRow) -> ChangeRow:
 async def test_what_refuses_the_dry_run_ends_it_before_anybody_is_asked(
     scene: RealScene, judge: Callable[[Request], Answer]
 ) -> None:
-    with webhook(scene.kube, scene.namespace, timeoutSeconds=1) as hook:
+    with webhook(scene.kube, scene.namespace, timeoutSeconds=3) as hook:
         hook.answers(to(ACCOUNTS, judge, dry_run=True))
         row = await worked_out(scene)
         asked = hook.asked(account("proposer"))
@@ -82,7 +82,7 @@ async def test_a_webhook_that_is_down_ends_it_before_anybody_is_asked(scene: Rea
 async def test_what_refuses_the_write_is_asked_once(
     scene: RealScene, judge: Callable[[Request], Answer]
 ) -> None:
-    with webhook(scene.kube, scene.namespace, timeoutSeconds=1) as hook:
+    with webhook(scene.kube, scene.namespace, timeoutSeconds=3) as hook:
         hook.answers(to(ACCOUNTS, judge, dry_run=False))
         row = await applied(scene, await worked_out(scene))
     assert row.state is S.PRECHECK_FAILED, row.reason
