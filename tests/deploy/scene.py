@@ -21,7 +21,13 @@ SERVICES: Final[dict[str, dict[str, Any]]] = COMPOSE["services"]
 OURS: Final = {
     name: service for name, service in SERVICES.items() if service["image"].startswith("dogwatch:")
 }
-SECRETS: Final = {"db_password": "correct horse", "http_token": "let me in", "kubeconfig": "{}"}
+SECRETS: Final = {
+    "db_password": "correct horse",
+    "http_token": "let me in",
+    "signing_key": "0123456789abcdef" * 4,
+    "kubeconfig": "{}",
+    "writer_kubeconfig": "{}",
+}
 RUN_SECRETS: Final = "/run/secrets/"
 
 

@@ -106,7 +106,9 @@ def test_each_configuration_is_good_with_what_the_service_mounts(name: str, tmp_
 
 @each_of_ours
 def test_who_reads_clusters_has_the_kubeconfig_and_nobody_else(name: str) -> None:
-    assert ("kubeconfig" in OURS[name]["secrets"]) is (name in {"watcher", "runner"})
+    secrets = OURS[name]["secrets"]
+    assert ("kubeconfig" in secrets) is (name in {"watcher", "runner", "writer"})
+    assert ("writer_kubeconfig" in secrets) is (name == "writer")
 
 
 def test_brokers_and_database_are_where_the_configuration_looks_for_them(tmp_path: Path) -> None:
