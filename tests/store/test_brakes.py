@@ -65,17 +65,21 @@ def test_who_lost_the_lease_takes_no_lock(store: Store, other: Store) -> None:
 
 def test_one_of_many_takes_a_lock(store: Store, other: Store) -> None:
     names = [f"c-{number}" for number in range(8)]
-    scene = a_scene(store, *names)
+    for name in names:
+        scene = Scene(store, f"m-{name}")
+        scene.waits_for(a_row(name, mission=scene.mission))
+    epoch = store.acquire("writer", "w", 3600) or 0
 
-    def take(number: int) -> str:
-        some = [f"east/{(number + offset) % 8}" for offset in range(5)]
+    def take(number: int, turn: int) -> str:
+        some = [f"{turn}/{(number + offset) % 8}" for offset in range(5)]
         at = (store, other)[number % 2]
-        return at.take_locks(names[number], some, epoch=scene.epoch)
+        return at.take_locks(names[number], some, epoch=epoch)
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(take, range(8)))
-    assert found.count("") == 1
-    assert set(found) == {"", names[found.index("")]}
+        for turn in range(5):
+            found = list(threads.map(take, range(8), [turn] * 8))
+            assert found.count("") == 1
+            assert set(found) == {"", names[found.index("")]}
 
 
 def test_a_lock_is_taken_or_it_is_not(store: Store) -> None:
