@@ -42,7 +42,7 @@ def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int
     refused = []
     for launch in launches:
         row = _row(launch, now_us)
-        if launch.depth > 1:
+        if launch.parent:
             new += _insert(connection, rows)  # so that it is counted with those before it
             rows = []
             if why := _too_much(connection, launch, row["sameness"], now_us):
@@ -89,8 +89,7 @@ def _too_much(connection: Connection, launch: Launch, sameness: str, now_us: int
     same = select(missions.c.id).where(missions.c.sameness == sameness, since).limit(1)
     if (earlier := connection.execute(same).scalar()) is not None:
         return f"the same was launched within 24 h: {earlier}"
-    if launch.parent:
-        own = missions.c.parent == launch.parent
-        if connection.execute(select(func.count()).where(own)).scalar_one() >= FAN_OUT:
-            return f"{FAN_OUT} missions were launched by {launch.parent} already"
+    own = missions.c.parent == launch.parent
+    if connection.execute(select(func.count()).where(own)).scalar_one() >= FAN_OUT:
+        return f"{FAN_OUT} missions were launched by {launch.parent} already"
     return ""

@@ -163,7 +163,7 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
     about = "" if written.targets else cluster or told.key.get("cluster", "")
     faults: list[str] = []
     params = _rendered(dict(written.params), _variables(rule, cluster, told), faults)
-    kind = written.kind
+    kind, parent = written.kind, parent_of(told.cause)
     found = Launch(
         at=at,
         rule=rule.name,
@@ -175,11 +175,11 @@ def launch(rule: Rule, cluster: str, order: Order, at: int) -> tuple[Launch, int
         clusters=(about,) if about else (),
         depth=told.depth + 1,
         mode=written.mode,
-        # What dogwatch itself brought about is never changed without a person.
-        approval=written.approval if not told.depth else "person",
+        # What missions brought about is never changed without a person.
+        approval="person" if parent or told.depth > 1 else written.approval,
         targets=written.targets,
         advise=written.advise,
-        parent=parent_of(told.cause),
+        parent=parent,
     )
     return found, len(faults)
 

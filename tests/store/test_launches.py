@@ -56,7 +56,9 @@ def test_a_chain_does_not_launch_the_same_twice_in_a_day(store: Store, clock: Ha
 
 
 def test_what_a_firing_launches_is_not_bounded(store: Store) -> None:
-    assert launched(store, a_launch("m-1"), a_launch("m-2")) == (["m-1", "m-2"], [])
+    over = [replace(a_launch(name), depth=2) for name in ("m-3", "m-4")]  # over other firings
+    every = [a_launch("m-1"), a_launch("m-2"), *over]
+    assert launched(store, *every) == (["m-1", "m-2", "m-3", "m-4"], [])
 
 
 def test_a_mission_launches_ten_others_at_most(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Settle, inhibition, cooldown: which missions a firing launches, and when."""
 
+from dataclasses import replace
 from typing import Any
 
 from engine.model.ids import mission_id
@@ -145,11 +146,25 @@ def test_a_launch_bears_what_its_mission_may_do_and_where() -> None:
     assert (launch.clusters, launch.targets) == ((), {"all": True})
 
 
-def test_what_dogwatch_itself_brought_about_is_changed_with_a_person_only() -> None:
-    order = MissionOrder("incident-response", mode="apply", approval="policy")
-    rule = a_rule(settle="0", ignore_self=False, **{**CRASH, "mission": order})
-    (launch,) = Run(rule).see(pod(0, madeBy="dogwatch", depth=1)).launches
+ACTS = MissionOrder("incident-response", mode="apply", approval="policy")
+
+
+def test_what_another_mission_brought_about_is_changed_with_a_person_only() -> None:
+    end = {"outcome": "findings", "depth": 1}
+    rule = a_rule(on="mission", when='signal.data.outcome == "findings"', by=(), mission=ACTS)
+    chained = Run(replace(rule, settle_us=0))
+    (launch,) = chained.see(
+        a_signal(0, "mission", end, cluster="", identity="mission/m-1/1")
+    ).launches
     assert (launch.depth, launch.approval) == (2, "person")
+    deep = a_rule(settle="0", ignore_self=False, **{**CRASH, "mission": ACTS})
+    assert Run(deep).see(pod(0, depth=2)).launches[0].approval == "person"
+
+
+def test_a_rule_over_firings_is_no_chain() -> None:
+    over = a_rule("over", on="condition", when="true", by=(), settle="0", mission=ACTS)
+    (launch,) = Run(a_rule(when=BAD), over).see(pod(0)).launches
+    assert (launch.depth, launch.parent, launch.approval) == (2, "", "policy")
 
 
 def test_a_launch_names_the_mission_whose_end_made_the_rule_fire() -> None:
