@@ -4,13 +4,16 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
+import pytest
+
 from engine.cluster.contexts import Context
 from engine.cluster.writer import ClusterWriter
 from engine.model.change import Operation, Target, Verb
+from engine.model.errors import ClusterError
 from tests.cluster.readers import as_persona
 from tests.testbeds.audit import USER_AGENT, logged
 from tests.testbeds.kube import Kube
-from tests.testbeds.manifests import KINDS, Manifest, a_deployment
+from tests.testbeds.manifests import KINDS, Manifest, a_deployment, an_object
 from tests.testbeds.personas import ANY_KIND
 
 SALT = b"the same for all writers of a test"
@@ -91,3 +94,16 @@ def sent(kube: Kube, namespace: str) -> int:
     """Return how often dogwatch asked the server to change something there."""
     ours = [event for event in logged(kube) if event["userAgent"] == USER_AGENT]
     return sum(event["objectRef"].get("namespace") == namespace for event in ours)
+
+
+def a_config(kube: Kube, **data: str) -> Manifest:
+    (made,) = kube.create(an_object("ConfigMap", "c", approved(kube), data=data))
+    return made
+
+
+async def failure(writer: ClusterWriter, operation: Operation, at: str) -> ClusterError:
+    """Return why the server does not do it."""
+    with pytest.raises(ClusterError) as caught:
+        await writer.write(operation, version=at, dry_run=False)
+    assert "\n" not in str(caught.value)
+    return caught.value
