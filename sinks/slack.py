@@ -52,6 +52,8 @@ class SlackConfig(EgressOptions):
         base_url: where the Web API is.
         signing_secret_file: holds the app's signing secret: clicks are taken, so that messages
             about changes that wait have buttons. Needs a token.
+        app_token_file: holds an app-level token with connections:write: clicks are fetched by
+            Socket Mode, where Slack cannot reach dogwatch. Needs a token.
     """
 
     token: SecretStr | None = None
@@ -61,6 +63,12 @@ class SlackConfig(EgressOptions):
     webhook_url_file: str | None = None
     base_url: str = "https://slack.com/api"
     signing_secret_file: str | None = None
+    app_token_file: str | None = None
+
+    @property
+    def has_buttons(self) -> bool:
+        """Whether clicks on buttons are taken, one way or the other."""
+        return self.signing_secret_file is not None or self.app_token_file is not None
 
     @property
     def by_webhook(self) -> bool:
@@ -73,8 +81,8 @@ class SlackConfig(EgressOptions):
         one_of(self, "webhook_url", needed=False)
         if self.by_webhook and (self.token or self.token_file or self.channel):
             raise ValueError("a webhook_url excludes token and channel")
-        if self.by_webhook and self.signing_secret_file:
-            raise ValueError("a webhook_url excludes signing_secret_file: buttons need a token")
+        if self.by_webhook and self.has_buttons:
+            raise ValueError("a webhook_url excludes buttons: they need a token and a channel")
         if not self.by_webhook and not self.channel:
             raise ValueError("with a token the channel is needed")
         target_of(self.base_url, allow_http=self.allow_loopback_http)
@@ -112,8 +120,8 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
     """
     if line.options.by_webhook:
         return await _send_by_webhook(line, delivery)
-    buttons = line.options.signing_secret_file is not None
-    message = {"text": fallback(delivery), "blocks": to_blocks(delivery, buttons=buttons)}
+    blocks = to_blocks(delivery, buttons=line.options.has_buttons)
+    message = {"text": fallback(delivery), "blocks": blocks}
     if thread is None or not thread.get("ts"):
         first = {"channel": line.options.channel, **message}
         posted = await _call(line, delivery, "chat.postMessage", first)

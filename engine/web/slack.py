@@ -48,6 +48,7 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 _VALUE: Final = re.compile(r"(c-[0-9a-f]{20}) ([0-9a-f]{64})")
 _URL: Final = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)/[A-Za-z0-9/._~%-]*")
 _LONGEST: Final = 500
+_NO_CLICK: Final = "the body is no click on a button"
 _ONCE_S: Final = 2.0
 """Seconds that the store may take before a click is refused: Slack waits for three."""
 
@@ -144,7 +145,7 @@ async def _received(ports: SlackPorts, request: Request) -> tuple[Click, Choice]
     timestamp, signature = _signature(request.headers)
     _check(ports, timestamp, signature, body)
     click, choice = _understood(body)
-    if not await _fresh(ports, timestamp, signature):
+    if not await fresh(ports, f"{timestamp}:{signature}"):
         raise Refusal(HTTPStatus.CONFLICT, "this request was taken already")
     return click, choice
 
@@ -177,9 +178,9 @@ def _check(ports: SlackPorts, timestamp: str, signature: str, body: bytes) -> No
         raise Refusal(HTTPStatus.UNAUTHORIZED, f"the timestamp is {away:.0f} s away from now")
 
 
-async def _fresh(ports: SlackPorts, timestamp: str, signature: str) -> bool:
-    """Whether this very request comes for the first time."""
-    nonce = "slack:" + sha256(f"{timestamp}:{signature}".encode()).hexdigest()
+async def fresh(ports: SlackPorts, name: str) -> bool:
+    """Whether the request of this name comes for the first time. Raises Refusal: nobody knows."""
+    nonce = "slack:" + sha256(name.encode()).hexdigest()
     try:
         async with asyncio.timeout(_ONCE_S):
             return await ports.desk.once(nonce, ports.clock.now() + 3 * WINDOW)
@@ -192,14 +193,23 @@ def _understood(body: bytes) -> tuple[Click, Choice]:
     """Return what `body` says. Raises Refusal: it is no click of ours."""
     try:
         fields = parse_qsl(body.decode("ascii"), strict_parsing=True, max_num_fields=1)
-        ((name, payload),) = fields
-        click = Click.model_validate(json.loads(payload))
-    except (ValidationError, ValueError, RecursionError) as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the body is no click on a button") from error
+        ((name, text),) = fields
+        payload = json.loads(text) if name == "payload" else None
+    except (ValueError, RecursionError) as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, _NO_CLICK) from error
+    return understood(payload)
+
+
+def understood(payload: Any) -> tuple[Click, Choice]:
+    """Return what a payload of Slack says. Raises Refusal: it is no click of ours."""
+    try:
+        click = Click.model_validate(payload)
+    except ValidationError as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, _NO_CLICK) from error
     action = click.actions[0]
     verdict = ACTIONS.get(action.action_id)
     value = _VALUE.fullmatch(action.value)
-    if name != "payload" or verdict is None or value is None:
+    if verdict is None or value is None:
         raise Refusal(HTTPStatus.BAD_REQUEST, "an action that is none of dogwatch")
     return click, Choice(value[1], value[2], verdict)
 

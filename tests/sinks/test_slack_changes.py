@@ -55,6 +55,13 @@ async def test_a_change_that_waits_has_buttons_that_name_its_digest(
     assert {one["value"] for one in shown} == {f"{CHANGE} {an_ask().digest}"}
 
 
+async def test_buttons_are_there_where_clicks_are_fetched(
+    slack_server: Receiver, tmp_path: Path
+) -> None:
+    options = slack_options(slack_server.url, app_token_file=str(tmp_path / "app-token"))
+    assert len(buttons(await sent(options, a_delivery(Occasion.APPROVAL), slack_server))) == 2
+
+
 async def test_there_are_no_buttons_where_no_clicks_are_taken(slack_server: Receiver) -> None:
     options = slack_options(slack_server.url)
     assert not buttons(await sent(options, a_delivery(Occasion.APPROVAL), slack_server))
@@ -150,6 +157,7 @@ async def test_the_end_of_another_change_edits_nothing(slack_server: Receiver) -
 
 
 def test_buttons_need_a_token() -> None:
-    options = {"webhook_url": "https://x.example/a", "signing_secret_file": "secret"}
-    with pytest.raises(ValidationError, match="buttons need a token"):
-        make("chat", "slack", options)
+    for option in ("signing_secret_file", "app_token_file"):
+        options = {"webhook_url": "https://x.example/a", option: "secret"}
+        with pytest.raises(ValidationError, match="they need a token"):
+            make("chat", "slack", options)

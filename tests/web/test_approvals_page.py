@@ -38,9 +38,9 @@ def test_the_configuration_loads_with_its_sinks() -> None:
     found = [AppConfig.model_validate(one) for one in named("dogwatch.yaml")]
     assert [one.changes.url for one in found if one.changes.url] == ["https://dogwatch.example.com"]
     sinks = [sink for one in found for sink in one.sinks.values()]
-    assert [sink.type for sink in sinks] == ["slack"]
+    assert [sink.type for sink in sinks] == ["slack", "slack"]
     for sink in sinks:
-        kinds()[sink.type].config.model_validate(options(sink))
+        assert kinds()[sink.type].config.model_validate(options(sink)).has_buttons
 
 
 def test_the_manifest_leads_to_the_receiver() -> None:
