@@ -60,7 +60,15 @@ def test_a_restart_waits_until_the_logs_are_kept() -> None:
 
 @pytest.mark.parametrize(
     ("present", "asked", "fits"),
-    [(1, 2, True), (1, 3, True), (1, 4, False), (5, 11, True), (5, 12, False), (0, 1, True)],
+    [
+        (1, 2, True),
+        (1, 3, True),
+        (1, 4, False),
+        (5, 11, True),
+        (5, 12, False),
+        (0, 1, True),
+        (-9, 1, True),
+    ],
 )
 def test_a_scale_stays_within_double_and_one(present: int, asked: int, *, fits: bool) -> None:
     view = a_view(a_deployment(replicas=present))
