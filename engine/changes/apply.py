@@ -69,19 +69,29 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
         return _later(turn, number, error)
     found = fate(operation, live)
     if found is Fate.DONE:
-        if not uncertain:
-            await begin(turn, Step.DO, number, live)
-        await end(turn, Step.DO, number, DONE, live)
+        await _noted(turn, number, DONE, live)
         return Again()
     if found is Fate.FOREIGN and (uncertain or _marked(live, row.id)):
-        if not uncertain:
-            await begin(turn, Step.DO, number, live)
-        await end(turn, Step.DO, number, "", live)
+        await _noted(turn, number, "", live)
         reason = f"{operation.target.ref} is neither as it was nor as it was to be written"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    if uncertain:
-        await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
-    return None
+    return await _not_done(turn, number, live) if uncertain else None
+
+
+async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> None:
+    """Keep what the object says, in place of another outcome that it was taken for."""
+    if not is_open(turn.row, Step.DO, number):
+        await begin(turn, Step.DO, number, live)
+    await end(turn, Step.DO, number, outcome, live)
+
+
+async def _not_done(turn: Turn, number: int, live: Object | None) -> Go | None:
+    """Note that it was not done; after many tries it is given up."""
+    await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
+    if not _tired(turn):
+        return None
+    reason = "it was tried many times, and never answered"
+    return _ended(turn, number, ChangeEvent.REFUSE, reason)
 
 
 async def _do(turn: Turn, number: int, operation: Operation) -> Result:
@@ -154,13 +164,18 @@ async def _turned_away(
 
 def _later(turn: Turn, number: int, error: ClusterError) -> Go | Wait:
     """Try again, with pauses, for as long as the verification would take, then give up."""
-    if not turn.over(max(PATIENCE_S, turn.change.window_s)):
+    if not _tired(turn):
         return turn.again()
     reason = f"given up after many tries; {said(error)}"
     if is_open(turn.row, Step.DO, number):
         reason = f"it is not known whether it was written; {reason}"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
     return _ended(turn, number, ChangeEvent.REFUSE, reason)
+
+
+def _tired(turn: Turn) -> bool:
+    """Whether it was tried for as long as the verification would take."""
+    return turn.over(max(PATIENCE_S, turn.change.window_s))
 
 
 def _ended(turn: Turn, number: int, event: ChangeEvent, reason: str) -> Go:

@@ -58,6 +58,7 @@ class Sent:
     verb: Verb
     name: str
     dry_run: bool
+    operation: Operation
     kept: bool = False
 
 
@@ -83,7 +84,7 @@ class ACluster:
     faults: list[tuple[str, str]] = field(default_factory=list)
     down: str = ""
     forbidden: frozenset[Verb] = frozenset()
-    between: Callable[[], None] | None = None
+    between: Callable[[Operation], None] | None = None
     looks: int = 0
     critical: frozenset[str] = frozenset()
     budgets: int = 1000
@@ -160,8 +161,8 @@ class ACluster:
     def written(self, who: str, operation: Operation, version: str, *, dry_run: bool) -> Any:
         """Do one write as the server would."""
         if not dry_run and self.between is not None:
-            self.between()
-        sent = Sent(who, operation.verb, operation.target.name, dry_run)
+            self.between(operation)
+        sent = Sent(who, operation.verb, operation.target.name, dry_run, operation)
         self.sent.append(sent)
         if who == "proposer" and not dry_run:
             raise ClusterError("refused", "the proposer may only dry-run")

@@ -11,7 +11,7 @@ import pytest
 from engine.changes.diff import normalised
 from engine.changes.policy import load_policy
 from engine.changes.record import applied
-from engine.model.change import Verb
+from engine.model.change import Operation, Verb
 from engine.model.change_row import Freeze, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
@@ -275,7 +275,7 @@ async def test_one_conflict_is_tried_once_more_where_nothing_of_ours_changed(sce
     change = await scene.approved()
     touched = iter([{"metadata": {"labels": {"touched": "once"}}}])
 
-    def touch() -> None:
+    def touch(_: Operation) -> None:
         for patch in touched:
             scene.cluster.edit("Deployment", "web", patch)
 
@@ -289,7 +289,7 @@ async def test_two_conflicts_are_enough(scene: Scene) -> None:
     change = await scene.approved()
     turns = iter("abcdef")
 
-    def touch() -> None:
+    def touch(_: Operation) -> None:
         scene.cluster.edit("Deployment", "web", {"metadata": {"labels": {"touched": next(turns)}}})
 
     scene.cluster.between = touch
