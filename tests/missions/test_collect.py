@@ -107,3 +107,35 @@ async def test_a_log_that_is_not_there_is_unread() -> None:
 async def test_a_cluster_that_is_not_configured_is_unread() -> None:
     snapshot = await collect({"a": None}, ("pods",), None, Noon())
     assert snapshot.clusters["a"].unread["cluster"].startswith("not configured")
+
+
+@dataclass
+class Counted(FakeCluster):
+    """A cluster that counts with others how many are read at once, and waits for ten."""
+
+    under_way: list[str] = field(default_factory=list)
+    most: list[int] = field(default_factory=list)
+    ten: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def identity(self) -> str:
+        self.under_way.append(self.name)
+        self.most.append(len(self.under_way))
+        if len(self.under_way) >= 10:
+            self.ten.set()
+        await self.ten.wait()
+        await asyncio.sleep(0)  # whoever may come in beside these does so now
+        self.under_way.remove(self.name)
+        return f"uid-{self.name}"
+
+
+async def test_ten_clusters_are_read_at_a_time() -> None:
+    first = Counted("c-0")
+    shared = (first.under_way, first.most, first.ten)
+    others = []
+    for number in range(1, 25):
+        one = Counted(f"c-{number}")
+        one.under_way, one.most, one.ten = shared
+        others.append(one)
+    snapshot = await taken(first, *others)
+    assert len(snapshot.clusters) == 25
+    assert max(first.most) == 10
