@@ -146,11 +146,18 @@ class Desk:
         return Decided(after, _said(decision, after, judge(policy, after, now)))
 
 
-def told_of(row: ChangeRow, now: datetime, url: str) -> Sequence[Delivery]:
-    """Return who is told at once that a decision was made about `row`; `url` is of the pages."""
-    if row.state not in _ENDED:
-        return ()
-    return asks(row, Occasion.CHANGE, now, url=url, needed=Needed(0, "", ()))
+def told_of(row: ChangeRow, policy: Policy | None, now: datetime, url: str) -> Sequence[Delivery]:
+    """Return who is told at once that a decision was made about `row`.
+
+    While more people are needed they are asked again, and hear who has approved. `url` is of the
+    pages.
+    """
+    wanted = needed(policy, row) if policy is not None else Needed(0, "", ())
+    if row.state in _ENDED:
+        return asks(row, Occasion.CHANGE, now, url=url, needed=wanted)
+    if row.state is ChangeState.AWAITING:
+        return asks(row, Occasion.REMINDER, now, url=url, needed=wanted)
+    return ()
 
 
 def _refusal(policy: Policy, user: User, row: ChangeRow, decision: Decision) -> str:

@@ -103,7 +103,7 @@ class Front:
 
     def decided(self, row: ChangeRow) -> Sequence[Delivery]:
         """Return who is told at once that a decision was made about `row`."""
-        return told_of(row, self._clock.now(), self._url)
+        return told_of(row, self.policies.policy, self._clock.now(), self._url)
 
     def routes(self) -> "list[BaseRoute]":
         """Return the receivers of clicks in Slack and of links in mails."""

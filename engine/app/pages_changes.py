@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from engine.changes.asking import CHECKS
 from engine.changes.policy import Policy, User, may_decide, needed
 from engine.changes.record import applied
-from engine.changes.shown import shown
 from engine.model.change import Change, Operation
 from engine.model.change_row import ChangeRow, Entry, Step, Verdict, Written
 from engine.model.report import Report
+from engine.report.words import PROBES
 from engine.web.views import (
     Asking,
     ChangeLine,
@@ -74,7 +73,7 @@ def change_view(
         decisions=list(row.decisions),
         results=list(row.results),
         written=[_written(row, one) for one in row.written],
-        objects=[shown(one) for one in applied(row).objects],
+        objects=applied(row).objects,
         audit=list(audit)[::-1],
     )
 
@@ -86,7 +85,7 @@ def _worked_out(change: Change) -> WorkedOut:
         writes=[_write(one) for one in change.operations],
         rollback=[_write(one) for one in reversed(change.rollback)],
         preconditions=change.preconditions,
-        probes=[CHECKS.get(one.name, one.name) for one in change.probes],
+        probes=[PROBES.get(one.name, one.name) for one in change.probes],
         window_s=change.window_s,
         diff=change.diff,
         lines=change.lines,

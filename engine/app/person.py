@@ -1,7 +1,7 @@
 """A person at the command line: who the token says, over the store of the configuration."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from engine.app.pages_changes import change_line
 from engine.app.policy_file import read_policy
 from engine.changes.policy import Policy, User, user_of_token
 from engine.model.change_row import ChangeRow
+from engine.model.delivery import Delivery
 from engine.model.errors import ConfigError, DogwatchError, Refused, StoreError
 from engine.model.ports import SystemClock
 from engine.web.views import ChangeView
@@ -79,7 +80,11 @@ def identified(config: str, token_file: str | None) -> Iterator[Person]:
             raise Refused("this is the token of no user of the policy")
         clock = SystemClock()
         url = settings.changes.url or ""
-        desk = Desk(store, lambda: policy, lambda row: told_of(row, clock.now(), url), clock)
+
+        def tell(row: ChangeRow) -> Sequence[Delivery]:
+            return told_of(row, policy, clock.now(), url)
+
+        desk = Desk(store, lambda: policy, tell, clock)
         pages = StoredPages(store, settings, clock, lambda: policy)
         yield Person(user, pages, StoredOrders(store, settings, clock), desk)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ANN_TOKEN = "ann-" + "a" * 40
 BOB_TOKEN = "bob-" + "b" * 40
+DIFF = "--- web (live)\n+++ web (proposed)\n@@ -1 +1 @@\n-replicas: 1\n+replicas: 3\n"
 POLICY = f"""
 users:
   ann: {{token_sha256: {sha256(ANN_TOKEN.encode()).hexdigest()}}}
@@ -38,7 +39,6 @@ groups:
 approvers:
   - groups: [sre]
 """
-DIFF = "--- web (live)\n+++ web (proposed)\n@@ -1 +1 @@\n-replicas: 1\n+replicas: 3\n"
 
 
 @dataclass
@@ -50,16 +50,24 @@ class Office:
     store: Store
     scene: Scene
 
-    def ask(self, *names: str, risk: Risk = Risk.DISRUPTIVE, hours: float = 4) -> list[ChangeRow]:
+    def ask(
+        self,
+        *names: str,
+        risk: Risk = Risk.DISRUPTIVE,
+        hours: float = 4,
+        diff: str = DIFF,
+    ) -> list[ChangeRow]:
         """Let the mission wait for a change of each object, worked out and asked for."""
         drafts = {f"c-{name}": a_draft(f"c-{name}", a_target(name).ref) for name in names}
-        self.scene.waits_for(*(a_row(id_, draft=one) for id_, one in drafts.items()))
+        self.scene.waits_for(
+            *(a_row(id_, draft=one, sinks=("out",)) for id_, one in drafts.items())
+        )
         ends = SystemClock().now() + timedelta(hours=hours)
         return [
             self.scene.awaiting(
                 id_,
                 change=a_change(one, risk=risk).model_copy(
-                    update={"diff": DIFF, "lines": ["replicas 1 -> 3"], "blast": "2 more pods"}
+                    update={"diff": diff, "lines": ["replicas 1 -> 3"], "blast": "2 more pods"}
                 ),
                 expires=ends,
             )

@@ -12,10 +12,11 @@ from engine.cli import app
 from engine.model.change import Risk
 from engine.model.change_row import Verdict
 from engine.model.change_state import ChangeState
+from engine.model.delivery import Occasion
 from engine.model.errors import ConfigError, DogwatchError, Refused
 from engine.model.mission import MissionState
 from engine.model.ports import SystemClock
-from tests.app.office import ANN_TOKEN, BOB_TOKEN, Office, an_office, offices
+from tests.app.office import ANN_TOKEN, BOB_TOKEN, DIFF, Office, an_office, offices
 from tests.store.changes_of import a_target
 
 if TYPE_CHECKING:
@@ -95,6 +96,22 @@ def test_what_is_destructive_asks_for_its_name_even_with_yes(local: Office) -> N
     done = call(local, "mission", "approve", "m-1", "--yes", keys="web\n")
     assert "Still missing" in done.output  # a second person
     assert local.scene.at(row.id).decisions[0].typed == "web"
+
+
+def test_while_a_second_person_is_needed_the_others_hear_who_approved(local: Office) -> None:
+    local.ask("web", risk=Risk.DESTRUCTIVE)
+    call(local, "mission", "approve", "m-1", "--yes", "--typed", "web")
+    (told,) = local.store.due("out", SystemClock().now())
+    assert told.change is Occasion.REMINDER
+    assert told.ask is not None
+    assert (told.ask.approved_by, told.ask.needed) == (["ann"], 2)
+
+
+def test_what_is_decided_is_told(local: Office) -> None:
+    local.ask("web")
+    call(local, "mission", "approve", "m-1", "--yes")
+    (told,) = local.store.due("out", SystemClock().now())
+    assert told.change is Occasion.CHANGE
 
 
 def test_who_is_in_no_group_or_nobody_decides_nothing(local: Office, tmp_path: Path) -> None:
@@ -216,7 +233,7 @@ def test_the_audit_is_listed_and_its_chain_checked(office: Office) -> None:
 
 def test_text_of_a_cluster_steers_no_terminal(local: Office) -> None:
     hostile = a_target("web\x1b[2J\u202e")
-    local.ask(hostile.name)
+    local.ask(hostile.name, diff=f"{DIFF}+\x1b]0;owned\x07\u202e\n")
     shown = call(local, "mission", "approve", "m-1", keys="n\n").output
     assert "\x1b" not in shown
     assert "\u202e" not in shown
