@@ -202,6 +202,8 @@ class Engine:
         workers.process, workers.rule_of = self.process, self.force.rule_of
         workers.routes, workers.told = self.force.routes, self._mission_ended
         workers.places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
+        written = [one.name for one in self.settings.clusters if one.writer is not None]
+        workers.changeable = frozenset(written if self.settings.changes.policy_file else ())
         workers.advise = Advisor(self.settings.advisor, self.store, clock).advise
         self.workers = workers
 
@@ -238,7 +240,7 @@ class Engine:
             now = self.clock.now()
             why = f"its worker died {row.crashes} times over it"
             changes = await asyncio.to_thread(self.store.changes, mission=row.id)
-            report = ended(failed(row, why, now), row, changes, ())
+            report = ended(failed(row, why, now), row, changes)
             rule = await asyncio.to_thread(self.force.rule_of, row.rule, row.firing)
             told = list(tell_result(rule, report, row, self.force.routes))
             await asyncio.to_thread(self.store.finish, row.id, report, told, now, epoch=row.epoch)

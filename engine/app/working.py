@@ -61,6 +61,7 @@ class Workers:
         self.rule_of: Callable[[str, str], Rule | None] = lambda _name, _firing: None
         self.routes: Sequence[Route] = ()
         self.places: Sequence[Place] = ()
+        self.changeable: frozenset[str] | None = None
         self.advise: Advise | None = None
         self.told: Callable[[], None] = lambda: None
 
@@ -130,6 +131,7 @@ class Workers:
             run_s=self._settings.run_s,
             gate_s=self._settings.gate_s,
             places=self.places,
+            changeable=self.changeable,
             advise=self.advise,
         )
         with around(Point.STEP_STARTED):

@@ -15,7 +15,11 @@ _INCIDENTS: Final = frozenset({"incident-response", "app-correlate"})
 
 
 def ended(
-    found: Report, mission: MissionRow, rows: Sequence[ChangeRow], proposed: Sequence[Draft]
+    found: Report,
+    mission: MissionRow,
+    rows: Sequence[ChangeRow],
+    proposed: Sequence[Draft] = (),
+    barred: Sequence[str] = (),
 ) -> Report:
     """Return `found` as the report of a leg of `mission`.
 
@@ -26,6 +30,7 @@ def ended(
         mission: the mission, at the phase of the leg.
         rows: the changes of the legs before.
         proposed: what this leg waits for; none: the mission ends.
+        barred: clusters where something could be done, if changes could be made there.
     """
     last = {_object(row): row for row in sorted(rows, key=lambda row: (row.phase, row.id))}
     written = [row for row in last.values() if begun(row)]
@@ -35,7 +40,9 @@ def ended(
     return found.model_copy(
         update={
             "outcome": outcome,
-            "summary": " ".join([found.summary, *_told(mission, proposed), *_became(rows)]),
+            "summary": " ".join(
+                [found.summary, *_told(mission, proposed), *_barred(barred), *_became(rows)]
+            ),
             "applied": [applied(row) for row in rows],
             "next": _next(found, mission) if over else found.next,
             "total_phases": mission.phase + bool(proposed),
@@ -64,6 +71,13 @@ def _told(mission: MissionRow, proposed: Sequence[Draft]) -> list[str]:
     many = "A change is" if len(proposed) == 1 else f"{len(proposed)} changes are"
     waits = "it waits for approval" if mission.mode == "apply" else "nobody is asked to approve it"
     return [f"{many} proposed, {waits}: {titles}."]
+
+
+def _barred(clusters: Sequence[str]) -> list[str]:
+    if not clusters:
+        return []
+    names = ", ".join(clusters)
+    return [f"Nothing can be changed in {names}: no writer of it, or no policy, is configured."]
 
 
 def _became(rows: Sequence[ChangeRow]) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.missions.ending import ended
-from engine.missions.propose import drafts
+from engine.missions.propose import changeable, drafts
 from engine.missions.registry import kinds
 from engine.missions.run import Means, failed, run
 from engine.model.change import Draft
@@ -47,9 +47,12 @@ async def leg(mission: MissionRow, means: Means) -> LegEnd:
         return LegEnd(waiting, wake_at=means.clock.now() + UNDER_WAY)
     found = await run(mission, means)
     proposed: Sequence[Draft] = ()
-    if found.outcome is not Outcome.FAILED:
-        proposed = drafts(mission, kinds()[mission.kind], found, rows)
-    report = ended(found, mission, rows, proposed)
+    barred: tuple[str, ...] = ()
+    if found.outcome is not Outcome.FAILED and mission.mode != "report":
+        kind = kinds()[mission.kind]
+        able, barred = changeable(found, kind, means.changeable)
+        proposed = drafts(mission, kind, able, rows)
+    report = ended(found, mission, rows, proposed, barred)
     if not proposed:
         return LegEnd(report)
     return LegEnd(report, tuple(proposed), means.clock.now() + timedelta(seconds=means.gate_s))

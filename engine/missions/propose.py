@@ -22,6 +22,21 @@ _RISKS: Final = ("low", "medium", "high")
 Place = tuple[str, str, str, str]
 
 
+def changeable(
+    report: Report, kind: MissionKind, clusters: frozenset[str] | None
+) -> tuple[Report, tuple[str, ...]]:
+    """Return `report` with the options that can be done, and the clusters of those that cannot.
+
+    `clusters` are those where changes can be made, None for all.
+    """
+    able = [one for one in report.changes if one.template in kind.changes]
+    if clusters is None:
+        return report.model_copy(update={"changes": able}), ()
+    there = [one for one in able if one.target.cluster in clusters]
+    barred = {one.target.cluster for one in able} - clusters
+    return report.model_copy(update={"changes": there}), tuple(sorted(barred))
+
+
 def drafts(
     mission: MissionRow, kind: MissionKind, report: Report, rows: Sequence[ChangeRow]
 ) -> list[Draft]:
@@ -35,7 +50,7 @@ def drafts(
     Args:
         mission: the mission, at the phase that proposes.
         kind: its kind.
-        report: what it found in this phase.
+        report: what it found in this phase, with the options that can be done.
         rows: the changes of the phases before.
     """
     if mission.mode == "report" or mission.phase >= kind.phases:
@@ -43,7 +58,7 @@ def drafts(
     if mission.mode == "plan" and rows:
         return []
     by_cluster: dict[str, list[ProposedChange]] = {}
-    for option in _options(mission, kind, report, rows):
+    for option in _options(mission, report, rows):
         by_cluster.setdefault(option.target.cluster, []).append(option)
     chosen = [
         option
@@ -104,7 +119,7 @@ def asked(rule: Rule | None, routes: Sequence[Route]) -> tuple[str, ...]:
 
 
 def _options(
-    mission: MissionRow, kind: MissionKind, report: Report, rows: Sequence[ChangeRow]
+    mission: MissionRow, report: Report, rows: Sequence[ChangeRow]
 ) -> Iterator[ProposedChange]:
     """Yield the option of each incident that the mission is about, then those of none."""
     tried = {(row.draft.template, _place(row.draft.target)) for row in _standing(rows)}
@@ -112,8 +127,7 @@ def _options(
     able = [
         one
         for one in sorted(report.changes, key=lambda one: _RISKS.index(one.risk))
-        if one.template in kind.changes
-        and (one.template, _place(one.target)) not in tried
+        if (one.template, _place(one.target)) not in tried
         and _place(one.target) not in spent
         and all(check.holds is not False for check in one.preconditions)
     ]

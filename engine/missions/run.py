@@ -74,6 +74,7 @@ class Means:
         places: what targets choose clusters by; those that are not there have only a name.
         collect_s, run_s: bound collecting (a cluster) and thinking.
         gate_s: how long a leg waits at most for what it proposed.
+        changeable: clusters where changes can be made; None: all of them.
         advise: asks the model; None where there is none. It bounds itself.
     """
 
@@ -85,6 +86,7 @@ class Means:
     run_s: float = 120.0
     gate_s: float = 7 * 86_400.0
     places: Sequence[Place] = ()
+    changeable: frozenset[str] | None = None
     advise: Advise | None = None
 
 

@@ -97,6 +97,18 @@ async def test_a_plan_says_that_nobody_is_asked(answers: Answers) -> None:
     assert "nobody is asked to approve it: restart web" in end.report.summary
 
 
+async def test_where_nothing_can_be_changed_a_mission_ends_at_once_and_says_why(
+    answers: Answers,
+) -> None:
+    answers.reports = [BROKEN]
+    end = await leg(a_mission(), replace(means(Notebook()), changeable=frozenset({"us"})))
+    assert (end.wake_at, end.proposed) == (None, ())
+    assert end.report.changes == BROKEN.changes
+    assert end.report.summary == (
+        "Broken. Nothing can be changed in eu: no writer of it, or no policy, is configured."
+    )
+
+
 async def test_a_leg_that_was_cut_off_before_its_gate_proposes_the_same(answers: Answers) -> None:
     answers.reports = [BROKEN, WELL]
     notebook = Notebook()

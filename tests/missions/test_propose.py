@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.missions.notices import Route
-from engine.missions.propose import asked, change_rows, drafts, wave
+from engine.missions.propose import asked, change_rows, changeable, drafts, wave
 from engine.missions.registry import MissionKind
 from engine.model.change_row import ChangeRow
 from engine.model.change_state import ChangeState as S
@@ -110,6 +110,8 @@ def test_of_an_incident_the_mildest_option_that_can_be_done_is_proposed() -> Non
         an_option("", risk="low"),
         an_option("drain", risk="low"),
     )
+    report, barred = changeable(report, KIND, None)
+    assert barred == ()
     (draft,) = drafts(a_mission(params={"namespace": "shop"}), KIND, report, ())
     assert (draft.template, draft.findings) == ("restart", ["x-eu-web"])
     assert (draft.kind, draft.kind_params) == ("incident-response", {"namespace": "shop"})
@@ -171,6 +173,13 @@ def test_no_object_is_changed_twice_and_at_most_three_in_a_cluster() -> None:
     other = an_option("rollback", ref("web-0"), risk="medium", findings=["x-eu-web-1"])
     found = proposed(a_mission(), a_report(*options, other))
     assert [name for _, _, name in found] == ["web-0", "web-1", "web-2"]
+
+
+def test_options_in_clusters_where_nothing_can_be_changed_stay_words() -> None:
+    here, there = an_option("restart"), an_option("restart", ref(cluster="us"))
+    by_hand = an_option("", ref("db", cluster="ap"))
+    report, barred = changeable(a_report(here, there, by_hand), KIND, frozenset({"eu"}))
+    assert (report.changes, barred) == ([here], ("us",))
 
 
 CLUSTERS = [f"c{n}" for n in range(8)]
