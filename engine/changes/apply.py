@@ -19,12 +19,13 @@ from engine.changes.record import (
     written,
 )
 from engine.changes.templates import CHANGE, Edit
-from engine.changes.turn import NOT_DONE, PATIENCE_S, Again, Go, Halt, Result, Turn, Wait, said
+from engine.changes.turn import NOT_DONE, PATIENCE_S, Again, Go, Halt, Result, Turn, Wait, ask, said
 from engine.changes.work_out import try_out
 from engine.failpoint import Point
-from engine.model.change import Operation
+from engine.model.change import Operation, Risk
 from engine.model.change_row import Step, Written
 from engine.model.change_state import ChangeEvent
+from engine.model.delivery import Occasion
 from engine.model.errors import ClusterError
 from engine.model.moved import Moved
 from engine.model.snapshot import Object
@@ -49,7 +50,10 @@ async def applying(turn: Turn) -> Result:
     passed = tuple(one for one in row.results if one.name == WAVE)
     now = turn.means.clock.now()
     reason = f"wave {len(passed) + 1} of {len(waves)} is written"
-    return Go(ChangeEvent.APPLIED, Moved(reason=reason, verify_from=now, results=passed))
+    confirm = change.risk is Risk.LOCKOUT
+    deliveries = await ask(turn.means.asks, row, Occasion.REMINDER, now) if confirm else ()
+    moved = Moved(reason=reason, verify_from=now, results=passed, deliveries=deliveries)
+    return Go(ChangeEvent.APPLIED, moved)
 
 
 async def _one(turn: Turn, number: int, operation: Operation) -> Result:

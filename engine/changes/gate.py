@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from engine import meters
 from engine.changes.brakes import brake
 from engine.changes.policy import AUTOMATIC, automatic, judge, needed, timing
 from engine.changes.turn import Again, Go, Result, Turn, Wait, ask
@@ -13,6 +14,7 @@ from engine.model.errors import Refused
 from engine.model.moved import Moved
 
 LATE: Final = "nobody decided in time"
+WRITER: Final = Moved().actor
 LOOK_S: Final = 10.0
 """How soon it is looked again whether something still holds a change, where nobody can tell."""
 
@@ -60,7 +62,16 @@ async def approved(turn: Turn) -> Result:
     hold = await brake(turn)
     if hold is not None and hold.reason == row.reason:
         return Wait(_within(turn, hold.until))
+    _measure(turn)
     return Go(ChangeEvent.BEGIN, Moved(reason="is checked once more"))
+
+
+def _measure(turn: Turn) -> None:
+    """Note how long the decision took, the first time that it is taken up."""
+    row, span = turn.row, timedelta(seconds=timing(turn.policy, turn.row).expires_s)
+    if row.actor != WRITER and row.expires is not None:
+        waited = turn.since - (row.expires - span)
+        meters.APPROVAL_WAIT.observe(max(0.0, waited.total_seconds()))
 
 
 def unapproved(turn: Turn) -> str:

@@ -29,7 +29,9 @@ async def prechecking(turn: Turn) -> Result:
         return Go(halt.event, Moved(reason=str(halt)))
     except ClusterError as error:
         return unanswered(turn, error)
-    return Go(ChangeEvent.DRY_RUN, Moved(reason="checked and dry-run again", change=change))
+    # What people saw stays; what was critical before is what the verification compares with.
+    kept = turn.change.model_copy(update={"critical": change.critical})
+    return Go(ChangeEvent.DRY_RUN, Moved(reason="checked and dry-run again", change=kept))
 
 
 async def dry_run_ok(turn: Turn) -> Result:

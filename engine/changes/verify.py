@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Final
 
 from engine.changes.intent import read
+from engine.changes.policy import may_decide
 from engine.changes.probes import HARD, Seen, judge
 from engine.changes.record import WAVE, is_done, waves_verified
 from engine.changes.turn import Go, Halt, Result, Turn, Wait
@@ -96,12 +97,16 @@ async def _lives(turn: Turn, numbers: Sequence[int]) -> dict[str, Object | None]
 
 
 def _decided(turn: Turn) -> list[Decision]:
-    """Return the decisions on exactly this change since it was written, which confirm it or not."""
-    begun = turn.row.verify_from
+    """Return what was said on exactly this since it was written, by those who may say it."""
+    row, begun = turn.row, turn.row.verify_from
     return [
         one
-        for one in turn.row.decisions
-        if begun is not None and one.at >= begun and one.digest == turn.row.digest
+        for one in row.decisions
+        if begun is not None
+        and one.at > begun
+        and one.digest == row.digest
+        and (user := turn.policy.users.get(one.who)) is not None
+        and not may_decide(turn.policy, user, row, one.verdict)
     ]
 
 
