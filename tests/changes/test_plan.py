@@ -235,7 +235,9 @@ def test_the_snapshot_as_it_would_be_has_the_answer_in_place() -> None:
     owner, *others = a_rollout(GOOD, BAD, ready=1)
     view = a_view(owner, *others)
     plan = outline(a_draft(view, "Deployment", "web", "rollback"), view)
-    then = replaced(view, [answered(view, edit) for edit in plan.edits])
+    (tried,) = [answered(view, edit) for edit in plan.edits]
+    later = {**(tried.answer or {}), "status": {"replicas": 99}}
+    then = replaced(view, [replace(tried, answer=later)])
     (found,) = then.of_kind("Deployment")
     assert found["spec"]["template"]["spec"]["containers"][0]["image"] == GOOD
     assert found["status"] == owner["status"]

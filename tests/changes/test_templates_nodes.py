@@ -154,6 +154,16 @@ def test_a_drain_needs_room_elsewhere(cpu: str, *, holds: bool) -> None:
     assert held(checks(idle, "drain", idle.named("Node", "", "n1")))[name] is True
 
 
+def test_the_room_on_the_node_itself_does_not_count() -> None:
+    objects = web(2)
+    for pod in objects[2:]:
+        pod["spec"]["containers"] = asking("1")["spec"]["containers"]
+    full = a_pod("full", owner=objects[1], node="n2", spec=asking("8")["spec"])
+    view = a_view(*two_nodes(), *objects, full)
+    found = checks(view, "drain", view.named("Node", "", "n1"))
+    assert [c.why for c in found if c.holds is False] == ["for 0 of 2"]
+
+
 def test_a_budget_that_allows_nothing_is_foreseen() -> None:
     def budget(allowed: int, app: str = "web") -> Raw:
         spec = {"selector": {"matchLabels": {"app": app}}}
