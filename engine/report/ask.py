@@ -112,7 +112,8 @@ def _banner(delivery: Delivery, ask: Ask) -> Banner:
 def _digest(ask: Ask, depth: Depth) -> Iterator[Part]:
     first = f"{ask.title} — {ask.target} in {ask.target.cluster}, {ask.risk} ({ask.change})"
     shown = [first, *ask.more][: depth.episodes]
-    yield Items(tuple(Item(_BULLET, (plain(said),)) for said in shown), "Waiting, oldest first")
+    entries = tuple(Item(_BULLET, (plain(said),)) for said in shown)
+    yield Items(entries, "Waiting, most urgent first")
     rest = 1 + len(ask.more) - len(shown)
     if rest:
         yield Paragraph((dim(f"… and {counted(rest, 'other')}."),))
@@ -141,7 +142,7 @@ def _deciders(ask: Ask) -> Line:
     who: Line = (plain(f"{number} of "), *groups)
     if ask.typed:
         who = (*who, plain(", who each type the name "), code(ask.typed))
-    if ask.requester:
+    if ask.requester and not ask.requester.startswith("rule:"):
         who = (*who, plain("; not "), code(ask.requester), plain(", who asked for it"))
     return who
 

@@ -86,7 +86,7 @@ def subject(delivery: Delivery) -> str:
 def _subject_word(delivery: Delivery) -> str:
     if delivery.ask is not None:
         still = "reminder" if delivery.change is Occasion.REMINDER else "approve?"
-        return f"{still} {clean(delivery.ask.risk)}"
+        return still if delivery.ask.more else f"{still} {clean(delivery.ask.risk)}"
     if delivery.applied is not None:
         return state_words(delivery.applied.state)[1]
     if delivery.change is Occasion.RESOLVE:

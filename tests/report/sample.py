@@ -469,7 +469,7 @@ def a_digest() -> Delivery:
         for name in names
     ]
     ask = an_ask(more=more, url="https://dogwatch.example.com/changes")
-    return a_delivery(Occasion.APPROVAL, ask=ask)
+    return a_delivery(Occasion.APPROVAL, ask=ask, title="7 changes wait for a decision")
 
 
 def a_report_that_acted() -> Report:

@@ -14,6 +14,7 @@ from engine.report.words import CHANGE_STATES
 from tests.report.sample import (
     NOON,
     a_delivery,
+    a_digest,
     a_report,
     a_report_that_acted,
     a_rolled_back_change,
@@ -352,6 +353,12 @@ def test_who_decides_is_told_as_it_stands() -> None:
     assert "who each type the name web" in said(typed="web")
     assert "approved by ada; 1 more needed" in said(needed=2, approved_by=["ada"])
     assert "nobody may approve it by the policy in force" in said(groups=[])
+    assert "not bo, who asked for it" in said(requester="bo")
+    assert "who asked for it" not in said(requester="rule:pod-crash-loop")
+
+
+def test_a_digest_names_no_single_risk_in_its_subject() -> None:
+    assert subject(a_digest()) == "[approve?] 7 changes wait for a decision"
 
 
 def test_a_doubt_is_told_once() -> None:
