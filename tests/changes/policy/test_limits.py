@@ -155,6 +155,16 @@ def test_scaling_down_takes_replicas_away_and_scaling_up_does_not(
     assert (told == "") is fine
 
 
+def test_what_is_only_patched_or_has_no_replicas_takes_none_away() -> None:
+    pods = [a_target(f"web-{n}", kind="Pod") for n in range(5)]
+    about = {pod.uid: Fact({}, "Deployment shop/web", 5) for pod in pods}
+    assert refused(a_policy(), on(*pods), about) == ""
+    one = a_target()
+    for before, after in (({}, {"spec": {"replicas": 3}}), ({"spec": {"replicas": 3}}, {})):
+        row = a_row(operations=[an_operation(one, Verb.SCALE, before=before, after=after)])
+        assert refused(a_policy(), row, {one.uid: Fact({}, "Deployment shop/web", 3)}) == ""
+
+
 def a_view() -> ClusterView:
     """Return a cluster with a Deployment of 20, one pod of it, and one of its own."""
     owner = {"controller": True, "apiVersion": "apps/v1"}
