@@ -5,14 +5,14 @@ into the tool's source, for which `Owner.patch` is written.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
-
-import yaml
 
 from engine.analysis.cluster_view import ClusterView, Object
 from engine.analysis.field import flag, labels, mapping, mappings, name_of, namespace_of, text
-from engine.analysis.text import clean, printable
+from engine.analysis.text import clean
+from engine.changes.shown import shown
+from engine.model.ids import canonical
 from engine.model.report import ObjectRef, Precondition
 
 ARGO, FLUX, HELM, OLM, HPA = "Argo CD", "Flux", "Helm", "OLM", "a HorizontalPodAutoscaler"
@@ -43,6 +43,7 @@ _MANAGERS: Final = {
     "operator-lifecycle-manager": OLM,
 }
 """Field managers in managedFields."""
+_LONGEST: Final = 400
 _SCALER: Final = "kube-controller-manager"
 _INSTEAD: Final = {
     ARGO: "change the source of {}, which Argo CD syncs from",
@@ -61,16 +62,23 @@ class Owner:
         tool: `Argo CD`, `Helm`, the kind of a controller ...
         why: by which mark that is known.
         instead: where to change it, a clause.
-        patch: YAML of what would be changed, for the tool's source; empty where it has none.
+        patch: what would be changed in the tool's source, as a kustomize patch has it; empty
+            where there is no such source.
     """
 
     tool: str
     why: str
     instead: str
-    patch: str = ""
+    patch: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.tool} owns it ({self.why}): {self.instead}"
+        there = f"; there: {self.in_source}" if self.patch else ""
+        return f"{self.tool} owns it ({self.why}): {self.instead}{there}"
+
+    @property
+    def in_source(self) -> str:
+        """The patch for the source as JSON in one line, without credentials, cut short."""
+        return clean(canonical(shown(dict(self.patch))).decode(errors="replace"), _LONGEST)
 
 
 def owner_of(obj: Object, patch: Mapping[str, Any]) -> Owner | None:
@@ -89,7 +97,7 @@ def owner_of(obj: Object, patch: Mapping[str, Any]) -> Owner | None:
     shown = clean(f"{text(obj, 'kind')} {name_of(obj)}")
     named = shown if tool == HPA else f"{shown}: {why}"
     instead = _INSTEAD.get(tool, "change what it makes it from, {}").format(named)
-    source = _yaml(for_source(obj, patch)) if tool in {ARGO, FLUX, HELM} else ""
+    source = _for_source(obj, patch) if tool in {ARGO, FLUX, HELM} else {}
     return Owner(tool, why, clean(instead), source)
 
 
@@ -107,8 +115,8 @@ def not_owned_elsewhere(view: ClusterView, target: ObjectRef) -> Precondition:
     return Precondition(name=name, holds=True, why="no mark of Argo CD, Flux, Helm or OLM")
 
 
-def for_source(obj: Object, patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `patch` with the name of its object, as a kustomize patch has it."""
+def _for_source(obj: Object, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `patch` with the name of its object and without the mark of the change."""
     metadata = {**mapping(patch, "metadata"), "name": name_of(obj)}
     metadata.pop("annotations", None)
     if namespace_of(obj):
@@ -116,10 +124,6 @@ def for_source(obj: Object, patch: Mapping[str, Any]) -> dict[str, Any]:
     head = {"apiVersion": text(obj, "apiVersion"), "kind": text(obj, "kind"), "metadata": metadata}
     body = {key: value for key, value in patch.items() if key != "metadata"}
     return {**head, **body}
-
-
-def _yaml(patch: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(printable(dict(patch)), sort_keys=False, allow_unicode=True)
 
 
 def _of_object(obj: Object) -> tuple[str, str] | None:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,12 +71,23 @@ def test_what_an_operator_made_is_its_own() -> None:
 def test_the_patch_for_the_source_is_what_would_have_been_done_here() -> None:
     owner = owner_of(noted("argocd.argoproj.io/tracking-id"), marked(IMAGE, "c-1"))
     assert owner is not None
-    assert yaml.safe_load(owner.patch) == {
+    assert owner.patch == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "shop"},
         **IMAGE,
     }
+    assert '"image":"b"' in str(owner)
+
+
+def test_a_credential_does_not_travel_with_the_patch_for_the_source() -> None:
+    variables = [
+        {"name": "URL", "value": "postgres://app:hunter2@db/shop"},
+        {"name": "DB_PASSWORD", "value": "hunter2"},
+    ]
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "a", "env": variables}]}}}}
+    owner = owner_of(noted("argocd.argoproj.io/tracking-id"), patch)
+    assert "hunter2" not in str(owner)
 
 
 def test_an_autoscaler_owns_the_replicas_and_nothing_else() -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 from engine.analysis.field import name_of
-from engine.changes.owner import for_source, not_owned_elsewhere, owner_of
+from engine.changes.owner import not_owned_elsewhere, owner_of
 from engine.changes.templates import TEMPLATES, Edit, Unfit
 from engine.missions.kinds.incident_response.remedy import Remedy, Target
 from engine.model.config import Config
-from engine.model.ids import canonical
 from engine.model.report import Precondition
 
 
@@ -37,9 +36,8 @@ def source_patch(target: Target, made: Sequence[Edit]) -> str:
     for edit in made:
         obj = target.view.find(edit.ref)
         owner = owner_of(obj, edit.patch) if obj is not None else None
-        if obj is not None and owner is not None and owner.patch:
-            patch = canonical(for_source(obj, edit.patch)).decode(errors="replace")
-            return f"# in the source, for {owner.tool}: {patch}"
+        if owner is not None and owner.patch:
+            return f"# in the source, for {owner.tool}: {owner.in_source}"
     return ""
 
 
