@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.missions import registry
-from engine.missions.leg import leg
+from engine.missions.leg import LegEnd, leg
 from engine.missions.propose import change_rows, drafts
 from engine.missions.registry import kinds
 from engine.missions.run import Means
@@ -206,3 +206,24 @@ async def test_a_leg_that_fails_tells_what_was_applied_before(answers: Answers) 
     assert end.report.outcome is Outcome.FAILED
     assert [one.state for one in end.report.applied] == ["verified"]
     assert end.report.next == []
+
+
+async def test_a_change_goes_to_one_cluster_then_to_a_quarter_then_to_the_rest(
+    answers: Answers,
+) -> None:
+    names = [f"c{n}" for n in range(8)]
+    notebook = Notebook()
+    ends: list[LegEnd] = []
+    for phase in range(1, 5):
+        begun = {row.draft.target.cluster for row in notebook.rows}
+        left = [an_option("restart", ref(cluster=name)) for name in names if name not in begun]
+        answers.reports = [a_report(*left) if left else WELL]
+        mission = replace(a_mission(phase), clusters=tuple(names))
+        ends.append(await leg(mission, means(notebook)))
+        rows = change_rows(mission, ends[-1].proposed, (), NOON)
+        done = (Written(Step.DO, 0, "1", {}, NOON, outcome="done"),)
+        notebook.rows += [replace(row, state=ChangeState.VERIFIED, written=done) for row in rows]
+    waves = [[one.target.cluster for one in end.proposed] for end in ends]
+    assert waves == [["c0"], ["c1", "c2"], ["c3", "c4", "c5", "c6", "c7"], []]
+    assert (ends[-1].wake_at, ends[-1].report.outcome) == (None, Outcome.OK)
+    assert len(ends[-1].report.applied) == 8
