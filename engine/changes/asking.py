@@ -8,6 +8,7 @@ from engine.changes.policy import Needed
 from engine.changes.record import applied
 from engine.model.change import Change, Risk
 from engine.model.change_row import ChangeRow, Verdict
+from engine.model.change_state import ChangeState
 from engine.model.delivery import Ask, Delivery, Occasion
 from engine.model.ids import delivery_key
 from engine.model.instant import MICROS, format_duration, to_us
@@ -17,6 +18,11 @@ OPEN: Final = 5
 """Requests that may be open at one sink before they share a message."""
 DIGEST_EVERY: Final = timedelta(minutes=5)
 """A digest is sent at most once in so long, and once more each time the requests doubled."""
+CONFIRM: Final = (
+    "See first that you, and whoever needs it, still get in.",
+    "Approving lets it stay. Denying it, or no word until then, rolls it back.",
+)
+"""What follows where a change that may lock people out was applied."""
 SEVERITY: Final[Mapping[Risk, str]] = {
     Risk.SAFE: "info",
     Risk.DISRUPTIVE: "warning",
@@ -50,7 +56,7 @@ def asks(  # noqa: PLR0913 - who waits is known by the caller alone
     found: list[Delivery] = []
     for sink in row.sinks:
         others = [one for one in waiting if sink in one.sinks and one.id != row.id]
-        if len(others) >= OPEN:
+        if len(others) >= OPEN and not _applied(row):
             found.append(digest_of([row, *others], now, sink=sink, url=url, needed=needed))
             continue
         which = f"{occasion}@{to_us(now)}" if occasion is Occasion.REMINDER else occasion.value
@@ -60,7 +66,31 @@ def asks(  # noqa: PLR0913 - who waits is known by the caller alone
 
 
 def ask_of(row: ChangeRow, now: datetime, *, url: str, needed: Needed) -> Ask:
-    """Return the change as those see it who are asked; `now` stands in where it never expires."""
+    """Return the change as those see it who are asked; `now` stands in where it never expires.
+
+    One that was applied already asks whether it may stay, until its verification ends.
+    """
+    ask = _ask_of(row, now, url=url, needed=needed)
+    if row.change is None or not _applied(row):
+        return ask
+    return ask.model_copy(
+        update={
+            "confirm": True,
+            "then": list(CONFIRM),
+            "approved_by": [],
+            "needed": 1,
+            "typed": "",
+            "expires": (row.verify_from or now) + timedelta(seconds=row.change.window_s),
+        }
+    )
+
+
+def _applied(row: ChangeRow) -> bool:
+    """Whether it was written, and is asked for only that it may stay."""
+    return row.state in {ChangeState.APPLYING, ChangeState.VERIFYING}
+
+
+def _ask_of(row: ChangeRow, now: datetime, *, url: str, needed: Needed) -> Ask:
     draft, change = row.draft, row.change
     return Ask(
         change=row.id,

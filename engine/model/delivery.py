@@ -56,6 +56,7 @@ class Ask(BaseModel):
         groups: whose members may approve, nobody where there is none; never `requester`.
         approved_by: who approved so far, where more are needed.
         url: of the page that shows it, empty where none is served.
+        confirm: it was applied, and is rolled back unless somebody says that it may stay.
         more: further changes that wait, where this stands for a digest of several.
     """
 
@@ -83,6 +84,7 @@ class Ask(BaseModel):
     typed: str = ""
     expires: AwareDatetime
     url: str = ""
+    confirm: bool = False
     more: list[str] = []
 
 

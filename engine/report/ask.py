@@ -1,6 +1,7 @@
 """An approval as parts: read in ten seconds, what would change before all else."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from engine.model.change import Risk
 from engine.model.delivery import Ask, Delivery, Occasion
@@ -41,6 +42,38 @@ _CHECKS = 10
 _MARK = "dogwatch.dev/change"
 
 
+class _Words(NamedTuple):
+    """How a stage of asking is put."""
+
+    subject: str
+    question: str
+    kicker: str
+    otherwise: str
+    lines: str
+    then: str
+
+
+_APPROVE = _Words(
+    "approve?",
+    "Approve?",
+    "approval needed",
+    "without a decision nothing is changed",
+    "What would change",
+    "Once it is approved",
+)
+_REMIND = _APPROVE._replace(
+    subject="reminder", question="Still waiting:", kicker="still waits for approval"
+)
+_CONFIRM = _Words(
+    "confirm?",
+    "Confirm?",
+    "applied; may it stay?",
+    "without a word of yours it is rolled back",
+    "What was changed",
+    "What follows",
+)
+
+
 def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
     """Yield what would change, where, how risky, why now, who decides, and what follows."""
     yield _banner(delivery, ask)
@@ -48,7 +81,7 @@ def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
         yield from _digest(ask, depth)
         return
     said = tuple(Item(_BULLET, (strong(line),)) for line in told_lines(ask.lines))
-    yield Items(said, "What would change")
+    yield Items(said, _words(delivery, ask).lines)
     if ask.diff.strip():
         yield cut_diff(ask.diff, depth.diff)
     yield _facts(_risks(ask))
@@ -56,9 +89,8 @@ def ask_parts(delivery: Delivery, ask: Ask, depth: Depth) -> Iterator[Part]:
     yield from _checks(ask)
     yield _facts((("Decides", _deciders(ask)), ("So far", _approvals(ask))))
     if ask.then:
-        yield Items(
-            tuple(Item(_BULLET, (plain(said),)) for said in ask.then), "Once it is approved"
-        )
+        steps = tuple(Item(_BULLET, (plain(said),)) for said in ask.then)
+        yield Items(steps, _words(delivery, ask).then)
     yield Link("Open it to decide", ask.url)
     yield Command(f"dogwatch mission approve {ask.change}")
     yield _identity(delivery, ask)
@@ -69,9 +101,9 @@ def ask_headline(delivery: Delivery, ask: Ask) -> str:
     left = lasted(delivery.at, ask.expires)
     if ask.more:
         return f"{counted(1 + len(ask.more), 'change')} wait for a decision, the first one {left}"
-    still = "Still waiting: " if delivery.change is Occasion.REMINDER else "Approve? "
+    question = _words(delivery, ask).question
     what = "; ".join(told_lines(ask.lines)[:3])
-    return f"{still}{ask.title}. {what}. {risk_words(ask.risk)}; {left} left."
+    return f"{question} {ask.title}. {what}. {risk_words(ask.risk)}; {left} left."
 
 
 def told_lines(lines: Sequence[str]) -> list[str]:
@@ -96,16 +128,28 @@ def risk_tone(risk: str) -> Tone:
     return CHANGE_RISKS[known][0] if known else Tone.UNKNOWN
 
 
+def subject_word(delivery: Delivery, ask: Ask) -> str:
+    """Return what the subject of a mail begins with: `approve? disruptive`."""
+    asked = _words(delivery, ask).subject
+    return asked if ask.more else f"{asked} {clean(ask.risk)}"
+
+
+def _words(delivery: Delivery, ask: Ask) -> _Words:
+    if ask.confirm:
+        return _CONFIRM
+    return _REMIND if delivery.change is Occasion.REMINDER else _APPROVE
+
+
 def _banner(delivery: Delivery, ask: Ask) -> Banner:
-    word = "still waits for approval" if delivery.change is Occasion.REMINDER else "approval needed"
+    words = _words(delivery, ask)
     left = f"{lasted(delivery.at, ask.expires)} left, until {instant(ask.expires)}"
     if ask.more:
         title = f"{counted(1 + len(ask.more), 'change')} wait for a decision"
         return Banner(
-            Tone.MEDIUM, (plain(word),), (plain(title),), (dim(f"the first one: {left}"),)
+            Tone.MEDIUM, (plain(words.kicker),), (plain(title),), (dim(f"the first one: {left}"),)
         )
-    kicker = (plain(f"{ask.risk} · {word}"),)
-    note = (dim(f"{left}; without a decision nothing is changed"),)
+    kicker = (plain(f"{ask.risk} · {words.kicker}"),)
+    note = (dim(f"{left}; {words.otherwise}"),)
     return Banner(risk_tone(ask.risk), kicker, (plain(ask.title),), note)
 
 

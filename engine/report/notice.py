@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from engine.model.delivery import Delivery, Occasion
 from engine.model.report import Report
 from engine.report.applied import applied_parts, change_headline, change_parts, state_words
-from engine.report.ask import ask_headline, ask_parts
+from engine.report.ask import ask_headline, ask_parts, subject_word
 from engine.report.causes import hypothesis_card
 from engine.report.clean import clean
 from engine.report.content import (
@@ -85,8 +85,7 @@ def subject(delivery: Delivery) -> str:
 
 def _subject_word(delivery: Delivery) -> str:
     if delivery.ask is not None:
-        still = "reminder" if delivery.change is Occasion.REMINDER else "approve?"
-        return still if delivery.ask.more else f"{still} {clean(delivery.ask.risk)}"
+        return subject_word(delivery, delivery.ask)
     if delivery.applied is not None:
         return state_words(delivery.applied.state)[1]
     if delivery.change is Occasion.RESOLVE:

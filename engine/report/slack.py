@@ -51,6 +51,7 @@ MARKS = {
 }
 ACTIONS = {"dogwatch.approve": Verdict.APPROVE, "dogwatch.deny": Verdict.DENY}
 """Ids of the buttons -> what a click says; the value of a button is change and digest."""
+_CONFIRMS = {Verdict.APPROVE: "Let it stay", Verdict.DENY: "Roll it back"}
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _LONGEST_ENTITY = len("&amp;")
 _ANGLES = str.maketrans("<>", "\u2039\u203a")
@@ -99,10 +100,11 @@ def _decision(ask: Ask) -> Iterator[Block]:
 
 
 def _button(name: str, verdict: Verdict, ask: Ask) -> Block:
+    said = _CONFIRMS[verdict] if ask.confirm else verdict.capitalize()
     return {
         "type": "button",
         "action_id": name,
-        "text": {"type": "plain_text", "text": verdict.capitalize(), "emoji": False},
+        "text": {"type": "plain_text", "text": said, "emoji": False},
         "style": "primary" if verdict is Verdict.APPROVE else "danger",
         "value": f"{ask.change} {ask.digest}",
     }

@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from engine.changes.asking import asks
+from engine.model.change import Risk
 from engine.model.change_row import ChangeRow, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Ask, Occasion
@@ -181,13 +182,19 @@ def _standing(ports: LinkPorts, named: Named) -> "tuple[User, ChangeRow]":
     row = ports.change(named.change)
     if row is None:
         raise Refusal(HTTPStatus.NOT_FOUND, "Its change is not known.")
-    if row.state not in _OPEN:
+    if row.state not in _OPEN and not _confirms(row):
         _, word, meaning = state_words(row.state)
         why = row.reason or meaning
         raise Refusal(HTTPStatus.CONFLICT, f"The change is {word} by now{f': {why}' * bool(why)}")
     if row.digest != named.digest:
         raise Refusal(HTTPStatus.CONFLICT, "What the mail showed is not what would be done by now.")
     return user, row
+
+
+def _confirms(row: ChangeRow) -> bool:
+    """Whether it was applied, and is rolled back unless somebody lets it stay."""
+    lockout = row.change is not None and row.change.risk is Risk.LOCKOUT
+    return lockout and row.state is ChangeState.VERIFYING
 
 
 async def _fields(request: Request) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ from engine.model.change_row import ChangeRow, Decision, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
 from engine.model.report import Evidence
-from engine.report import words
+from engine.report import subject, to_blocks, to_plain, words
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 URL = "https://dogwatch.example.com"
@@ -179,6 +179,22 @@ def test_what_follows_is_said_as_the_change_has_it() -> None:
     stays = ask_of(a_row(body={"rollback": [], "probes": []}), NOON, url="", needed=NEEDED).then
     assert "Nothing can verify it." in stays
     assert "a person has to go on" in stays[-1]
+
+
+def test_what_may_lock_out_is_asked_for_once_more_and_on_its_own_when_it_was_applied() -> None:
+    row = a_row(body={"risk": Risk.LOCKOUT}, state=ChangeState.APPLYING)
+    waiting = [a_row(number) for number in range(2, 20)]
+    two = Needed(2, "", ("sre",))
+    told = asks(row, Occasion.REMINDER, NOON, url=URL, needed=two, waiting=waiting)
+    ask = told[0].ask
+    assert ask is not None
+    assert (ask.confirm, ask.needed, ask.more) == (True, 1, [])
+    assert ask.expires == NOON + timedelta(minutes=10)
+    assert "rolls it back" in ask.then[-1]
+    assert subject(told[0]).startswith("[confirm? lockout-capable]")
+    assert "without a word of yours it is rolled back" in " ".join(to_plain(told[0]).split())
+    labels = [one["text"]["text"] for one in to_blocks(told[0], buttons=True)[-1]["elements"]]
+    assert labels == ["Let it stay", "Roll it back"]
 
 
 def test_each_check_has_words() -> None:

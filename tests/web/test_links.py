@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from engine.changes.asking import ask_of
 from engine.changes.policy import Needed
+from engine.model.change import Risk
 from engine.model.change_row import ChangeRow, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Ask
@@ -249,6 +250,22 @@ async def test_a_true_link_that_is_out_of_date_decides_nothing(
     assert answer.status_code == status
     assert said in answer.text
     assert (inside.desk.asked, inside.desk.used) == (0, set())
+
+
+@pytest.mark.parametrize(("risk", "status"), [(Risk.LOCKOUT, 200), (Risk.DISRUPTIVE, 409)])
+async def test_only_what_may_lock_out_is_decided_once_more_while_it_is_verified(
+    risk: Risk, status: int, inside: Inside, http: httpx.AsyncClient
+) -> None:
+    change = inside.desk.row.change
+    assert change is not None
+    inside.desk.row = replace(
+        inside.desk.row,
+        change=change.model_copy(update={"risk": risk}),
+        state=ChangeState.VERIFYING,
+        verify_from=NOW,
+    )
+    assert (await decided(http, inside.token())).status_code == status
+    assert inside.desk.asked == (status == 200)
 
 
 async def test_an_address_that_left_the_policy_decides_nothing(
