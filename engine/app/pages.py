@@ -3,11 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from engine.app.config import AppConfig
 from engine.app.explaining import explained
 from engine.app.look import levels, said, station
 from engine.app.pages_changes import change_line, change_view
+from engine.app.pages_rules import firing_line, gates, keys, rule_line
 from engine.app.rule_files import check_texts
 from engine.changes.policy import Policy, User
 from engine.model.change_row import Freeze
@@ -26,9 +29,6 @@ from engine.web.views import (
     ChangeLine,
     ChangeView,
     ClusterView,
-    FiringLine,
-    GateLine,
-    KeyLine,
     MissionLine,
     MissionView,
     RuleLine,
@@ -37,12 +37,14 @@ from engine.web.views import (
     Station,
 )
 
+if TYPE_CHECKING:
+    from engine.store.audit import AuditState
+
 MANY = 1000
 """Open firings, missions or changes that are counted."""
 LATEST = 20
 """Firings shown of one rule."""
-KEYS = 50
-"""Keys shown of one rule."""
+CHECKED = timedelta(seconds=30)
 _OPEN = (MissionState.QUEUED, MissionState.RUNNING, MissionState.WAITING)
 
 
@@ -65,6 +67,7 @@ class StoredPages:
     problems: Callable[[], Mapping[str, str]] = dict
 
     def __post_init__(self) -> None:
+        self._audited: tuple[datetime, AuditState] | None = None
         self._stored: tuple[Mapping[str, bytes], RuleSet] = ({}, RuleSet())
 
     def missions(self, states: Sequence[MissionState], kind: str, limit: int) -> list[MissionLine]:
@@ -125,7 +128,7 @@ class StoredPages:
         """Return the rules in force, in order of name."""
         fired = self.store.firings(states=[State.FIRING], limit=MANY)
         open_ = Counter(one.rule for one in fired)
-        return [_rule_line(one, open_[one.name]) for one in self._rules().rules]
+        return [rule_line(one, open_[one.name]) for one in self._rules().rules]
 
     def rule(self, name: str, key: str) -> RuleView | None:
         """Return one rule, and why the group key that has `key` (a=b,c=d) is in its state."""
@@ -137,17 +140,17 @@ class StoredPages:
         started = self._started_by(firings, rule)
         why, unexplained = self._explained(rules, name, key)
         return RuleView(
-            **_rule_line(rule, sum(one.resolved is None for one in firings)).model_dump(),
+            **rule_line(rule, sum(one.resolved is None for one in firings)).model_dump(),
             by=list(rule.by),
             sinks=[one.sink for one in rule.notify],
             labels=dict(rule.labels),
             annotations=dict(rule.annotations),
-            firings=[_firing_line(one, started.get(one.id, "")) for one in firings],
+            firings=[firing_line(one, started.get(one.id, "")) for one in firings],
             key=shown(why.key) if why else "",
             since=why.since if why else "",
             key_state=why.state if why else "",
-            gates=_gates(why),
-            keys=_keys(why),
+            gates=gates(why),
+            keys=keys(why),
             unexplained=unexplained,
         )
 
@@ -197,10 +200,16 @@ class StoredPages:
         return self.store.freezes(self.clock.now())
 
     def audit(self, mission: str, change: str, limit: int) -> AuditView:
-        """Return the newest entries, newest first, and whether the chain of all is whole."""
-        checked = self.store.verify_audit()
+        """Return the newest entries, newest first, and whether the chain of all was whole.
+
+        All of it is read for that, so that it is looked at again after CHECKED only.
+        """
+        now = self.clock.now()
+        if self._audited is None or now - self._audited[0] >= CHECKED:
+            self._audited = (now, self.store.verify_audit())
+        at, checked = self._audited
         found = self.store.audit(mission=mission, change=change, limit=limit)
-        return AuditView(count=checked.count, fault=checked.fault, entries=found[::-1])
+        return AuditView(count=checked.count, fault=checked.fault, checked=at, entries=found[::-1])
 
     def _rules(self) -> RuleSet:
         """Return the rules in force: of this process, or the last good ones of the others."""
@@ -247,47 +256,3 @@ def mission_line(row: MissionRow, open_: int = 0) -> MissionLine:
         mode=row.mode,
         open=open_,
     )
-
-
-def _rule_line(rule: Rule, open_: int) -> RuleLine:
-    state = "firing" if open_ else "quiet"
-    if rule.mode == "shadow":
-        state = "shadow"
-    return RuleLine(
-        name=rule.name,
-        group=rule.group,
-        state=state if rule.enabled else "off",
-        open=open_,
-        kind=rule.mission.kind if rule.mission else "",
-        file=f"{rule.path}:{rule.line}",
-        summary=_summary(rule),
-    )
-
-
-def _firing_line(row: FiringRow, mission: str) -> FiringLine:
-    return FiringLine(
-        id=row.id,
-        key=dict(row.key),
-        state=row.state.value,
-        opened=row.opened,
-        resolved=row.resolved,
-        reason=row.reason,
-        mission=mission,
-    )
-
-
-def _gates(why: Explanation | None) -> list[GateLine]:
-    return [
-        GateLine(name=one.name, verdict=one.verdict, says=one.says, details=one.details())
-        for one in (why.gates if why else ())
-    ]
-
-
-def _keys(why: Explanation | None) -> list[KeyLine]:
-    others = why.others[:KEYS] if why else ()
-    return [KeyLine(key=shown(key), state=state) for key, state in others]
-
-
-def _summary(rule: Rule) -> str:
-    """Return what the rule is about; its summary is of a firing, with names to be filled in."""
-    return rule.annotations.get("description", "") or rule.annotations.get("summary", "")

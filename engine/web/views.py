@@ -259,8 +259,12 @@ class ClusterView(View):
 
 
 class AuditView(View):
-    """The newest entries of the audit; `fault` says where the chain of all breaks."""
+    """The newest entries of the audit; `fault` says where the chain of all `count` broke.
+
+    It was `checked` as a whole then.
+    """
 
     count: int
     fault: str
+    checked: datetime
     entries: list[Entry]

@@ -25,8 +25,9 @@ from engine.model.ports import SystemClock
 from engine.web.ports import Order, People, Targets
 from tests.app.office import ANN_TOKEN, Office, an_office, offices
 from tests.store.changes_of import a_target, a_write
-from tests.store.rows import NOON, a_commit, a_dead_letter, a_transition
-from tests.web.served import an_app
+from tests.store.rows import NOON, Hand, a_commit, a_dead_letter, a_transition
+from tests.testbeds.browser import start_browser
+from tests.web.served import PICTURES, an_app, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +198,45 @@ def test_sinks_and_clusters_say_what_is_wrong(office: Office) -> None:
     orders = StoredOrders(office.store, office.settings, SystemClock())
     orders.freeze(user(office), "all", "release", None)
     assert pages.clusters()[0].frozen
+
+
+def test_the_chain_of_the_audit_is_checked_as_a_whole_now_and_then(local: Office) -> None:
+    clock = Hand()
+    pages = StoredPages(local.store, local.settings, clock)
+    local.ask("web")
+    before = pages.audit("", "", 2)
+    assert (before.count, before.fault, len(before.entries)) == (3, "", 2)
+    with local.store.write() as connection:
+        connection.exec_driver_sql("update audit set actor = 'eve' where seq = 2")
+    assert pages.audit("", "", 2).fault == ""
+    clock.at += timedelta(minutes=1)
+    assert "entry 2" in pages.audit("", "", 2).fault
+
+
+@pytest.mark.real
+def test_the_page_follows_a_change_to_its_end(
+    local: Office, chromium: Path, tmp_path: Path
+) -> None:
+    (row,) = local.ask("web")
+    with (
+        serving(an_app(people_of(local))) as url,
+        start_browser(chromium, tmp_path / "b") as browser,
+    ):
+        browser.open(f"{url}/changes/{row.id}")
+        browser.type(ANN_TOKEN)
+        browser.click("main button")
+        browser.click("button[value=approve]")
+        assert "approved" in browser.run("document.querySelector('main').innerText")
+        for event in (
+            ChangeEvent.BEGIN,
+            ChangeEvent.DRY_RUN,
+            ChangeEvent.APPLY,
+            ChangeEvent.APPLIED,
+            ChangeEvent.VERIFY,
+        ):
+            local.scene.move(row.id, event)
+        browser.until("document.querySelector('main .badge').innerText == 'verified'")
+        browser.picture(PICTURES / "verified.png")
 
 
 def test_an_order_is_checked_and_the_same_one_finds_its_mission(office: Office) -> None:

@@ -370,7 +370,7 @@ class Inside:
 
     def audit(self, mission: str, change: str, limit: int) -> AuditView:
         entries = [an_entry(2, "proposed", "awaiting"), an_entry(1, "draft", "proposed")]
-        return AuditView(count=2, fault="", entries=entries)
+        return AuditView(count=2, fault="", checked=NOON, entries=entries)
 
     def _trouble(self) -> None:
         if self.fault is not None:

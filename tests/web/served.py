@@ -11,6 +11,7 @@ import uvicorn
 
 from engine.app.web_server import Server
 from engine.web.app import Ports, build
+from tests.readme import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,10 @@ def an_app(people: People | None) -> Starlette:
         ),
         people,
     )
+
+
+PICTURES = ROOT / "build" / "pictures"
+"""Where pictures of pages are kept, to be looked at."""
 
 
 @contextmanager

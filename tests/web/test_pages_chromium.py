@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,13 +11,13 @@ from engine.model.change_row import Freeze, Verdict
 from engine.model.change_state import ChangeState
 from tests.testbeds.browser import Browser, start_browser
 from tests.web.people import ALICE_TOKEN, BOB_TOKEN, NOON, Inside, a_row
-from tests.web.served import an_app, serving
+from tests.web.served import PICTURES, an_app, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.real
-PICTURES = Path(__file__).parent.parent.parent / "build" / "pictures"
 WIDTHS = (360, 1280)
 LOOKS = {
     "overview": "/",
