@@ -132,6 +132,8 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
         return Receipt(detail="edited", thread=dict(thread))
     rest = {"text": message["text"]} if edited else message
     reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **rest}
+    if delivery.ask is not None:
+        reply["reply_broadcast"] = True  # who is asked may not follow the thread
     posted = await _call(line, delivery, "chat.postMessage", reply)
     return Receipt(detail="posted to the thread", thread={**thread, **_asked(delivery, posted)})
 

@@ -121,7 +121,9 @@ async def test_the_end_of_a_change_edits_what_asked_for_it_and_tells_the_thread(
     assert {one.json()["ts"] for one in (first, second)} == {
         ts for name, ts in thread.items() if name.startswith("ask ")
     }
-    assert len(asked) == 2
+    assert [one.json()["reply_broadcast"] for one in asked] == [True, True]
+    assert all(one.json()["thread_ts"] == thread["ts"] for one in asked)
+    assert "reply_broadcast" not in reply.json()
     assert fire.json()["channel"] == "#alerts"
     for edit in (first.json(), second.json()):
         assert not buttons(edit)
