@@ -5,7 +5,7 @@ from typing import Final
 
 from engine import meters
 from engine.changes.brakes import brake
-from engine.changes.policy import AUTOMATIC, automatic, judge, needed, timing
+from engine.changes.policy import AUTOMATIC, Hold, automatic, judge, needed, timing
 from engine.changes.turn import Again, Go, Result, Turn, Wait, ask
 from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
 from engine.model.change_state import ChangeEvent
@@ -59,7 +59,7 @@ async def approved(turn: Turn) -> Result:
     if turn.expired():
         reason = f"approved, but not done in time: {row.reason}"
         return Go(ChangeEvent.EXPIRE, Moved(reason=reason))
-    hold = await brake(turn)
+    hold = await held_back(turn)
     if hold is not None and hold.reason == row.reason:
         return Wait(_within(turn, hold.until))
     _measure(turn)
@@ -74,7 +74,13 @@ def _measure(turn: Turn) -> None:
         meters.APPROVAL_WAIT.observe(max(0.0, waited.total_seconds()))
 
 
-def unapproved(turn: Turn) -> str:
+async def held_back(turn: Turn) -> Hold | None:
+    """Return why it may not begin now: it is not approved any more, or a brake is on."""
+    why = _unapproved(turn)
+    return Hold(why) if why else await brake(turn)
+
+
+def _unapproved(turn: Turn) -> str:
     """Return why the decisions do not approve exactly what would be done; empty where they do."""
     row = turn.row
     if row.change is None or row.change.digest != row.digest:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine.changes.brakes import brake
-from engine.changes.gate import unapproved
+from engine.changes.gate import held_back
 from engine.changes.turn import Go, Halt, Result, Turn, ask
 from engine.changes.work_out import unanswered, work_out
 from engine.model.change import Change
@@ -62,10 +62,7 @@ async def checked(turn: Turn) -> Change:
 async def _held(turn: Turn) -> Go | None:
     if turn.expired():
         return Go(ChangeEvent.EXPIRE, Moved(reason="the approval ended before it was checked"))
-    why = unapproved(turn)
-    if why:
-        return _hold(turn, why, None)
-    hold = await brake(turn)
+    hold = await held_back(turn)
     if hold is not None:
         return _hold(turn, hold.reason, hold.until)
     ledger, locks = turn.means.ledger, _locks(turn.change)

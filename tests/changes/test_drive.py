@@ -174,6 +174,23 @@ async def test_without_a_policy_nothing_happens(scene: Scene) -> None:
     assert not scene.cluster.kept
 
 
+async def test_an_approval_of_who_leaves_the_policy_counts_no_more(scene: Scene) -> None:
+    change = await scene.approved()
+    scene.policy = load_policy("p.yaml", POLICY.replace("[ada, bo]", "[bo, di]"))
+    row = await scene.turn(change)
+    assert row.state is S.APPROVED
+    assert "approv" in row.reason
+    for _ in range(3):
+        assert row.next_at is not None
+        scene.clock.at = row.next_at
+        row = await scene.turn(change)
+    assert path(scene, change) == [*TO_APPROVED, "prechecking", "approved"]
+    assert row.expires is not None
+    scene.clock.at = row.expires
+    assert (await scene.turn(change)).state is S.EXPIRED
+    assert not scene.cluster.kept
+
+
 async def test_who_lost_the_lease_writes_nothing(scene: Scene) -> None:
     change = await scene.approved()
     epoch = scene.epoch

@@ -15,7 +15,7 @@ from engine.failpoint import Point
 from engine.model.change_row import Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
-from engine.model.errors import Refused
+from engine.model.errors import Refused, StoreError
 from tests.changes.a_cluster import GOOD, a_node, a_shop, a_template, image_of
 from tests.changes.a_scene import POLICY, Scene
 from tests.failpoints.armed import SIDES
@@ -38,11 +38,14 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills at one side of one point, at its hit so many, once."""
+    """Kills at one side of one point, at its hit so many, once; or lets it fail by `error`."""
 
-    def __init__(self, point: Point, side: str, hit: int = 1) -> None:
+    def __init__(
+        self, point: Point, side: str, hit: int = 1, error: type[BaseException] = Killed
+    ) -> None:
         self._at = (point, side)
         self._left = hit
+        self._error = error
         self.acted = False
 
     def __call__(self, point: Point, side: str) -> None:
@@ -52,7 +55,7 @@ class Killer:
         self._left -= 1
         if self._left == 0:
             self.acted = True
-            raise Killed
+            raise self._error
 
 
 @contextmanager
@@ -158,6 +161,26 @@ async def test_a_writer_that_dies_at_any_commit_does_nothing_twice(
         if not killer.acted:
             assert hit > 12, "a change takes many commits"
             return
+
+
+@pytest.mark.parametrize("hit", range(1, 26))
+async def test_a_store_that_refuses_once_only_puts_it_off(scene: Scene, hit: int) -> None:
+    before = normalised(a_shop(scene.cluster, "web"))["spec"]
+    change = await scene.approved()
+    with armed(Killer(Point.COMMIT, "before", hit, StoreError)) as killer:
+        await put_off(scene, change, S.VERIFYING)
+        scene.cluster.critical = frozenset({"x-new"})
+        await put_off(scene, change)
+    assert killer.acted or hit > 12
+    check(scene, change, "web", before, helps=False)
+
+
+async def put_off(scene: Scene, change: str, *states: ChangeState) -> None:
+    """Let the writer look again after the store refused."""
+    try:
+        await scene.ran(change, *states)
+    except StoreError:
+        await scene.ran(change, *states)
 
 
 @pytest.mark.parametrize("side", SIDES)
