@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from engine.model.change import Risk
+from engine.model.change_state import ChangeState
 from engine.model.errors import StoreError
 from engine.web.headers import HEADERS
 from engine.web.session import COOKIE, SESSION_S, Signer
-from tests.web.people import ALICE, ALICE_TOKEN, BOB_TOKEN, KEY, NOON, Inside
+from tests.web.people import ALICE, ALICE_TOKEN, BOB_TOKEN, KEY, NOON, Inside, a_row
 from tests.web.served import an_app
 
 if TYPE_CHECKING:
@@ -215,6 +217,21 @@ async def test_orders_are_given_and_refused_by_a_form(
         assert (await client.post("/freeze", data=sent)).status_code == 422
     assert (await client.post("/logout", data=form)).headers["location"] == "/login"
     assert COOKIE not in client.cookies
+
+
+async def test_what_may_lock_people_out_asks_again_whether_it_may_stay(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    await log_in(client)
+    sent = {"form": form_of(await client.get("/")), "verdict": "approve"}
+    inside.row = a_row(Risk.LOCKOUT)
+    sent["digest"] = inside.row.digest
+    assert (await client.post("/changes/c-1/decision", data=sent)).status_code == 303
+    assert "You have decided already" not in (await client.get("/changes/c-1")).text
+    inside.row = replace(inside.row, state=ChangeState.VERIFYING)
+    page = (await client.get("/changes/c-1")).text
+    assert "It may stay" in page
+    assert "http-equiv" not in page  # what is being written is not taken away
 
 
 async def test_only_approve_and_deny_are_decisions(
