@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -124,16 +125,18 @@ class Front:
         policy = self.policies.policy
         return needed(policy, row) if policy else Needed(0, "", ())
 
+    def _buttons(self) -> list[Any]:
+        """Return the options of the Slack sinks that have buttons."""
+        config = kinds()["slack"].config
+        slack = [options(one) for one in self._settings.sinks.values() if one.type == "slack"]
+        return [one for one in map(config.model_validate, slack) if one.has_buttons]
+
     def _slack(self) -> "list[BaseRoute]":
         """Return the receiver of clicks, where a sink has buttons."""
-        config = kinds()["slack"].config
-        buttons = [
-            config.model_validate(options(one))
-            for one in self._settings.sinks.values()
-            if one.type == "slack" and options(one).get("signing_secret_file")
-        ]
-        if not buttons:
-            return []
+        buttons = self._buttons()
+        return [*slack_routes(self._clicks(buttons))] if buttons else []
+
+    def _clicks(self, buttons: Sequence[Any]) -> SlackPorts:
         egress = Egress(buttons[0])
 
         async def reply(url: str, message: Mapping[str, Any]) -> None:
@@ -143,8 +146,24 @@ class Front:
                 raise Retryable(f"Slack answered {answer.status}")
 
         def secrets() -> list[str]:
-            told = [reveal(None, one.signing_secret_file) or "" for one in buttons]
+            files = [one.signing_secret_file for one in buttons if one.signing_secret_file]
+            told = [reveal(None, file) or "" for file in files]
             return [line.strip() for text in told for line in text.splitlines() if line.strip()]
 
-        ports = SlackPorts(self.desk, self._clock, secrets, reply, buttons[0].base_url)
-        return [*slack_routes(ports)]
+        return SlackPorts(self.desk, self._clock, secrets, reply, buttons[0].base_url)
+
+    async def fetch(self) -> None:
+        """Fetch clicks from Slack for ever, for sinks into which nothing can come."""
+        fetching = [one for one in self._buttons() if one.app_token_file]
+        if not fetching:
+            return
+        # It takes long to import, and few need it.
+        from engine.web.slack_socket import fetch  # noqa: PLC0415
+
+        async with asyncio.TaskGroup() as group:
+            for one in fetching:
+                group.create_task(fetch(self._clicks([one]), partial(_token, one.app_token_file)))
+
+
+def _token(path: str) -> str:
+    return reveal(None, path) or ""

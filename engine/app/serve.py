@@ -15,6 +15,7 @@ from engine.app.collector import settle_memory
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
+from engine.app.front import Front
 from engine.app.ingesting import Watching
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
@@ -105,7 +106,9 @@ class _Everything:
                 watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
             self._probes.ready(engine, watchings)
-            self._open_front(engine, watchings)
+            if Role.WEB in self._roles and engine.front is not None:
+                self._open_front(engine.front, engine, watchings)
+                tasks.append(group.create_task(engine.front.fetch()))
             LOG.info(
                 "running",
                 listen=self._process.url,
@@ -143,11 +146,8 @@ class _Everything:
             for one in self._settings.clusters
         ]
 
-    def _open_front(self, engine: Engine, watchings: list[Watching]) -> None:
+    def _open_front(self, front: Front, engine: Engine, watchings: list[Watching]) -> None:
         """Serve pages, API and receivers of decisions, which need the store."""
-        front = engine.front
-        if Role.WEB not in self._roles or front is None:
-            return
 
         def problems() -> dict[str, str]:
             return {one.config.name: one.status.unreachable() for one in watchings}
