@@ -131,7 +131,11 @@ async def send_slack(line: Line[SlackConfig], delivery: Delivery, thread: Thread
     if edited and delivery.applied is not None and not ChangeState(delivery.applied.state).final:
         return Receipt(detail="edited", thread=dict(thread))
     rest = {"text": message["text"]} if edited else message
-    reply = {"channel": thread["channel"], "thread_ts": thread["ts"], **rest}
+    reply: dict[str, Any] = {
+        "channel": thread["channel"],
+        "thread_ts": thread["ts"],
+        **rest,
+    }
     if delivery.ask is not None:
         reply["reply_broadcast"] = True  # who is asked may not follow the thread
     posted = await _call(line, delivery, "chat.postMessage", reply)
