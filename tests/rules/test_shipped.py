@@ -12,10 +12,10 @@ from engine.model.mission_kinds import MISSION_KINDS
 from engine.model.schema_metrics import METRICS
 from engine.model.signal import HEARTBEAT, Signal
 from engine.rules.load import load
-from engine.rules.rule import Rule
+from engine.rules.rule import Rule, RuleSet
 from engine.stream import selftest, verdicts
 from engine.stream.evaluator import Evaluator
-from engine.stream.notation import signals
+from engine.stream.notation import EPOCH_US, signals
 from tests.readme import fresh_rules
 from tests.rules.quiet_day import CLUSTER, CREATED, a_quiet_day, an_empty_cluster
 
@@ -100,6 +100,7 @@ TABLE: Final[Mapping[str, str | None]] = {
     "sink-failing": None,
 }
 """Each rule that the specification names, with the kind of its mission."""
+CHAINS = [rule for rule in RULES if rule.group == "chains"]
 each = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 
 
@@ -170,6 +171,22 @@ def test_a_rule_over_missions_or_a_schedule_changes_nothing(rule: Rule) -> None:
         assert rule.mission.mode == "report"
     if rule.mission is not None and rule.group == "schedules":
         assert rule.mission.targets == {"all": True}
+
+
+@pytest.mark.parametrize("rule", CHAINS, ids=lambda rule: rule.name)
+def test_a_chain_is_followed_once_a_day_in_a_cluster_unless_it_is_about_an_incident(
+    rule: Rule,
+) -> None:
+    (offer,) = [test for test in rule.tests if test["name"].startswith("one that offers it")]
+    first = offer["signals"][0]
+    later = {**first, "at": "10m", "data": {**first["data"], "mission": "m9"}}
+    other = {**later, "data": {**later["data"], "mission": "m8", "cluster": "us"}}
+    found = Evaluator(RuleSet((rule,)))
+    launched = found.step(signals([first, later, other])).launches
+    launched += found.advance(EPOCH_US + 3600 * 10**6).launches
+    names = {one.key["signal.data.mission"] for one in launched}
+    again = {"m9"} if rule.name == "app-correlate-then-incident-response" else set()
+    assert names == {"m1", "m8"} | again
 
 
 @each
