@@ -79,7 +79,7 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
         await _noted(turn, number, "", live)
         reason = f"{operation.target.ref} is neither as it was nor as it was to be written"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    return await _not_done(turn, number, live) if uncertain else None
+    return await _not_done(turn, number, last, live) if last is not None and uncertain else None
 
 
 async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> None:
@@ -89,10 +89,14 @@ async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> 
     await end(turn, Step.DO, number, outcome, live)
 
 
-async def _not_done(turn: Turn, number: int, live: Object | None) -> Go | None:
-    """Note that it was not done; after many tries it is given up."""
+async def _not_done(turn: Turn, number: int, last: Written, live: Object | None) -> Go | None:
+    """Note that it was not done; after many tries it is given up.
+
+    Where the last try is long ago, the writer was away since: that does not count as trying.
+    """
     await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
-    if not _tired(turn):
+    away = turn.now - last.at > timedelta(seconds=PATIENCE_S)
+    if away or not _tired(turn):
         return None
     reason = "it was tried many times, and never answered"
     return _ended(turn, number, ChangeEvent.REFUSE, reason)

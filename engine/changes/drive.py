@@ -10,7 +10,6 @@ import structlog
 
 from engine import meters
 from engine.changes.apply import applying
-from engine.changes.brakes import brake
 from engine.changes.gate import approved, awaiting, proposed
 from engine.changes.means import Means
 from engine.changes.precheck import dry_run_ok, prechecking
@@ -117,8 +116,6 @@ async def _move(turn: Turn, go: Go) -> bool:
         return False
     meters.CHANGES.labels(to.value).inc()
     LOG.info("change moves", change=row.id, frm=row.state, to=to, reason=moved.reason)
-    if to is ChangeState.ROLLED_BACK:
-        await brake(turn)
     return moved.next_at is None or moved.next_at <= now
 
 

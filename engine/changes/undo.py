@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine import failpoint
 from engine.changes.apply import STOP_S
-from engine.changes.brakes import stop
+from engine.changes.brakes import brake, stop
 from engine.changes.diff import normalised
 from engine.changes.intent import begin, end, read
 from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
@@ -43,10 +43,12 @@ async def rolling_back(turn: Turn) -> Result:
         for number, undo in enumerate(turn.change.rollback)
         if (last := written(turn.row, Step.UNDO, number)) and last.outcome != DONE
     ]
+    hold = await brake(turn)
+    frozen = f"; everything is frozen: {hold.reason}" if hold and hold.freeze_all else ""
     if failed:
-        reason = f"{turn.row.reason}; not rolled back: {'; '.join(failed)}"
+        reason = f"{turn.row.reason}; not rolled back: {'; '.join(failed)}{frozen}"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    return Go(ChangeEvent.ROLLED_BACK, Moved(reason=_told(turn)))
+    return Go(ChangeEvent.ROLLED_BACK, Moved(reason=f"{_told(turn)}{frozen}"))
 
 
 async def _undo(turn: Turn, number: int, undo: Operation) -> Result:

@@ -210,7 +210,8 @@ async def _alone(turn: Turn) -> None:
     draft = turn.row.draft
     wanted = (draft.template, draft.target)
     for other in await ask(turn.means.ledger.changes, states=OPEN, limit=MANY):
-        if other.id != turn.row.id and (other.draft.template, other.draft.target) == wanted:
+        same = (other.draft.template, other.draft.target) == wanted
+        if same and other.id != turn.row.id and not other.settled:
             raise Halt(ChangeEvent.REFUSE, f"change {other.id} does the same, and is open")
 
 

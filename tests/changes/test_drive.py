@@ -138,6 +138,26 @@ async def test_nobody_approves_and_it_expires_after_two_reminders(scene: Scene) 
         scene.decide(change)
 
 
+@pytest.mark.parametrize("state", [S.APPROVED, S.PRECHECKING, S.APPLYING])
+async def test_an_approval_is_too_old_when_the_writer_comes_too_late(
+    scene: Scene, state: ChangeState
+) -> None:
+    change = await scene.approved()
+    if state is S.PRECHECKING:
+        scene.cluster.down = "unreachable"
+    if state is S.APPLYING:
+        scene.cluster.faults = [("before", "throttled")]
+    if state is not S.APPROVED:
+        assert (await scene.ran(change, state)).state is state
+    scene.cluster.down = ""
+    expires = scene.at(change).expires
+    assert expires is not None
+    scene.clock.at = expires
+    row = await scene.ran(change)
+    assert row.state is (S.SUPERSEDED if state is S.APPLYING else S.EXPIRED)
+    assert not scene.cluster.kept
+
+
 async def test_a_denied_change_is_never_written(scene: Scene) -> None:
     change = scene.drafted()
     await scene.ran(change, S.AWAITING)
@@ -154,6 +174,21 @@ async def test_a_plan_asks_nobody(scene: Scene) -> None:
     assert row.settled
     assert (await scene.ran(change)).state is S.EXPIRED
     assert not scene.told()
+
+
+async def test_a_plan_is_in_the_way_of_nothing(scene: Scene) -> None:
+    await scene.turn(scene.drafted(mode="plan"))
+    assert (await scene.ran(await scene.approved())).state is S.VERIFIED
+
+
+async def test_a_writer_that_was_away_for_long_goes_on(scene: Scene) -> None:
+    change = await scene.approved()
+    scene.cluster.faults = [("before", "timeout")]
+    row = await scene.ran(change, S.APPLYING)
+    assert row.state is S.APPLYING
+    scene.clock.at += timedelta(hours=1)
+    scene.started()
+    assert (await scene.ran(change)).state is S.VERIFIED
 
 
 async def test_the_policy_may_approve_by_itself(scene: Scene) -> None:
@@ -365,3 +400,4 @@ async def test_three_roll_backs_freeze_everything(scene: Scene) -> None:
         scene.cluster.critical = frozenset({"x-new"})
         assert (await scene.ran(change)).state is S.ROLLED_BACK
     assert [one.scope for one in scene.store.freezes(scene.clock.at)] == ["all"]
+    assert "everything is frozen: 3 changes" in scene.told()[-1].model_dump_json()
