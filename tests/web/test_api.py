@@ -19,8 +19,9 @@ from engine.web.call import LIMIT
 from engine.web.headers import HEADERS
 from engine.web.openapi import document
 from tests.web.calls import PAGE, fresh
-from tests.web.people import ALICE_TOKEN, BOB_TOKEN, Inside, a_row
+from tests.web.people import ALICE_TOKEN, BOB_TOKEN, Inside
 from tests.web.served import an_app
+from tests.web.shown import a_row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,8 +10,9 @@ from engine.model.change import Risk
 from engine.model.change_row import Freeze, Verdict
 from engine.model.change_state import ChangeState
 from tests.testbeds.browser import Browser, start_browser
-from tests.web.people import ALICE_TOKEN, BOB_TOKEN, NOON, Inside, a_row
+from tests.web.people import ALICE_TOKEN, BOB_TOKEN, Inside
 from tests.web.served import PICTURES, an_app, serving
+from tests.web.shown import NOON, a_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

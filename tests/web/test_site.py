@@ -15,8 +15,9 @@ from engine.model.change_state import ChangeState
 from engine.model.errors import StoreError
 from engine.web.headers import HEADERS
 from engine.web.session import COOKIE, SESSION_S, Signer
-from tests.web.people import ALICE, ALICE_TOKEN, BOB_TOKEN, KEY, NOON, Inside, a_row
+from tests.web.people import ALICE, ALICE_TOKEN, BOB_TOKEN, KEY, Inside
 from tests.web.served import an_app
+from tests.web.shown import NOON, a_row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
