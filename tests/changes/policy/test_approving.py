@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.changes.policy import AUTOMATIC, automatic, judge, may_decide, needed
+from engine.changes.policy import AUTOMATIC, Place, automatic, judge, may_decide, needed
 from engine.model.change import Risk, Verb
 from engine.model.change_row import Verdict
 from tests.changes.policy.cases import (
@@ -87,6 +87,23 @@ def test_an_entry_for_another_cluster_or_namespace_lets_nobody_approve() -> None
         policy = a_policy(f"approvers: [{{{text}, groups: [sre]}}]")
         assert needed(policy, a_row()).groups == ()
         assert "lets nobody approve" in may_decide(policy, user(policy, "ada"), a_row())
+
+
+@pytest.mark.parametrize(
+    ("clusters", "covered"),
+    [
+        ("{groups: [eu]}", True),
+        ("{groups: [us]}", False),
+        ("{labels: {env: pr*}}", True),
+        ("{labels: {env: lab}}", False),
+        ("{labels: {tier: a}}", False),
+        ("{names: [prod-*], exclude: [prod-eu]}", False),
+    ],
+)
+def test_clusters_are_chosen_by_name_group_and_label(clusters: str, covered: bool) -> None:
+    known = {"prod-eu": Place({"env": "prod"}, ("big", "eu")), "us": Place({}, ("us",))}
+    policy = a_policy(f"approvers: [{{clusters: {clusters}, groups: [sre]}}]", known)
+    assert bool(needed(policy, a_row()).groups) is covered
 
 
 def test_what_lies_in_no_namespace_is_covered_by_a_star_only() -> None:
