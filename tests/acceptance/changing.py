@@ -22,6 +22,7 @@ from tests.testbeds.process import Server, eventually, reserve_port
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
     from tests.testbeds.kube import Kube
     from tests.testbeds.receiver import Receiver
@@ -161,9 +162,14 @@ class Changing:
         self.start_writer()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.writer.stop()
-        self.dogwatch.__exit__(*error)
+        self.dogwatch.__exit__(kind, error, at)
 
     # -- what people see and do ----------------------------------------------------------
 

@@ -122,7 +122,7 @@ async def test_a_model_that_obeys_the_attacker_changes_nothing_that_counts(tmp_p
 
 def judge(ranked: Report, report: Report) -> None:
     """Nothing was added, left out or marked otherwise; the prose holds none of the orders."""
-    same = {"narrative": None, "advice": "off", "incidents": [], "changes": []}
+    same: dict[str, Any] = {"narrative": None, "advice": "off", "incidents": [], "changes": []}
     assert ranked.model_copy(update=same) == report.model_copy(update=same)
     assert by_id(ranked.changes) == by_id(report.changes)
     for one, was in zip(ranked.incidents, report.incidents, strict=True):
