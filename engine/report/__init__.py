@@ -7,7 +7,7 @@ from engine.model.delivery import Delivery
 from engine.model.report import Report
 from engine.report import markdown, text
 from engine.report.content import report_parts
-from engine.report.inert import defanged
+from engine.report.inert import spelled
 from engine.report.notice import delivery_parts, headline, subject
 from engine.report.slack import fallback, to_blocks
 from engine.report.text import Page
@@ -41,7 +41,7 @@ def to_markdown(report: Report) -> str:
 
 def to_plain(delivery: Delivery) -> str:
     """Return the plain-text twin of the mail, 76 cells wide, addresses defanged."""
-    return text.set_parts(delivery_parts(delivery), Page(_MAIL_WIDTH, spell=defanged))
+    return text.set_parts(delivery_parts(delivery), Page(_MAIL_WIDTH, spell=spelled))
 
 
 def to_notice(delivery: Delivery, *, colour: bool = False, width: int = 100) -> str:

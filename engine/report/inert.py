@@ -2,7 +2,7 @@
 
 import re
 
-from engine.report.clean import clean
+from engine.report.clean import LIMIT, clean
 
 _TOP = (
     "academy ai app arpa art biz blog bot cc chat ci club cloud co com company design dev digital "
@@ -30,6 +30,12 @@ def defanged(text: str) -> str:
     by a person, nothing for a program to link.
     """
     return ADDRESS_MARK.sub(r"[\g<0>]", text)
+
+
+def spelled(text: str) -> str:
+    """Return `text` defanged, in at most LIMIT characters: what a span holds without a cut."""
+    said = defanged(text)
+    return said if len(said) <= LIMIT else brief(text, LIMIT)
 
 
 def brief(text: str, limit: int) -> str:

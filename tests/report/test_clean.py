@@ -1,9 +1,14 @@
 """Text of a cluster is cleaned whole: sequences go with their arguments."""
 
+import re
+
 import pytest
 
-from engine.report.clean import clean, clean_lines
-from engine.report.inert import brief, defanged
+from engine.model.delivery import Occasion
+from engine.report import to_plain
+from engine.report.clean import LIMIT, clean, clean_lines
+from engine.report.inert import brief, defanged, spelled
+from tests.report.sample import a_delivery
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,14 @@ def test_long_text_ends_in_an_ellipsis() -> None:
 )
 def test_only_addresses_and_mentions_are_defanged(text: str, left: str) -> None:
     assert defanged(text) == left
+
+
+def test_a_word_that_grows_when_it_is_defanged_is_cut_before() -> None:
+    for pad in range(40):
+        word = "x" * pad + "http://evil.com" * 130
+        assert len(spelled(word)) <= LIMIT
+        told = a_delivery(Occasion.FIRE, group={"pod": word})
+        assert not re.search(r"(?<!\[)\.com(?!\w)", to_plain(told))
 
 
 def test_a_cut_makes_no_address_of_what_was_none() -> None:
