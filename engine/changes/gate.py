@@ -59,6 +59,9 @@ async def approved(turn: Turn) -> Result:
     if turn.expired():
         reason = f"approved, but not done in time: {row.reason}"
         return Go(ChangeEvent.EXPIRE, Moved(reason=reason))
+    if row.mode == "plan":
+        reason = "it was to be planned only; run the mission in mode apply"
+        return Go(ChangeEvent.SUPERSEDE, Moved(reason=reason))
     hold = await held_back(turn)
     if hold is not None and hold.reason == row.reason:
         return Wait(_within(turn, hold.until))

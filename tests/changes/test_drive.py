@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -174,6 +175,16 @@ async def test_a_plan_asks_nobody(scene: Scene) -> None:
     assert row.settled
     assert (await scene.ran(change)).state is S.EXPIRED
     assert not scene.told()
+
+
+async def test_a_plan_is_not_done_whoever_approves_it(scene: Scene) -> None:
+    change = scene.drafted(mode="plan")
+    await scene.turn(change)
+    with suppress(Refused):
+        scene.decide(change)
+    row = await scene.ran(change)
+    assert row.state in {S.SUPERSEDED, S.EXPIRED}
+    assert not scene.cluster.kept
 
 
 async def test_a_plan_is_in_the_way_of_nothing(scene: Scene) -> None:
