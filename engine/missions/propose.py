@@ -11,13 +11,15 @@ from engine.model.change_row import Approval, ChangeRow, Mode
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
 from engine.model.mission import MissionRow
-from engine.model.report import Incident, ObjectRef, ProposedChange, Report
+from engine.model.report import Finding, Incident, ObjectRef, ProposedChange, Report
 from engine.rules.rule import Rule
 
 MOST_IN_CLUSTER: Final = 3
 """Changes of one phase in one cluster."""
 MOST: Final = 10
 """Changes of one phase in all."""
+_PROOF: Final = 5
+"""Pieces of evidence that people are shown who are asked."""
 _RISKS: Final = ("low", "medium", "high")
 Place = tuple[str, str, str, str]
 
@@ -65,7 +67,7 @@ def drafts(
         for name in wave(sorted(by_cluster), rows)
         for option in by_cluster[name][:MOST_IN_CLUSTER]
     ]
-    return [_draft(mission, option) for option in chosen[:MOST]]
+    return [_draft(mission, option, report) for option in chosen[:MOST]]
 
 
 def wave(clusters: Sequence[str], rows: Sequence[ChangeRow]) -> tuple[str, ...]:
@@ -169,7 +171,9 @@ def _place(ref: ObjectRef) -> Place:
     return ref.cluster, ref.kind, ref.namespace, ref.name
 
 
-def _draft(mission: MissionRow, option: ProposedChange) -> Draft:
+def _draft(mission: MissionRow, option: ProposedChange, report: Report) -> Draft:
+    found = [one for one in report.findings if one.id in option.findings]
+    proof = {item.id: item for one in found for item in one.evidence}
     return Draft(
         id=change_id(mission.id, mission.phase, option.template, option.target),
         template=option.template,
@@ -177,6 +181,16 @@ def _draft(mission: MissionRow, option: ProposedChange) -> Draft:
         params=option.params,
         findings=option.findings,
         title=option.title,
+        why=_why(option, report, found),
+        evidence=list(proof.values())[:_PROOF],
         kind=mission.kind,
         kind_params=dict(mission.params),
     )
+
+
+def _why(option: ProposedChange, report: Report, found: Sequence[Finding]) -> str:
+    """Return why now: the incident with its impact, or what was found by itself."""
+    for incident in report.incidents:
+        if {*option.findings} & {*incident.findings}:
+            return ". ".join(filter(None, (incident.title, incident.impact)))
+    return "; ".join(f"{one.title}: {one.observed}" for one in found[:_PROOF])

@@ -15,6 +15,8 @@ from engine.model.config import Config
 from engine.model.mission import MissionRow
 from engine.model.report import (
     Coverage,
+    Evidence,
+    Finding,
     Incident,
     ObjectRef,
     Outcome,
@@ -231,3 +233,27 @@ def test_those_are_asked_who_want_to_hear_of_approvals() -> None:
     assert asked(rule, routes) == ("oncall",)
     assert asked(replace(rule, notify=(), labels={"severity": "high"}), routes) == ("team", "all")
     assert asked(None, routes) == ("all",)
+
+
+def test_people_are_told_why_now_and_what_shows_it() -> None:
+    proof = [Evidence(id=f"e-{n}", source="status Pod", value=f"exit code {n}") for n in range(7)]
+    target = ref()
+    option = an_option("rollback", target)
+    (own,) = option.findings
+    finding = Finding(
+        id=own,
+        check="pod-crash",
+        severity=Severity.HIGH,
+        object=target,
+        title="container app keeps crashing",
+        observed="3 restarts",
+        expected="none",
+        evidence=proof,
+        confidence=0.9,
+    )
+    report = a_report(option).model_copy(update={"findings": [finding]})
+    (draft,) = drafts(a_mission(), KIND, report, ())
+    assert draft.why == "broken"
+    assert draft.evidence == proof[:5]
+    (alone,) = drafts(a_mission(), KIND, report.model_copy(update={"incidents": []}), ())
+    assert alone.why == "container app keeps crashing: 3 restarts"
