@@ -190,5 +190,5 @@ class _Asking:
         policy = self._policies.policy
         if policy is None:
             return ()
-        waiting = self._store.changes(states=[ChangeState.AWAITING], limit=1000)
+        waiting = self._store.changes(states=[ChangeState.AWAITING], limit=100)
         return asks(row, occasion, now, url=self._url, needed=needed(policy, row), waiting=waiting)
