@@ -60,6 +60,8 @@ def may_decide(
         return f"{user.name} is no user of the policy"
     if row.change is None:
         return "the change is not worked out yet"
+    if row.mode == "plan":
+        return "it is a plan only, which is never made: ask for a mission in mode apply"
     if verdict is Verdict.APPROVE and _asked(known, row):
         return f"{user.name} asked for this change; somebody else has to approve it"
     return _outsider(known, needed(policy, row).groups, row)

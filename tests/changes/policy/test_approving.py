@@ -141,6 +141,13 @@ def test_what_only_the_roll_back_touches_counts_as_touched() -> None:
     assert needed(policy, row).groups == ()
 
 
+def test_a_plan_is_decided_by_nobody() -> None:
+    policy = a_policy()
+    for verdict in Verdict:
+        why = may_decide(policy, user(policy, "bo"), a_row(mode="plan"), verdict)
+        assert "a plan only" in why
+
+
 def test_who_asked_for_the_change_may_deny_it_and_never_approve_it() -> None:
     policy = a_policy()
     for requester in ("ada", "ADA", "ada@example.com"):
