@@ -105,7 +105,7 @@ class Walk(RuleBasedStateMachine):
         )
 
     @precondition(lambda self: self.changes)
-    @rule(data=st.data(), turns=st.integers(1, 5))
+    @rule(data=st.data(), turns=st.integers(1, 25))
     def it_goes_its_way(self, data: st.DataObject, turns: int) -> None:
         """Nothing comes in between: it is looked at when it is due, and bo approves."""
         change = self.any_change(data)
