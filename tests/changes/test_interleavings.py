@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from engine.model.ports import Writer
 
-INTERLEAVINGS: Final = int(os.environ.get("INTERLEAVINGS", "120"))
+INTERLEAVINGS: Final = int(os.environ.get("INTERLEAVINGS", "80"))
 S = ChangeState
 ENDS: Final = {S.SUPERSEDED, S.PRECHECK_FAILED, S.CONFLICT}
 BUDGET: Final = "budgets: {changes_per_hour: 1000}\n"
