@@ -107,20 +107,29 @@ class Advisor:
     async def _ask(self, question: Question, left_s: float) -> Reply:
         day = self._clock.now().date().isoformat()
         try:
-            if (
-                await asyncio.to_thread(self._tally.model_tokens, day)
-                >= self._config.tokens_per_day
-            ):
+            spent = await asyncio.to_thread(self._tally.model_tokens, day)
+            if spent >= self._config.tokens_per_day:
                 raise ModelError("budget", "the tokens of this day are spent", again=False)
+            return await self._counted(question, left_s, day)
+        except StoreError as error:
+            why = f"what was spent is not known: {error}"
+            raise ModelError("budget", why, again=False) from error
+
+    async def _counted(self, question: Question, left_s: float, day: str) -> Reply:
+        """Ask once, and count what it cost, whatever came of it."""
+        tokens = 0
+        try:
             with failpoint.around(Point.MODEL_ASKED):
                 reply = await ask(self._config, question, left_s)
-            meters.MODEL_REQUESTS.labels("answered").inc()
-            meters.MODEL_TOKENS.inc(reply.tokens)
-            await asyncio.to_thread(self._tally.add_model_tokens, day, reply.tokens)
-        except StoreError as error:
-            raise ModelError(
-                "budget", f"what was spent is not known: {error}", again=False
-            ) from error
+            tokens = reply.tokens
+        except ModelError as error:
+            tokens = error.tokens
+            raise
+        finally:
+            if tokens:
+                meters.MODEL_TOKENS.inc(tokens)
+                await asyncio.to_thread(self._tally.add_model_tokens, day, tokens)
+        meters.MODEL_REQUESTS.labels("answered").inc()
         return reply
 
     def _failed(self) -> None:

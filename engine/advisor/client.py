@@ -14,12 +14,18 @@ from engine.model.errors import DogwatchError
 
 
 class ModelError(DogwatchError):
-    """The model gave no answer; `reason` is a short stable word, `again` whether to ask again."""
+    """The model gave no answer; `reason` is a short stable word, `again` whether to ask again.
 
-    def __init__(self, reason: str, message: str, *, again: bool, wait_s: float = 0.0) -> None:
+    `tokens` is what it cost all the same.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, again: bool, wait_s: float = 0.0, tokens: int = 0
+    ) -> None:
         self.reason = reason
         self.again = again
         self.wait_s = wait_s
+        self.tokens = tokens
         super().__init__(message)
 
 
@@ -103,7 +109,7 @@ def _reply(message: Any) -> Reply:
     except (AttributeError, TypeError, ValueError) as error:
         raise ModelError("rejected", "an answer of a strange shape", again=True) from error
     if stopped == "refusal":
-        raise ModelError("refused", "the model refused", again=False)
+        raise ModelError("refused", "the model refused", again=False, tokens=tokens)
     if stopped != "end_turn":
-        raise ModelError("cut", f"the answer ended by {stopped}", again=True)
+        raise ModelError("cut", f"the answer ended by {stopped}", again=True, tokens=tokens)
     return Reply(text, tokens)

@@ -193,7 +193,8 @@ class ChangesConfig(Config):
     `key_file` signs sessions and links in mails; a file below `data_dir` is made where it is not
     given and one process runs everything. `url` is where people reach the pages, such as
     https://dogwatch.example.com; without it messages hold no link. `listen` is where the writer
-    serves its health and metrics; it looks for changes every `poll_s` seconds.
+    serves its health and metrics; it looks for changes every `poll_s` seconds, and sees to
+    `at_once` in each cluster.
     """
 
     policy_file: str | None = None

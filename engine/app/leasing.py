@@ -68,6 +68,7 @@ class Leases:
         self._terms = terms or Terms()
         self._held: set[str] = set()
         self._epochs: dict[str, int] = {}
+        self._until: dict[str, float] = {}
         self.problem = ""
 
     def holds(self, name: str) -> bool:
@@ -77,6 +78,10 @@ class Leases:
     def epoch(self, name: str) -> int:
         """Return the epoch in which this process has or had the lease `name`, 0 for never."""
         return self._epochs.get(name, 0)
+
+    def left_s(self, name: str) -> float:
+        """Return the seconds for which this process surely has the lease `name`; 0 for none."""
+        return max(0.0, self._until.get(name, 0.0) - monotonic())
 
     async def hold(self, name: str, work: Work) -> None:
         """Run `work` while this process holds the lease `name`, and wait for it otherwise.
@@ -126,7 +131,8 @@ class Leases:
         if epoch is None:
             return 0.0
         self._epochs[name] = epoch
-        return asked + terms.term_s - terms.margin_s
+        self._until[name] = asked + terms.term_s - terms.margin_s
+        return self._until[name]
 
     def _refused(self, why: str) -> None:
         if not self.problem:

@@ -19,11 +19,12 @@ LOG = structlog.get_logger()
 LEASE = "writer"
 ELSEWHERE = "another process is the writer"
 AGAIN = timedelta(seconds=5)
-"""How long a change is left alone that could not be gone on with."""
+"""How long a change is left alone that could not be gone on with, at first."""
+AGAIN_MOST = timedelta(minutes=5)
 
 
 class Writing:
-    """Goes on with every change that is due, `settings.at_once` beside one another.
+    """Goes on with every change that is due, in each cluster `settings.at_once` at a time.
 
     One process at a time does this: the epoch of its lease stands in each of its writes, so that
     one that stood still writes nothing more.
@@ -34,9 +35,9 @@ class Writing:
         self._means = means
         self._leases = leases
         self._settings = settings
-        self._slots = asyncio.Semaphore(settings.at_once)
+        self._slots: dict[str, asyncio.Semaphore] = {}
         self._at_hand: dict[str, asyncio.Task[None]] = {}
-        self._rests: dict[str, datetime] = {}
+        self._rests: dict[str, tuple[datetime, timedelta]] = {}
         self._called = asyncio.Event()
         self.problem = ELSEWHERE
 
@@ -74,16 +75,16 @@ class Writing:
         meters.APPROVALS_PENDING.set(await asyncio.to_thread(self._store.awaiting))
         meters.FROZEN.set(bool(await asyncio.to_thread(self._store.freezes, now)))
         for row in await asyncio.to_thread(self._store.due_changes, now):
-            if row.id in self._at_hand or self._rests.get(row.id, now) > now:
+            if row.id in self._at_hand or self._rests.get(row.id, (now, AGAIN))[0] > now:
                 continue
-            self._rests.pop(row.id, None)
             self._at_hand[row.id] = group.create_task(self._go_on(row))
 
     async def _go_on(self, row: ChangeRow) -> None:
         epoch = self._leases.epoch(LEASE)
         try:
-            async with self._slots:
+            async with self._slot(row):
                 await advance(row, self._means, epoch=epoch)
+            self._rests.pop(row.id, None)
         except Fenced:
             raise
         except IllegalMove as error:
@@ -97,7 +98,16 @@ class Writing:
             self._at_hand.pop(row.id, None)
             self._called.set()
 
+    def _slot(self, row: ChangeRow) -> asyncio.Semaphore:
+        """Return what is taken in turn in the cluster of `row`: a dead one delays no other."""
+        cluster = row.draft.target.cluster
+        return self._slots.setdefault(cluster, asyncio.Semaphore(self._settings.at_once))
+
     def _rest(self, row: ChangeRow, why: str) -> None:
-        """Leave the change as it stands for a while: nothing more was written than is kept."""
+        """Leave the change as it stands for a while, longer each time it happens again.
+
+        Nothing more was written than is kept.
+        """
         LOG.warning("change later", change=row.id, state=row.state.value, why=why)
-        self._rests[row.id] = self._means.clock.now() + AGAIN
+        _, pause = self._rests.get(row.id, (None, AGAIN))
+        self._rests[row.id] = (self._means.clock.now() + pause, min(2 * pause, AGAIN_MOST))

@@ -202,3 +202,19 @@ async def test_a_report_without_findings_asks_nobody(tmp_path: Path) -> None:
     with advised_by(lambda _: said(an_answer()), tmp_path) as (advisor, receiver, _clock):
         assert (await advisor.advise(empty, "explain")).report.advice == "skipped"
         assert receiver.requests == []
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "refusal"])
+async def test_an_answer_that_is_of_no_use_is_paid_for_all_the_same(
+    stop: str, tmp_path: Path
+) -> None:
+    purse = Purse()
+    useless = said({"sentences": []}, stop)
+    with advised_by(lambda _: useless, tmp_path, purse, tokens_per_day=1, calls=3) as (
+        advisor,
+        receiver,
+        _clock,
+    ):
+        await advisor.advise(a_report(), "explain")
+        assert len(receiver.requests) == 1
+    assert purse.spent == TOKENS
