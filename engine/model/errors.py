@@ -52,6 +52,10 @@ class Refused(DogwatchError):
     """A decision, or an order of a person, that does not count; the message says why."""
 
 
+class Frozen(Refused):
+    """A freeze is in force: nothing was written, and nothing is to be begun before its end."""
+
+
 class ClusterError(DogwatchError):
     """A cluster did not answer, or answered no; `reason` is a short stable word.
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, or_, select
 from engine.failpoint import Point, around
 from engine.model.change_row import ChangeRow, Freeze, Usage
 from engine.model.change_state import ChangeState
-from engine.model.errors import IllegalMove
+from engine.model.errors import Frozen, IllegalMove
 from engine.model.instant import from_us, to_us
 from engine.store.audit import Note, append
 from engine.store.change_moves import fence, held
@@ -23,6 +23,8 @@ HOUR: Final = timedelta(hours=1)
 FAILURES_WITHIN: Final = timedelta(hours=48)
 ALL: Final = "all"
 """The scope of a freeze that stops everything."""
+CLUSTER: Final = "cluster/"
+"""What the scope of a freeze of one cluster begins with."""
 FROZEN, THAWED = "frozen", "thawed"
 _THAWED: Final = "thawed-all"
 """Where `meta` keeps when everything was thawed last: what was rolled back before is forgiven."""
@@ -111,6 +113,17 @@ class Brakes(Database):
         """Return the freezes in force, the oldest first."""
         with self.read() as connection:
             return _in_force(connection, now)
+
+
+def let_pass(connection: Connection, cluster: str, at_us: int) -> None:
+    """Raise Frozen where a freeze stops writes to `cluster` at `at_us`.
+
+    A scope that is not understood stops everything.
+    """
+    for one in _in_force(connection, from_us(at_us)):
+        elsewhere = one.scope.startswith(CLUSTER) and one.scope != CLUSTER + cluster
+        if not elsewhere:
+            raise Frozen(f"{one.scope} is frozen by {one.who}: {one.reason}")
 
 
 def _in_force(connection: Connection, now: datetime) -> list[Freeze]:

@@ -15,6 +15,7 @@ from engine.model.errors import IllegalMove, StoreError
 from engine.model.instant import to_us
 from engine.model.moved import Moved
 from engine.store.audit import Note, append
+from engine.store.brakes import let_pass
 from engine.store.change_moves import fence, held, shift
 from engine.store.change_rows import (
     change_rows,
@@ -134,10 +135,12 @@ class Changes(Database):
     def begin_write(self, change: str, written: Written, *, epoch: int) -> None:
         """Keep what is about to be written, and what was there; it is durable on return.
 
-        One that failed, or was found not to be done, may be begun again, and replaces it.
+        One that failed, or was found not to be done, may be begun again, and replaces it. What
+        undoes something is begun while all is frozen, too.
 
         Raises:
             Fenced: somebody else is the writer now.
+            Frozen: a freeze of everything, or of the cluster, is in force.
             IllegalMove: the change is not being applied (or rolled back), or this operation
                 is done already.
             StoreError: there is no such change.
@@ -145,7 +148,9 @@ class Changes(Database):
         own = _operation(change, written.step, written.number)
         with around(Point.PRE_IMAGE_STORED), self.write() as connection:
             fence(connection, epoch)
-            _standing(held(connection, change), _WRITES_IN[written.step])
+            row = _standing(held(connection, change), _WRITES_IN[written.step])
+            if written.step is Step.DO:
+                let_pass(connection, row.cluster, to_us(written.at))
             before = connection.execute(select(writes.c.outcome).where(own)).scalar()
             if before == DONE:
                 raise IllegalMove(f"change {change}: {_named(written)} is done already")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from engine.failpoint import Point
-from engine.model.change_row import Freeze, Usage
+from engine.model.change_row import Freeze, Step, Usage
 from engine.model.change_state import ChangeEvent as E
 from engine.model.change_state import ChangeState as S
-from engine.model.errors import Fenced, IllegalMove, StoreError
+from engine.model.errors import Fenced, Frozen, IllegalMove, StoreError
 from tests.store.answers import an_answer_lost
-from tests.store.changes_of import HOUR, Scene, a_draft, a_row, a_target
+from tests.store.changes_of import HOUR, Scene, a_draft, a_row, a_target, a_write
 from tests.store.rows import NOON, SECOND
 from tests.store.test_leases import run_out
 
@@ -118,6 +118,32 @@ def test_nobody_shortens_the_freeze_of_another_one(store: Store) -> None:
     assert [one.who for one in store.freezes(NOON + 2 * HOUR)] == ["ann"]
     store.freeze(Freeze("all", "ann", "a short sale", NOON, NOON + HOUR))
     assert store.freezes(NOON + 2 * HOUR) == []
+
+
+@pytest.mark.parametrize("scope", ["all", "cluster/east", "who knows"])
+def test_nothing_is_begun_while_frozen_but_what_undoes_it(store: Store, scope: str) -> None:
+    scene = a_scene(store, "c-1")
+    scene.applying("c-1")
+    store.freeze(Freeze(scope, "ann", "a sale", NOON, NOON + HOUR))
+    with pytest.raises(Frozen, match=f"{scope} is frozen by ann: a sale"):
+        store.begin_write("c-1", a_write(), epoch=scene.epoch)
+    assert scene.at("c-1").written == ()
+    store.begin_write("c-1", a_write(at=NOON + HOUR), epoch=scene.epoch)
+    for event in (E.FAIL, E.ROLL_BACK):
+        scene.move("c-1", event)
+    undo = a_write(Step.UNDO)
+    store.begin_write("c-1", undo, epoch=scene.epoch)
+    assert undo in scene.at("c-1").written
+
+
+def test_a_freeze_elsewhere_or_that_is_over_stops_no_write(store: Store) -> None:
+    scene = a_scene(store, "c-1")
+    scene.applying("c-1")
+    store.freeze(Freeze("cluster/west", "ann", "a sale", NOON))
+    store.freeze(Freeze("all", "ann", "a sale", NOON))
+    store.thaw("all", "bob", NOON)
+    store.begin_write("c-1", a_write(), epoch=scene.epoch)
+    assert len(scene.at("c-1").written) == 1
 
 
 def test_changes_begun_within_an_hour_count_for_their_cluster(store: Store) -> None:
