@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from slack_sdk.errors import SlackClientError
 from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.async_client import AsyncBaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
@@ -21,12 +20,22 @@ from engine.web.slack import SlackPorts, decide, fresh, understood
 
 LOG = structlog.get_logger()
 AGAIN_S = 30.0
-"""Seconds until the next attempt, after Slack refused the token."""
+"""Seconds until the next attempt, after one that failed."""
+CONNECT_S = 30.0
+"""Seconds within which a connection is made, or made again after it broke.
+
+The library tries for ever, but with an address of Slack that holds for a short time only.
+"""
+_LOOKS = 3
 Listener = Callable[[AsyncBaseSocketModeClient, SocketModeRequest], Awaitable[None]]
 
 
 async def fetch(
-    ports: SlackPorts, app_token: Callable[[], str], *, again_s: float = AGAIN_S
+    ports: SlackPorts,
+    app_token: Callable[[], str],
+    *,
+    again_s: float = AGAIN_S,
+    connect_s: float = CONNECT_S,
 ) -> None:
     """Take clicks for ever, by a connection that is made again whenever it breaks.
 
@@ -34,24 +43,34 @@ async def fetch(
     """
     while True:
         try:
-            await _connected(ports, app_token())
-        except (SlackClientError, DogwatchError, OSError) as error:
-            LOG.warning("socket mode refused", why=type(error).__name__, error=_word(error))
+            await _connected(ports, app_token(), connect_s)
+        except Exception as error:  # noqa: BLE001 - whatever Slack answers must not end the process
+            LOG.warning("socket mode broken", why=type(error).__name__, error=_word(error))
         await asyncio.sleep(again_s)
 
 
-async def _connected(ports: SlackPorts, app_token: str) -> None:
-    """Serve one connection and those that follow it, until it is cancelled."""
+async def _connected(ports: SlackPorts, app_token: str, connect_s: float) -> None:
+    """Serve one connection and those that follow it. Raises TimeoutError: it was lost."""
     web = AsyncWebClient(base_url=f"{ports.base_url.rstrip('/')}/")
     opened = await web.apps_connections_open(app_token=app_token)
     client = SocketModeClient(app_token, web_client=web)
     client.wss_uri = opened["url"]
     client.socket_mode_request_listeners.append(_listener(ports))
     try:
-        await client.connect()  # type: ignore[no-untyped-call]
-        await asyncio.Event().wait()
+        async with asyncio.timeout(connect_s):
+            await client.connect()  # type: ignore[no-untyped-call]
+        await _lost(client, connect_s)
     finally:
         await client.close()  # type: ignore[no-untyped-call]
+
+
+async def _lost(client: SocketModeClient, after_s: float) -> None:
+    """Wait while there is a connection. Raises TimeoutError: for `after_s` there was none."""
+    looks = 0
+    while looks < _LOOKS:
+        await asyncio.sleep(after_s / _LOOKS)
+        looks = 0 if await client.is_connected() else looks + 1
+    raise TimeoutError("the connection was lost")
 
 
 def _listener(ports: SlackPorts) -> Listener:
@@ -71,6 +90,8 @@ def _listener(ports: SlackPorts) -> Listener:
 
 
 def _word(error: Exception) -> str:
-    """Return what Slack said, never the token nor a whole answer."""
+    """Return what Slack said, never the token, an address with a ticket, nor a whole answer."""
     answer: Any = getattr(error, "response", None)
-    return str(answer.get("error", "")) if hasattr(answer, "get") else str(error)[:200]
+    if hasattr(answer, "get"):
+        return str(answer.get("error", ""))
+    return str(error)[:200] if isinstance(error, DogwatchError | OSError) else ""

@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from engine.web.slack import SlackPorts
 from engine.web.slack_socket import fetch
@@ -23,7 +24,12 @@ class Slack:
 
     url: str = ""
     refusals: int = 0
+    fault: Callable[[], web.Response] = lambda: web.json_response(
+        {"ok": False, "error": "invalid_auth"}
+    )
     opened: int = 0
+    closed: int = 0
+    sockets: int = 0
     acknowledged: list[str] = field(default_factory=list)
     to_send: "asyncio.Queue[Mapping[str, Any] | None]" = field(default_factory=asyncio.Queue)
 
@@ -31,10 +37,14 @@ class Slack:
         assert request.headers["Authorization"] == f"Bearer {TOKEN}"
         self.opened += 1
         if self.opened <= self.refusals:
-            return web.json_response({"ok": False, "error": "invalid_auth"})
+            return self.fault()
         return web.json_response({"ok": True, "url": f"{self.url.replace('http', 'ws')}/socket"})
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
+        if self.closed:
+            self.closed -= 1
+            raise web.HTTPServiceUnavailable
+        self.sockets += 1
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"type": "hello", "num_connections": 1})
@@ -85,7 +95,7 @@ async def fetching(inside: Inside, slack: Slack) -> AsyncIterator[None]:
         ports = SlackPorts(
             inside.desk, inside.clock, list, inside.reply, base_url=f"{slack.url}/api"
         )
-        task = asyncio.create_task(fetch(ports, lambda: TOKEN, again_s=0.01))
+        task = asyncio.create_task(fetch(ports, lambda: TOKEN, again_s=0.01, connect_s=0.5))
         try:
             yield
         finally:
@@ -154,3 +164,40 @@ async def test_a_token_that_slack_refuses_is_tried_again_later(inside: Inside) -
         slack.say(a_click(inside))
         await until(lambda: inside.told)
     assert slack.opened == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: web.Response(text="<html>", content_type="text/html", status=502),
+        lambda: web.Response(text="{", content_type="application/json"),
+        lambda: web.json_response({"ok": True, "url": 7}),
+        lambda: web.json_response({"ok": True, "url": "wss://["}),
+        lambda: web.json_response({"ok": True, "url": "http://127.0.0.1:1/socket"}),
+        lambda: web.Response(status=429, headers={"Retry-After": "x"}),
+    ],
+)
+async def test_whatever_slack_answers_it_is_told_and_tried_again(
+    fault: Callable[[], web.Response], inside: Inside
+) -> None:
+    slack = Slack(refusals=1, fault=fault)
+    with capture_logs() as logs:
+        async with fetching(inside, slack):
+            slack.say(a_click(inside))
+            await until(lambda: inside.told)
+    assert slack.opened == 2
+    assert any(one["event"] == "socket mode broken" for one in logs)
+
+
+async def test_a_connection_that_cannot_be_made_again_by_its_address_gets_another_one(
+    inside: Inside,
+) -> None:
+    slack = Slack()
+    async with fetching(inside, slack):
+        await until(lambda: slack.sockets == 1)
+        slack.closed = 1
+        slack.to_send.put_nowait(None)
+        await until(lambda: slack.opened == 3)
+        slack.say(a_click(inside))
+        await until(lambda: inside.told)
+    assert len(inside.desk.taken) == 1
