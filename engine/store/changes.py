@@ -60,9 +60,16 @@ class Changes(Database):
             found = change_rows(connection, select(changes).where(changes.c.id == change))
             return found[0] if found else None
 
-    def due_changes(self, now: datetime, limit: int = 100) -> list[ChangeRow]:
-        """Return what the writer has to look at, oldest first; only an index is read for it."""
+    def due_changes(
+        self, now: datetime, limit: int = 100, exclude: Iterable[str] = ()
+    ) -> list[ChangeRow]:
+        """Return what the writer has to look at, oldest first; only an index is read for it.
+
+        `exclude` are ids of those that it has at hand, or lets rest: they stand in nobody's way.
+        """
         ripe = select(changes).where(changes.c.due_at <= to_us(now))
+        if at_hand := list(exclude):
+            ripe = ripe.where(changes.c.id.not_in(at_hand))
         with self.read() as connection:
             oldest_first = ripe.order_by(changes.c.due_at, changes.c.seq)
             return change_rows(connection, oldest_first.limit(limit))

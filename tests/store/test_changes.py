@@ -157,6 +157,15 @@ def test_what_is_not_due_is_not_looked_at(store: Store) -> None:
     assert [row.id for row in store.due_changes(NOON + 2 * HOUR, limit=1)] == ["c-1"]
 
 
+def test_what_is_at_hand_stands_in_nobodys_way(store: Store) -> None:
+    scene = Scene(store)
+    names = [f"c-{number}" for number in range(4)]
+    scene.waits_for(*(a_row(n, draft=a_draft(n, a_target(n).ref)) for n in names))
+    found = store.due_changes(NOON, 2, {"c-0", "c-1", "c-9"})
+    assert [row.id for row in found] == ["c-2", "c-3"]
+    assert store.due_changes(NOON, exclude=iter(names)) == []
+
+
 def test_a_plan_is_looked_at_again_only_when_it_expires(store: Store) -> None:
     scene = Scene(store)
     scene.waits_for(a_row(mode="plan"))
