@@ -11,13 +11,15 @@ from engine.model.change_row import ChangeRow, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Ask, Delivery, Occasion
 from engine.model.ids import delivery_key
-from engine.model.instant import MICROS, format_duration, to_us
+from engine.model.instant import MICROS, format_duration, from_us, to_us
 from engine.report.words import PROBES
 
 OPEN: Final = 5
 """Requests that may be open at one sink before they share a message."""
-DIGEST_EVERY: Final = timedelta(minutes=5)
+DIGEST_EVERY: Final = timedelta(minutes=4)
 """A digest is sent at most once in so long, and once more each time the requests doubled."""
+SETTLED: Final = timedelta(minutes=1)
+"""How long before the digest at the end of a slot a request is there for all to see."""
 CONFIRM: Final = (
     "See first that you, and whoever needs it, still get in.",
     "Approving lets it stay. Denying it, or no word until then, rolls it back.",
@@ -63,6 +65,16 @@ def asks(  # noqa: PLR0913 - who waits is known by the caller alone
         told = _told(row, (occasion, which), now, sink)
         found.append(told.model_copy(update={"ask": ask_of(row, now, url=url, needed=needed)}))
     return found
+
+
+def asked_again(since: datetime) -> datetime:
+    """Return when those who were asked at `since` are asked once more.
+
+    A request whose digest was sent before it came is in the one at this instant, within
+    DIGEST_EVERY and SETTLED; for one that had a message of its own the keys are the same.
+    """
+    slot = DIGEST_EVERY // timedelta(microseconds=1)
+    return from_us((to_us(since + SETTLED) // slot + 1) * slot)
 
 
 def ask_of(row: ChangeRow, now: datetime, *, url: str, needed: Needed) -> Ask:
@@ -124,7 +136,7 @@ def digest_of(
     """Return the one message to `sink` about all of `rows`, which wait; at least one.
 
     Its key is the same within DIGEST_EVERY until the rows have doubled: a storm of requests is
-    a few messages, and what comes in between is in the next one, or in a reminder.
+    a few messages, and what comes in between is in the one that `asked_again` is for.
     """
     ordered = sorted(rows, key=lambda row: (row.expires or now, row.created, row.id))
     first = ordered[0]

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from engine import meters
+from engine.changes.asking import asked_again
 from engine.changes.brakes import brake
 from engine.changes.policy import AUTOMATIC, Hold, automatic, judge, needed, timing
 from engine.changes.turn import Again, Go, Result, Turn, Wait, ask
@@ -45,11 +46,12 @@ async def awaiting(turn: Turn) -> Result:
     """Remind those who were asked, until somebody decides or it is too late."""
     if turn.expired():
         return Go(ChangeEvent.EXPIRE, Moved(reason=LATE))
-    due = [at for at in _reminders(turn) if at <= turn.now]
+    due = [(at, occasion) for at, occasion in _occasions(turn) if at <= turn.now]
     if not due:
         return Wait(_next(turn))
-    # A reminder is known by its instant: however often it is found due, it is sent once.
-    deliveries = await ask(turn.means.asks, turn.row, Occasion.REMINDER, due[-1])
+    at, occasion = due[-1]
+    # What is told is known by its instant: however often it is found due, it is sent once.
+    deliveries = await ask(turn.means.asks, turn.row, occasion, at)
     return Wait(_next(turn), deliveries=tuple(deliveries))
 
 
@@ -113,19 +115,20 @@ def _taken(row: ChangeRow) -> Judgement:
     return Judgement(Verdict.APPROVE, f"approved by {row.decisions[-1].who}")
 
 
-def _reminders(turn: Turn) -> list[datetime]:
-    """Return when people are reminded, from when they were asked, in order."""
+def _occasions(turn: Turn) -> list[tuple[datetime, Occasion]]:
+    """Return when people are told that it waits, from when they were asked, in order."""
     expires = turn.row.expires or turn.now
-    return sorted(
-        turn.since + (expires - turn.since) * share
+    reminders = [
+        (turn.since + (expires - turn.since) * share, Occasion.REMINDER)
         for share in timing(turn.policy, turn.row).reminders
-    )
+    ]
+    return sorted([*reminders, (asked_again(turn.since), Occasion.APPROVAL)])
 
 
 def _next(turn: Turn) -> datetime:
-    """Return when the next reminder is due, or when it is too late."""
+    """Return when people are told the next time, or when it is too late."""
     expires = turn.row.expires or turn.now
-    return min((at for at in _reminders(turn) if at > turn.now), default=expires)
+    return min((at for at, _ in _occasions(turn) if turn.now < at < expires), default=expires)
 
 
 def _within(turn: Turn, until: datetime | None) -> datetime:

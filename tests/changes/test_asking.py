@@ -6,7 +6,15 @@ from typing import Any
 import pytest
 
 from engine.changes import probes
-from engine.changes.asking import OPEN, ask_of, asks, digest_of
+from engine.changes.asking import (
+    DIGEST_EVERY,
+    OPEN,
+    SETTLED,
+    ask_of,
+    asked_again,
+    asks,
+    digest_of,
+)
 from engine.changes.policy import Needed
 from engine.changes.record import WAVE
 from engine.model.change import Change, Draft, Operation, Probe, Risk, Target, Verb
@@ -158,6 +166,41 @@ def test_a_storm_of_requests_is_a_few_messages() -> None:
         )
     }
     assert len(keys) <= OPEN + 5
+
+
+@pytest.mark.parametrize(
+    ("count", "apart_s", "most"), [(14, 20, 12), (100, 0, 12), (60, 30, 30), (9, 239, 20)]
+)
+@pytest.mark.parametrize("start_s", [0, 100, 179, 181, 239])
+def test_each_request_is_named_in_a_message_within_five_minutes(
+    count: int, apart_s: int, most: int, start_s: int
+) -> None:
+    """Each is asked when it comes, and asked again; the store takes each key once."""
+    first = NOON + timedelta(seconds=start_s)
+    rows = [
+        a_row(number, sinks=("team",), created=first + timedelta(seconds=number * apart_s))
+        for number in range(count)
+    ]
+    moments = sorted(
+        (at, number)
+        for number, row in enumerate(rows)
+        for at in (row.created, asked_again(row.created))
+    )
+    sent: dict[str, tuple[datetime, str]] = {}
+    for at, number in moments:
+        # Of those that come at one instant each sees only those before it.
+        waiting = [row for row in rows[: number + 1] if row.created == at]
+        waiting += [row for row in rows if row.created < at]
+        for one in asks(
+            rows[number], Occasion.APPROVAL, at, url=URL, needed=NEEDED, waiting=waiting
+        ):
+            assert one.ask is not None
+            sent.setdefault(one.key, (at, " ".join([one.ask.change, *one.ask.more])))
+    for row in rows:
+        named = [at for at, text in sent.values() if row.id in text]
+        assert min(named) - row.created <= DIGEST_EVERY + SETTLED, row.id
+    assert len(sent) <= most
+    assert timedelta(minutes=5) == DIGEST_EVERY + SETTLED
 
 
 def test_a_later_digest_is_a_message_of_its_own() -> None:

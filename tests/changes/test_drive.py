@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.changes.asking import asked_again
 from engine.changes.diff import normalised
 from engine.changes.policy import load_policy
 from engine.changes.record import applied
@@ -21,8 +23,12 @@ from tests.changes.a_cluster import BAD, GOOD, a_node, a_shop, a_template, image
 from tests.changes.a_scene import AUTOMATIC, POLICY, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
+
+    from engine.model.change_row import ChangeRow
+    from engine.model.delivery import Delivery
 
 S = ChangeState
 TO_APPROVED = ["proposed", "awaiting", "approved"]
@@ -137,6 +143,24 @@ async def test_nobody_approves_and_it_expires_after_two_reminders(scene: Scene) 
     assert not scene.cluster.kept
     with pytest.raises(Refused, match="expired"):
         scene.decide(change)
+
+
+async def test_who_had_no_message_of_their_own_is_asked_for_again(scene: Scene) -> None:
+    told: list[tuple[Occasion, datetime]] = []
+
+    def asked(row: ChangeRow, occasion: Occasion, now: datetime) -> Sequence[Delivery]:
+        told.append((occasion, now))
+        return scene.asks(row, occasion, now) if len(told) > 1 else ()
+
+    scene.means = replace(scene.means, asks=asked)
+    change = scene.drafted()
+    row = await scene.ran(change, S.AWAITING)
+    assert row.changed is not None
+    assert row.next_at == asked_again(row.changed)
+    scene.clock.at = asked_again(row.changed)
+    await scene.turn(change)
+    assert told[1] == (Occasion.APPROVAL, scene.clock.at)
+    assert [one.change for one in scene.told()] == [Occasion.APPROVAL]
 
 
 @pytest.mark.parametrize("state", [S.APPROVED, S.PRECHECKING, S.APPLYING])
