@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
 
 from engine.model.change import Change, Draft, ProbeResult
 from engine.model.change_row import ChangeRow, Decision, Step, Verdict, Written
@@ -21,6 +21,17 @@ settled = changes.c.state.in_(FINAL) | (
     (changes.c.mode == "plan") & (changes.c.state == ChangeState.PROPOSED.value)
 )
 """The same as ChangeRow.settled."""
+LONGEST: Final = timedelta(hours=1)
+"""The longest pause between two looks at a change that waits for no person and no window."""
+_UNDER_WAY: Final = [
+    ChangeState.DRAFT.value,
+    ChangeState.PRECHECKING.value,
+    ChangeState.DRY_RUN_OK.value,
+    ChangeState.APPLYING.value,
+    ChangeState.VERIFYING.value,
+    ChangeState.VERIFY_FAILED.value,
+    ChangeState.ROLLING_BACK.value,
+]
 _results: TypeAdapter[tuple[ProbeResult, ...]] = TypeAdapter(tuple[ProbeResult, ...])
 
 
@@ -68,6 +79,12 @@ def due_at(row: Mapping[str, Any]) -> int | None:
     planned = row["mode"] == "plan" and state is ChangeState.PROPOSED
     at: int | None = row["expires_at"] if planned else row["next_at"] or 0
     return at
+
+
+def ahead(now: datetime) -> ColumnElement[bool]:
+    """Whether the clock was set back since a change was looked at: it lies in the future."""
+    late = changes.c.due_at > to_us(now + LONGEST)
+    return (changes.c.changed_at > to_us(now)) | (late & changes.c.state.in_(_UNDER_WAY))
 
 
 def results_text(results: Sequence[ProbeResult]) -> str:

@@ -18,6 +18,7 @@ from engine.store.audit import Note, append
 from engine.store.brakes import let_pass
 from engine.store.change_moves import fence, held, shift
 from engine.store.change_rows import (
+    ahead,
     change_rows,
     due_at,
     json_text,
@@ -66,8 +67,10 @@ class Changes(Database):
         """Return what the writer has to look at, oldest first; only an index is read for it.
 
         `exclude` are ids of those that it has at hand, or lets rest: they stand in nobody's way.
+        What a clock that was set back since would put off for long is looked at, too.
         """
-        ripe = select(changes).where(changes.c.due_at <= to_us(now))
+        open_ = changes.c.due_at >= 0
+        ripe = select(changes).where(open_, (changes.c.due_at <= to_us(now)) | ahead(now))
         if at_hand := list(exclude):
             ripe = ripe.where(changes.c.id.not_in(at_hand))
         with self.read() as connection:
@@ -123,6 +126,8 @@ class Changes(Database):
     ) -> None:
         """Say when the writer looks at `change` again, which stays in `frm`.
 
+        One that came to `frm` later than it is now, by a clock that was set back, came now.
+
         Raises:
             Fenced: somebody else is the writer now.
             IllegalMove: it is not in `frm` any more: a decision may have come.
@@ -132,6 +137,8 @@ class Changes(Database):
             fence(connection, epoch)
             row = _standing(held(connection, change), frm)
             new: dict[str, Any] = {"next_at": optional_us(next_at)}
+            if row.changed_at is not None:
+                new["changed_at"] = min(row.changed_at, self.now_us())
             if results is not None:
                 new["results"] = results_text(results)
             new["due_at"] = due_at({**row._mapping, **new})  # noqa: SLF001 - the public name

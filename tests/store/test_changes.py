@@ -32,6 +32,7 @@ from tests.store.test_leases import run_out
 
 if TYPE_CHECKING:
     from engine.store.store import Store
+    from tests.store.rows import Hand
 
 
 def test_a_draft_is_kept_whole_and_due_at_once(store: Store) -> None:
@@ -164,6 +165,24 @@ def test_what_is_at_hand_stands_in_nobodys_way(store: Store) -> None:
     found = store.due_changes(NOON, 2, {"c-0", "c-1", "c-9"})
     assert [row.id for row in found] == ["c-2", "c-3"]
     assert store.due_changes(NOON, exclude=iter(names)) == []
+
+
+def test_a_clock_that_is_set_back_a_day_puts_off_no_look(store: Store, clock: Hand) -> None:
+    scene = Scene(store)
+    names = ["c-1", "c-2", "c-3"]
+    scene.waits_for(*(a_row(n, draft=a_draft(n, a_target(n).ref)) for n in names))
+    clock.at = back = NOON - 24 * HOUR
+    soon = {"next_at": NOON + 60 * SECOND, "epoch": scene.epoch}
+    store.touch_change("c-1", S.DRAFT, **soon)
+    scene.awaiting("c-2")
+    assert [row.id for row in store.due_changes(back)] == ["c-3", "c-1", "c-2"]
+    soon["next_at"] = back + 60 * SECOND
+    store.touch_change("c-1", S.DRAFT, **soon)
+    store.touch_change("c-2", S.AWAITING, **{**soon, "next_at": NOON + 2 * HOUR})
+    store.touch_change("c-3", S.DRAFT, **soon)
+    assert store.due_changes(back) == []
+    assert scene.at("c-2").changed == back
+    assert [row.id for row in store.due_changes(back + 60 * SECOND)] == ["c-1", "c-3"]
 
 
 def test_a_plan_is_looked_at_again_only_when_it_expires(store: Store) -> None:

@@ -282,7 +282,7 @@ def test_what_may_lock_people_out_is_confirmed_by_those_who_approved_it(store: S
     for name, risk in (("c-1", Risk.LOCKOUT), ("c-2", Risk.DISRUPTIVE)):
         scene.approved(name, change=a_change(scene.at(name).draft, risk=risk))
         for event in (*TO_APPLYING, E.APPLIED):
-            scene.move(name, event, next_at=NOON + 9 * HOUR)
+            scene.move(name, event, next_at=NOON + 5.5 * HOUR)
     late = NOON + 5 * HOUR  # past the time of the approval
     row = store.decide(a_decision(scene.at("c-1"), at=late), two_are_needed, late)
     assert (row.state, row.next_at) == (S.VERIFYING, late)
