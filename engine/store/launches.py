@@ -18,6 +18,8 @@ FAN_OUT: Final = 10
 """Missions that the end of one mission launches, at most."""
 SAME_WITHIN_US: Final = 24 * 3600 * MICROS
 """In this time a chain does not launch the same kind with the same params and clusters again."""
+RULE: Final = "rule:"
+"""What a requester begins with that is no person."""
 
 
 class Refusal(NamedTuple):
@@ -45,6 +47,7 @@ def add_launches(connection: Connection, launches: Iterable[Launch], now_us: int
         if launch.parent:
             new += _insert(connection, rows)  # so that it is counted with those before it
             rows = []
+            row["requester"] = _asked(connection, launch.parent) or row["requester"]
             if why := _too_much(connection, launch, row["sameness"], now_us):
                 refused.append(Refusal(launch.mission, launch.kind, why))
                 continue
@@ -67,7 +70,7 @@ def _row(launch: Launch, now_us: int) -> dict[str, Any]:
         mode=launch.mode,
         approval=launch.approval,
         targets=launch.targets,
-        requester=f"rule:{launch.rule}",
+        requester=f"{RULE}{launch.rule}",
         advise=launch.advise,
     )
     return mission_values(row, launch.parent)
@@ -78,6 +81,16 @@ def _insert(connection: Connection, rows: list[dict[str, Any]]) -> list[str]:
         return []
     with failpoint.around(Point.MISSION_ROW):
         return insert_new(connection, missions, rows, "id")
+
+
+def _asked(connection: Connection, parent: str) -> str:
+    """Return who ran the mission with which the chain began, empty where no person did.
+
+    They are the one who asked for what follows, and do not approve it.
+    """
+    query = select(missions.c.requester).where(missions.c.id == parent)
+    requester = connection.execute(query).scalar() or ""
+    return "" if requester.startswith(RULE) else str(requester)
 
 
 def _too_much(connection: Connection, launch: Launch, sameness: str, now_us: int) -> str:

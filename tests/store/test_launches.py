@@ -41,6 +41,19 @@ def test_a_launch_brings_what_its_mission_may_do(store: Store) -> None:
     assert (row.requester, row.phase, row.wake_at) == ("rule:crash-loop", 1, None)
 
 
+def test_who_ran_the_first_mission_of_a_chain_asked_for_all_of_it(store: Store) -> None:
+    store.add_mission(a_run("m-0", requester="ann"))
+    launched(store, a_link("m-1", "m-0"), a_link("m-2", "m-1"), a_launch("m-3"))
+    store.add_mission(a_run("m-4"))
+    launched(store, a_link("m-5", "m-3"), a_link("m-6", "m-4"), a_link("m-7", "m-9"))
+    asked = {row.id: row.requester for row in store.missions() if row.id not in {"m-0", "m-4"}}
+    assert asked == {
+        "m-1": "ann",
+        "m-2": "ann",
+        **dict.fromkeys(["m-3", "m-5", "m-6", "m-7"], "rule:crash-loop"),
+    }
+
+
 def test_a_chain_does_not_launch_the_same_twice_in_a_day(store: Store, clock: Hand) -> None:
     same: dict[str, Any] = {"params": {"namespace": "shop"}}
     assert launched(store, a_link("m-1", **same), a_link("m-2", "m-9", **same)) == (
