@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -172,14 +173,13 @@ def test_a_clock_that_is_set_back_a_day_puts_off_no_look(store: Store, clock: Ha
     names = ["c-1", "c-2", "c-3"]
     scene.waits_for(*(a_row(n, draft=a_draft(n, a_target(n).ref)) for n in names))
     clock.at = back = NOON - 24 * HOUR
-    soon = {"next_at": NOON + 60 * SECOND, "epoch": scene.epoch}
-    store.touch_change("c-1", S.DRAFT, **soon)
+    touch = partial(store.touch_change, epoch=scene.epoch)
+    touch("c-1", S.DRAFT, next_at=NOON + 60 * SECOND)
     scene.awaiting("c-2")
     assert [row.id for row in store.due_changes(back)] == ["c-3", "c-1", "c-2"]
-    soon["next_at"] = back + 60 * SECOND
-    store.touch_change("c-1", S.DRAFT, **soon)
-    store.touch_change("c-2", S.AWAITING, **{**soon, "next_at": NOON + 2 * HOUR})
-    store.touch_change("c-3", S.DRAFT, **soon)
+    touch("c-1", S.DRAFT, next_at=back + 60 * SECOND)
+    touch("c-2", S.AWAITING, next_at=NOON + 2 * HOUR)
+    touch("c-3", S.DRAFT, next_at=back + 60 * SECOND)
     assert store.due_changes(back) == []
     assert scene.at("c-2").changed == back
     assert [row.id for row in store.due_changes(back + 60 * SECOND)] == ["c-1", "c-3"]
