@@ -5,7 +5,7 @@ from typing import Final
 
 from engine.changes.brakes import brake
 from engine.changes.gate import held_back
-from engine.changes.turn import Go, Halt, Result, Turn, ask
+from engine.changes.turn import PATIENCE_S, Astray, Go, Halt, Result, Turn, ask
 from engine.changes.work_out import unanswered, work_out
 from engine.model.change import Change
 from engine.model.change_state import ChangeEvent
@@ -25,6 +25,10 @@ async def prechecking(turn: Turn) -> Result:
         return hold
     try:
         change = await checked(turn)
+    except Astray as halt:
+        # What was read may be another thing the next time.
+        late = turn.over(PATIENCE_S)
+        return Go(halt.event, Moved(reason=str(halt))) if late else turn.again()
     except Halt as halt:
         return Go(halt.event, Moved(reason=str(halt)))
     except ClusterError as error:

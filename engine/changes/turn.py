@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, ParamSpec, TypeAlias, TypeVar
 
+from engine.analysis.text import clean
 from engine.changes.means import Means
 from engine.changes.policy import Policy
 from engine.model.change import Change, ProbeResult
@@ -65,6 +66,15 @@ class Halt(DogwatchError):  # noqa: N818 - what happened is its name
         self.event = event
         self.change = change
         super().__init__(why)
+
+
+class Astray(Halt):
+    """A fault of our own on what was read, such as a kind that an odd object led astray."""
+
+    def __init__(self, error: Exception) -> None:
+        name = type(error).__name__
+        why = f"it could not be judged, a fault of its own: {name}: {clean(str(error), 200)}"
+        super().__init__(ChangeEvent.REFUSE, why)
 
 
 @dataclass(frozen=True)

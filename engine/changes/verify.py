@@ -8,12 +8,12 @@ from engine.changes.intent import read
 from engine.changes.policy import may_decide
 from engine.changes.probes import HARD, Seen, judge
 from engine.changes.record import WAVE, is_done, waves_verified
-from engine.changes.turn import Go, Halt, Result, Turn, Wait
+from engine.changes.turn import Astray, Go, Halt, Result, Turn, Wait
 from engine.changes.work_out import looked
 from engine.model.change import ProbeResult, Risk
 from engine.model.change_row import Decision, Step, Verdict
 from engine.model.change_state import ChangeEvent
-from engine.model.errors import ClusterError
+from engine.model.errors import ClusterError, DogwatchError
 from engine.model.moved import Moved
 from engine.model.snapshot import Object
 
@@ -62,15 +62,23 @@ def _judged(turn: Turn, results: Sequence[ProbeResult], kept: tuple[ProbeResult,
 
 async def _results(turn: Turn) -> tuple[ProbeResult, ...]:
     """Return what the probes find now; what cannot be read makes them unknown."""
-    row, change = turn.row, turn.change
     try:
-        look = await looked(turn)
+        return await _found(turn)
     except (ClusterError, Halt) as error:
         unknown = f"the cluster could not be read: {error}"
-        return tuple(
-            ProbeResult(name=one.name, holds=None, why=unknown, at=turn.now)
-            for one in change.probes
-        )
+    except DogwatchError:
+        raise
+    except Exception as error:  # noqa: BLE001 - objects are hostile: a probe's fault is an unknown
+        unknown = str(Astray(error))
+    return tuple(
+        ProbeResult(name=one.name, holds=None, why=unknown, at=turn.now)
+        for one in turn.change.probes
+    )
+
+
+async def _found(turn: Turn) -> tuple[ProbeResult, ...]:
+    row, change = turn.row, turn.change
+    look = await looked(turn)
     numbers = tuple(n for n in range(len(change.operations)) if is_done(row, Step.DO, n))
     seen = Seen(
         look=look,

@@ -11,7 +11,18 @@ from engine.changes.owner import owner_of
 from engine.changes.plan import Outline, Tried, operation_of, outline, propose, replaced
 from engine.changes.policy import facts, refused, timing
 from engine.changes.templates import TEMPLATES, Edit, Unfit
-from engine.changes.turn import NOT_DONE, PATIENCE_S, Go, Halt, Result, Turn, Wait, ask, said
+from engine.changes.turn import (
+    NOT_DONE,
+    PATIENCE_S,
+    Astray,
+    Go,
+    Halt,
+    Result,
+    Turn,
+    Wait,
+    ask,
+    said,
+)
 from engine.model.change import Change, Operation, Target
 from engine.model.change_state import ChangeEvent, ChangeState
 from engine.model.errors import ClusterError, DogwatchError
@@ -56,9 +67,18 @@ async def work_out(turn: Turn) -> Change:
     """Return what the change of `turn` would be, from fresh reads and dry runs.
 
     Raises:
-        Halt: a check says no.
+        Halt: a check says no; Astray: what was read led us astray.
         ClusterError: a cluster did not answer.
     """
+    try:
+        return await _worked_out(turn)
+    except DogwatchError:
+        raise
+    except Exception as error:  # Objects are hostile: one of them must not make a loop.
+        raise Astray(error) from error
+
+
+async def _worked_out(turn: Turn) -> Change:
     row = turn.row
     look = await looked(turn)
     proposer = turn.means.proposer(row.draft.target.cluster)
@@ -86,7 +106,7 @@ async def looked(turn: Turn) -> Look:
     """Return the cluster, read anew, and what the kind of the mission says of it.
 
     Raises:
-        Halt: there is no such template or kind, or it cannot judge what was read.
+        Halt: there is no such template or kind, or it cannot judge what was read (Astray).
         ClusterError: the cluster did not answer, or not in time.
     """
     draft = turn.row.draft
@@ -100,6 +120,8 @@ async def looked(turn: Turn) -> Look:
         raise ClusterError("timeout", "it took too long to assess what was read") from error
     except DogwatchError as error:
         raise Halt(ChangeEvent.REFUSE, str(error)) from error
+    except Exception as error:  # A fault of the kind is an unknown, and never a loop.
+        raise Astray(error) from error
 
 
 async def fetched(writer: Writer, edit: Edit) -> Object:
