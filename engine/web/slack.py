@@ -49,8 +49,10 @@ _VALUE: Final = re.compile(r"(c-[0-9a-f]{20}) ([0-9a-f]{64})")
 _URL: Final = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)/[A-Za-z0-9/._~%-]*")
 _LONGEST: Final = 500
 _NO_CLICK: Final = "the body is no click on a button"
-_ONCE_S: Final = 2.0
+_ONCE_S: Final = 1.0
 """Seconds that the store may take before a click is refused: Slack waits for three."""
+DECIDE_S: Final = 1.5
+"""Seconds that deciding and telling may take before Slack has its answer."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,11 @@ def routes(ports: SlackPorts) -> list[Route]:
         except Refusal as refusal:
             LOG.warning("click refused", status=refusal.status, why=refusal.text)
             return JSONResponse({"error": refusal.text}, refusal.status, headers=refusal.headers)
-        # Slack waits for three seconds: the decision is made, and answered, after this.
-        return Response(status_code=200, background=BackgroundTask(decide, ports, click, choice))
+        deciding = asyncio.create_task(decide(ports, click, choice))
+        # Slack waits for three seconds. What takes longer goes on after the answer: a process that
+        # stops waits for it, as it does for who was promised an answer.
+        await asyncio.wait({deciding}, timeout=DECIDE_S)
+        return Response(status_code=200, background=BackgroundTask(_finish, deciding))
 
     return [Route(PATH, actions, methods=["POST"])]
 
@@ -129,6 +134,11 @@ async def decide(ports: SlackPorts, click: Click, choice: Choice) -> None:
     said = await _decided(ports, click, choice)
     LOG.info("click", change=choice.change, verdict=choice.verdict.value, said=said)
     await _tell(ports, click, said)
+
+
+async def _finish(deciding: "asyncio.Task[None]") -> None:
+    """Wait for a decision, and go on with it should the request be given up."""
+    await asyncio.shield(deciding)
 
 
 def signed(secret: str, timestamp: str, body: bytes) -> str:

@@ -16,7 +16,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from engine.model.errors import DogwatchError
 from engine.web.refusal import Refusal
-from engine.web.slack import SlackPorts, decide, fresh, understood
+from engine.web.slack import DECIDE_S, SlackPorts, decide, fresh, understood
 
 LOG = structlog.get_logger()
 AGAIN_S = 30.0
@@ -26,6 +26,8 @@ CONNECT_S = 30.0
 
 The library tries for ever, but with an address of Slack that holds for a short time only.
 """
+END_S = 2.0
+"""Seconds that a decision may take when the process stops, or the connection is lost."""
 _LOOKS = 3
 Listener = Callable[[AsyncBaseSocketModeClient, SocketModeRequest], Awaitable[None]]
 
@@ -55,12 +57,15 @@ async def _connected(ports: SlackPorts, app_token: str, connect_s: float) -> Non
     opened = await web.apps_connections_open(app_token=app_token)
     client = SocketModeClient(app_token, web_client=web)
     client.wss_uri = opened["url"]
-    client.socket_mode_request_listeners.append(_listener(ports))
+    going: set[asyncio.Task[None]] = set()
+    client.socket_mode_request_listeners.append(_listener(ports, going))
     try:
         async with asyncio.timeout(connect_s):
             await client.connect()  # type: ignore[no-untyped-call]
         await _lost(client, connect_s)
     finally:
+        if going:
+            await asyncio.wait(going, timeout=END_S)
         await client.close()  # type: ignore[no-untyped-call]
 
 
@@ -73,20 +78,29 @@ async def _lost(client: SocketModeClient, after_s: float) -> None:
     raise TimeoutError("the connection was lost")
 
 
-def _listener(ports: SlackPorts) -> Listener:
+def _listener(ports: SlackPorts, going: set[asyncio.Task[None]]) -> Listener:
+    """Return what takes what comes; `going` holds what is being decided."""
+
     async def listen(client: AsyncBaseSocketModeClient, request: SocketModeRequest) -> None:
+        deciding = asyncio.create_task(_taken(ports, request))
+        going.add(deciding)
+        deciding.add_done_callback(going.discard)
         # Slack waits for three seconds, and sends again what nobody took.
+        await asyncio.wait({deciding}, timeout=DECIDE_S)
         await client.send_socket_mode_response(SocketModeResponse(request.envelope_id))
-        if request.type != "interactive":
-            return
-        try:
-            click, choice = understood(request.payload)
-            if await fresh(ports, f"socket:{request.envelope_id}"):
-                await decide(ports, click, choice)
-        except Refusal as refusal:
-            LOG.warning("click refused", status=refusal.status, why=refusal.text)
 
     return listen
+
+
+async def _taken(ports: SlackPorts, request: SocketModeRequest) -> None:
+    if request.type != "interactive":
+        return
+    try:
+        click, choice = understood(request.payload)
+        if await fresh(ports, f"socket:{request.envelope_id}"):
+            await decide(ports, click, choice)
+    except Refusal as refusal:
+        LOG.warning("click refused", status=refusal.status, why=refusal.text)
 
 
 def _word(error: Exception) -> str:

@@ -371,33 +371,71 @@ async def test_an_answer_that_cannot_be_sent_changes_nothing(
     assert len(inside.desk.taken) == 1
 
 
-async def test_slack_is_answered_before_the_decision_is_made(inside: Inside) -> None:
+@dataclass
+class Asked:
+    """One click, sent by hand: what was answered, and what was decided by then."""
+
+    inside: Inside
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int = 0
+    decided: int = -1
+
+    async def send(self) -> None:
+        body = a_body(a_click(self.inside))
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": PATH,
+            "query_string": b"",
+            "headers": [(key.encode(), one.encode()) for key, one in headers(body).items()],
+        }
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status, self.decided = message["status"], len(self.inside.desk.taken)
+            else:
+                self.answered.set()
+
+        await self.inside.app()(scope, receive, send)
+
+
+async def test_the_decision_is_made_before_slack_is_answered(inside: Inside) -> None:
+    asked = Asked(inside)
+    await asked.send()
+    assert (asked.status, asked.decided) == (200, 1)
+
+
+async def test_slack_is_answered_in_time_where_the_decision_takes_longer(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.slack.DECIDE_S", 0.01)
     inside.desk.open = asyncio.Event()
-    body = a_body(a_click(inside))
-    answered = asyncio.Event()
-    said: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Message) -> None:
-        said.append(message)
-        if message["type"] == "http.response.body":
-            answered.set()
-
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": PATH,
-        "query_string": b"",
-        "headers": [(key.encode(), one.encode()) for key, one in headers(body).items()],
-    }
+    asked = Asked(inside)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        group.create_task(inside.app()(scope, receive, send))
-        await answered.wait()
-        assert said[0]["status"] == 200
-        assert inside.desk.taken == []
+        group.create_task(asked.send())
+        await asked.answered.wait()
+        assert (asked.status, asked.decided) == (200, 0)
         inside.desk.open.set()
+    assert len(inside.desk.taken) == 1
+
+
+async def test_a_decision_goes_on_where_its_request_is_given_up(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.slack.DECIDE_S", 0.01)
+    inside.desk.open = asyncio.Event()
+    asked = Asked(inside)
+    async with asyncio.timeout(10):
+        sending = asyncio.create_task(asked.send())
+        await asked.answered.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        inside.desk.open.set()
+        while not inside.told:  # noqa: ASYNC110 - nobody is told when the reply is sent
+            await asyncio.sleep(0)
     assert len(inside.desk.taken) == 1
 
 

@@ -201,3 +201,16 @@ async def test_a_connection_that_cannot_be_made_again_by_its_address_gets_anothe
         slack.say(a_click(inside))
         await until(lambda: inside.told)
     assert len(inside.desk.taken) == 1
+
+
+async def test_a_click_is_decided_before_it_is_acknowledged_and_before_the_end(
+    inside: Inside,
+) -> None:
+    inside.desk.open = asyncio.Event()
+    slack = Slack()
+    async with fetching(inside, slack):
+        slack.say(a_click(inside))
+        await until(lambda: inside.desk.asked)
+        assert slack.acknowledged == []
+        asyncio.get_running_loop().call_later(0.1, inside.desk.open.set)
+    assert len(inside.desk.taken) == 1
