@@ -1,7 +1,7 @@
 """Drive: take a change from state to state, until it has to wait or is at its end."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -13,7 +13,7 @@ from engine.changes.apply import applying
 from engine.changes.gate import approved, awaiting, proposed
 from engine.changes.means import Means
 from engine.changes.precheck import dry_run_ok, prechecking
-from engine.changes.turn import Go, Result, Turn, Wait, ask
+from engine.changes.turn import Again, Go, Result, Turn, Wait, ask
 from engine.changes.undo import rolling_back, verify_failed
 from engine.changes.verify import verifying
 from engine.changes.work_out import draft
@@ -71,13 +71,25 @@ async def advance(row: ChangeRow, means: Means, *, epoch: int) -> None:
             next_at = now + timedelta(seconds=NO_POLICY_S)
             await _touch(found, means, Wait(next_at), epoch)
             return
-        turn = Turn(found, means, policy, epoch, now)
-        result = await STEPS[found.state](turn)
+        if not await _step(Turn(found, means, policy, epoch, now)):
+            return
+
+
+async def _step(turn: Turn) -> bool:
+    """Do what its state asks for, and keep it; False where it is to wait now."""
+    row, means = turn.row, turn.means
+    async with _in_turn(row, means):
+        result = await STEPS[row.state](turn)
         if isinstance(result, Wait):
-            await _touch(found, means, result, epoch)
-            return
-        if isinstance(result, Go) and not await _move(turn, result):
-            return
+            await _touch(row, means, result, turn.epoch)
+            return False
+        return isinstance(result, Again) or await _move(turn, result)
+
+
+def _in_turn(row: ChangeRow, means: Means) -> AbstractAsyncContextManager[object]:
+    """Let one change of a cluster begin at a time: each counts those that did before."""
+    begins = row.state is ChangeState.DRY_RUN_OK
+    return means.begins[row.draft.target.cluster] if begins else nullcontext()
 
 
 async def _touch(row: ChangeRow, means: Means, wait: Wait, epoch: int) -> None:

@@ -1,7 +1,9 @@
 """Means: what the change path asks of the outside; the app fulfils it, tests stand in for it."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -124,6 +126,7 @@ class Means:
         policy: the policy in force; None: nothing is ever changed.
         asks: whom to tell.
         clock: wall clock.
+        begins: cluster name -> what is held from reading its budget to beginning within it.
     """
 
     ledger: Ledger
@@ -134,3 +137,4 @@ class Means:
     policy: "Callable[[], Policy | None]"
     asks: Asks
     clock: Clock
+    begins: Mapping[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
