@@ -1,16 +1,17 @@
-"""Undo: put back exactly our fields, last object first, where nobody else changed them since."""
+"""Undo: put back exactly our fields, last object first, where nobody else changed them since.
+
+No freeze and no calendar stops it: to take back what was done is not a new change.
+"""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
 
 from engine import failpoint
-from engine.changes.apply import STOP_S
-from engine.changes.brakes import brake, stop
+from engine.changes.brakes import brake
 from engine.changes.diff import normalised
 from engine.changes.intent import begin, end, read
 from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
-from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, Wait, said
+from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, said
 from engine.failpoint import Point
 from engine.model.change import Operation
 from engine.model.change_row import Step
@@ -20,7 +21,7 @@ from engine.model.moved import Moved
 from engine.model.snapshot import Object
 
 WITHIN_S: Final = 3600.0
-"""How long a roll-back is tried while a freeze stops it or a cluster does not answer."""
+"""How long a roll-back is tried while a cluster does not answer."""
 _LATER: Final = frozenset({"conflict", "blocked", "throttled"})
 
 
@@ -71,9 +72,6 @@ async def _put_back(turn: Turn, number: int, undo: Operation, live: Object) -> R
     if foreign:
         why = f"somebody else changed {', '.join(foreign)} since; that is not overwritten"
         return await _given_up(turn, number, live, why)
-    hold = await stop(turn)
-    if hold is not None:
-        return await _later(turn, number, live, hold.reason, STOP_S)
     return await _write(turn, number, undo, live)
 
 
@@ -96,14 +94,10 @@ async def _write(turn: Turn, number: int, undo: Operation, live: Object) -> Resu
     return Again()
 
 
-async def _later(
-    turn: Turn, number: int, live: Object | None, why: str, pause_s: float | None = None
-) -> Result:
+async def _later(turn: Turn, number: int, live: Object | None, why: str) -> Result:
     if turn.over(WITHIN_S):
         return await _given_up(turn, number, live, f"tried for an hour: {why}")
-    if pause_s is None:
-        return turn.again()
-    return Wait(turn.now + timedelta(seconds=pause_s))
+    return turn.again()
 
 
 async def _given_up(turn: Turn, number: int, live: Object | None, why: str) -> Result:

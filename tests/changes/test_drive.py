@@ -305,6 +305,17 @@ async def test_a_freeze_stops_a_running_plan_at_its_next_step(scene: Scene) -> N
     assert (await scene.ran(change)).state is S.VERIFIED
 
 
+@pytest.mark.parametrize("who", ["ada", "dogwatch"])
+async def test_no_freeze_stops_a_roll_back(scene: Scene, who: str) -> None:
+    change = await scene.approved()
+    await scene.ran(change, S.VERIFYING)
+    scene.store.freeze(Freeze("all", who, "3 changes were rolled back", scene.clock.at))
+    scene.cluster.critical = frozenset({"x-new"})
+    row = await scene.turn(change)
+    assert row.state is S.ROLLED_BACK, row.reason
+    assert image_of(scene.cluster.get("Deployment", "web")) == BAD
+
+
 async def test_a_node_is_drained_wave_by_wave_each_verified_before_the_next(scene: Scene) -> None:
     scene.cluster.edit("Deployment", "web", {"spec": {"template": a_template(GOOD)}})
     a_node(scene.cluster, "n1", pods=3)
