@@ -14,6 +14,7 @@ from engine.model.ids import mission_id
 from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock
+from engine.store.deciding import Tell, nobody
 from engine.store.store import Store
 from engine.web.ports import ALL, CLUSTER, Order, Targets
 from engine.web.views import MissionLine
@@ -21,11 +22,12 @@ from engine.web.views import MissionLine
 
 @dataclass(frozen=True)
 class StoredOrders:
-    """Fulfils the web's port `Orders`."""
+    """Fulfils the web's port `Orders`; `tell` says who hears of a change that is taken back."""
 
     store: Store
     settings: AppConfig
     clock: Clock
+    tell: Tell = nobody
 
     def run(self, user: User, order: Order) -> MissionLine:
         """Queue a mission of `user`; the same order a second time finds the one that exists.
@@ -56,7 +58,8 @@ class StoredOrders:
 
     def cancel(self, user: User, mission: str) -> MissionLine:
         """End a mission, and withdraw its changes. Raises Refused."""
-        return mission_line(self.store.cancel_mission(mission, user.name, self.clock.now()))
+        cancel = self.store.cancel_mission
+        return mission_line(cancel(mission, user.name, self.clock.now(), self.tell))
 
     def resume(self, user: User, mission: str) -> MissionLine:
         """Queue a failed mission again. Raises Refused."""

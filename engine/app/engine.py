@@ -205,6 +205,8 @@ class Engine:
         written = [one.name for one in self.settings.clusters if one.writer is not None]
         workers.changeable = frozenset(written if self.settings.changes.policy_file else ())
         workers.advise = Advisor(self.settings.advisor, self.store, clock).advise
+        if self.front is not None:
+            workers.tell = self.front.decided
         self.workers = workers
 
     def _courier(self, name: str) -> Courier:

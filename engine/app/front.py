@@ -87,7 +87,7 @@ class Front:
                 in_force=rules,
                 problems=problems,
             ),
-            orders=StoredOrders(self._store, self._settings, self._clock),
+            orders=StoredOrders(self._store, self._settings, self._clock, self.decided),
             clock=self._clock,
             key=self._key,
             base=url.path.rstrip("/"),

@@ -17,7 +17,7 @@ from engine.missions.chain import prefilled
 from engine.missions.leg import LegEnd, leg
 from engine.missions.notices import Route, tell_result
 from engine.missions.propose import asked, change_rows
-from engine.missions.run import Advise, Means
+from engine.missions.run import Advise, Means, Tell
 from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MissionRow
 from engine.model.ports import Clock, Cluster
@@ -63,6 +63,7 @@ class Workers:
         self.places: Sequence[Place] = ()
         self.changeable: frozenset[str] | None = None
         self.advise: Advise | None = None
+        self.tell: Tell = lambda _: ()
         self.told: Callable[[], None] = lambda: None
 
     def call(self) -> None:
@@ -133,6 +134,7 @@ class Workers:
             places=self.places,
             changeable=self.changeable,
             advise=self.advise,
+            tell=self.tell,
         )
         with around(Point.STEP_STARTED):
             end = await leg(row, means)

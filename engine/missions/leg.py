@@ -68,7 +68,7 @@ async def _changes(mission: MissionRow, means: Means) -> Sequence[ChangeRow]:
         rows = journal.changes(mission=mission.id)
         if all(row.settled for row in rows):
             return rows
-        journal.withdraw(mission.id, ENGINE, means.clock.now())
+        journal.withdraw(mission.id, ENGINE, means.clock.now(), means.tell)
         return journal.changes(mission=mission.id)
 
     return await asyncio.to_thread(read)

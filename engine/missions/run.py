@@ -16,6 +16,7 @@ from engine.missions.registry import MissionKind, kinds
 from engine.missions.targets import Place, resolve
 from engine.model.advice import Advised
 from engine.model.change_row import ChangeRow
+from engine.model.delivery import Delivery
 from engine.model.errors import DogwatchError, SnapshotError, StoreError, nearest
 from engine.model.instant import from_us, parse_rfc3339, rfc3339, to_us
 from engine.model.mission import MissionRow
@@ -43,8 +44,8 @@ class Journal(Protocol):
         """Return the changes that `mission` proposed."""
         ...
 
-    def withdraw(self, mission: str, who: str, now: datetime) -> int:
-        """Take back the changes of `mission` of which nothing was written yet."""
+    def withdraw(self, mission: str, who: str, now: datetime, deliveries: "Tell") -> int:
+        """Take back the changes of `mission` of which nothing was written yet, and tell of it."""
         ...
 
 
@@ -60,6 +61,7 @@ class Shelf(Protocol):
         ...
 
 
+Tell = Callable[[ChangeRow], Sequence[Delivery]]
 Advise = Callable[[Report, str], Awaitable[Advised]]
 STALE: Final = timedelta(hours=1)
 """How old a snapshot may be on which a leg that was cut off goes on."""
@@ -76,6 +78,7 @@ class Means:
         gate_s: how long a leg waits at most for what it proposed.
         changeable: clusters where changes can be made; None: all of them.
         advise: asks the model; None where there is none. It bounds itself.
+        tell: says who hears of a change that is taken back.
     """
 
     clusters: Mapping[str, Cluster]
@@ -88,6 +91,7 @@ class Means:
     places: Sequence[Place] = ()
     changeable: frozenset[str] | None = None
     advise: Advise | None = None
+    tell: Tell = lambda _: ()
 
 
 @dataclass

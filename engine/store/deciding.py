@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Row, exists, select, update
 
@@ -35,7 +35,13 @@ _UNDENIED = {
 """How a change that nothing was written of yet is taken back."""
 
 
-def _nothing(_: ChangeRow) -> Sequence[Delivery]:
+_UNASKED = frozenset({ChangeState.DRAFT, ChangeState.PROPOSED})
+"""Nobody was asked about it yet, so that nobody need hear that it is over."""
+Tell: TypeAlias = Callable[[ChangeRow], Sequence[Delivery]]
+
+
+def nobody(_: ChangeRow) -> Sequence[Delivery]:
+    """Tell nobody of a change."""
     return ()
 
 
@@ -47,7 +53,7 @@ class Deciding(Database):
         decision: Decision,
         judge: Callable[[ChangeRow], Judgement],
         now: datetime,
-        deliveries: Callable[[ChangeRow], Sequence[Delivery]] = _nothing,
+        deliveries: Tell = nobody,
     ) -> ChangeRow:
         """Keep `decision`, and do what the decisions so far amount to, in one transaction.
 
@@ -79,7 +85,7 @@ class Deciding(Database):
         decision: Decision,
         judge: Callable[[ChangeRow], Judgement],
         now: datetime,
-        deliveries: Callable[[ChangeRow], Sequence[Delivery]],
+        deliveries: Tell,
     ) -> ChangeRow:
         with self.write() as connection:
             row = _open(connection, decision)
@@ -95,17 +101,24 @@ class Deciding(Database):
             return after
 
     @retried
-    def withdraw(self, mission: str, who: str, now: datetime) -> int:
-        """Deny all changes of `mission` of which nothing can have been written; return how many."""
+    def withdraw(self, mission: str, who: str, now: datetime, deliveries: Tell = nobody) -> int:
+        """Deny all changes of `mission` of which nothing can have been written; return how many.
+
+        Who was asked about one is told, by `deliveries`, in the same transaction.
+        """
+        note = Note("", who, to_us(now), reason="withdrawn")
         with self.write() as connection:
             held_mission(connection, mission)
-            notes = deny_all(connection, mission, Note("", who, to_us(now), reason="withdrawn"))
+            notes = deny_all(connection, mission, note, deliveries)
             append(connection, notes)
             return sum(note.to == ChangeState.REJECTED for note in notes)
 
 
-def deny_all(connection: Connection, mission: str, note: Note) -> list[Note]:
-    """Take back the changes of `mission`, which is held; return what the audit is to say."""
+def deny_all(connection: Connection, mission: str, note: Note, deliveries: Tell) -> list[Note]:
+    """Take back the changes of `mission`, which is held; return what the audit is to say.
+
+    `deliveries` says who is told of one about which somebody was asked.
+    """
     before = changes.c.state.in_([state.value for state in _UNDENIED])
     query = select(changes).where(changes.c.mission == mission, before)
     notes = []
@@ -113,6 +126,8 @@ def deny_all(connection: Connection, mission: str, note: Note) -> list[Note]:
         for event in _UNDENIED[ChangeState(row.state)]:
             now = connection.execute(select(changes).where(changes.c.id == row.id)).one()
             notes.append(shift(connection, now, event, note))
+        if row.state not in _UNASKED:
+            add_deliveries(connection, deliveries(the_change(connection, row.id)), note.at)
     return notes
 
 

@@ -18,7 +18,7 @@ from engine.store.change_moves import held_mission, shift, wake, wake_if_settled
 from engine.store.change_rows import new_values
 from engine.store.change_tables import changes
 from engine.store.database import Database, retried
-from engine.store.deciding import deny_all
+from engine.store.deciding import Tell, deny_all, nobody
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new
 from engine.store.mission_rows import mission_row
@@ -110,8 +110,12 @@ class Gates(Database):
             return True
 
     @retried
-    def cancel_mission(self, mission: str, who: str, now: datetime) -> MissionRow:
+    def cancel_mission(
+        self, mission: str, who: str, now: datetime, deliveries: Tell = nobody
+    ) -> MissionRow:
         """End `mission`, and deny its changes; its worker writes nothing of it any more.
+
+        Who was asked about one of them is told, by `deliveries`, in the same transaction.
 
         Raises:
             Refused: there is none, it has ended, or one of its changes is being written.
@@ -132,7 +136,7 @@ class Gates(Database):
                 "epoch": row.epoch + 1,
             }
             _set(connection, mission, new)
-            denied = deny_all(connection, mission, note)
+            denied = deny_all(connection, mission, note, deliveries)
             said = _moved(row, MissionState.CANCELLED, note.actor, note.at)
             append(connection, [said, *denied])
             return mission_row(_ordered(connection, mission))

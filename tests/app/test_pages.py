@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from engine.app.acting import StoredOrders
-from engine.app.deciding import Desk
+from engine.app.deciding import Desk, told_of
 from engine.app.pages import StoredPages
 from engine.app.pages_changes import change_view
 from engine.app.policy_file import read_policy
@@ -19,6 +19,7 @@ from engine.app.rule_files import check_texts
 from engine.model.change import Operation, Risk, Verb
 from engine.model.change_row import Step, Verdict
 from engine.model.change_state import ChangeEvent, ChangeState
+from engine.model.delivery import Occasion
 from engine.model.errors import DogwatchError, Refused
 from engine.model.firing import State
 from engine.model.ports import SystemClock
@@ -30,10 +31,12 @@ from tests.testbeds.browser import start_browser
 from tests.web.served import PICTURES, an_app, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from engine.changes.policy import Policy, User
+    from engine.model.change_row import ChangeRow
+    from engine.model.delivery import Delivery
 
 RULES = {
     "a.yaml": b"""
@@ -259,6 +262,19 @@ def test_an_order_is_checked_and_the_same_one_finds_its_mission(office: Office) 
         orders.resume(user(office), first.id)
     with pytest.raises(DogwatchError, match="no cluster 'west'"):
         orders.freeze(user(office), "cluster/west", "x", None)
+
+
+def test_who_cancels_a_mission_takes_its_buttons_back(local: Office) -> None:
+    (row,) = local.ask("web")
+    clock = SystemClock()
+
+    def tell(row: ChangeRow) -> Sequence[Delivery]:
+        return told_of(row, policy_of(local), clock.now(), "")
+
+    orders = StoredOrders(local.store, local.settings, clock, tell)
+    assert orders.cancel(user(local), "m-1").state == "cancelled"
+    (told,) = local.store.due("out", clock.now(), 10)
+    assert (told.change, told.title) == (Occasion.CHANGE, row.draft.title)
 
 
 async def test_what_may_lock_people_out_can_be_confirmed_while_it_is_verified(

@@ -1,5 +1,6 @@
 """A leg ends at a gate or for good; what became of its changes is told by the one after it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -10,9 +11,10 @@ from engine.missions import registry
 from engine.missions.leg import LegEnd, leg
 from engine.missions.propose import change_rows, drafts
 from engine.missions.registry import kinds
-from engine.missions.run import Means
+from engine.missions.run import Means, Tell
 from engine.model.change_row import ChangeRow, Step, Written
 from engine.model.change_state import ChangeState
+from engine.model.delivery import Delivery
 from engine.model.mission import MissionRow
 from engine.model.report import Finding, ObjectRef, Outcome, Report
 from engine.model.snapshot import Snapshot
@@ -180,13 +182,22 @@ async def test_what_nobody_decided_by_the_deadline_is_taken_back(answers: Answer
     answers.reports = [BROKEN]
 
     class Settling(Notebook):
-        def withdraw(self, mission: str, who: str, now: Any) -> int:
+        def withdraw(self, mission: str, who: str, now: Any, deliveries: Tell) -> int:
             self.rows = [replace(one, state=ChangeState.REJECTED) for one in self.rows]
-            return super().withdraw(mission, who, now)
+            for row in self.rows:
+                deliveries(row)
+            return super().withdraw(mission, who, now, deliveries)
 
     notebook = Settling(rows=[a_row(ChangeState.AWAITING)])
-    end = await leg(a_mission(2), means(notebook))
+    told: list[str] = []
+
+    def tell(row: ChangeRow) -> Sequence[Delivery]:
+        told.append(row.id)
+        return ()
+
+    end = await leg(a_mission(2), replace(means(notebook), tell=tell))
     assert notebook.withdrawn == ["engine"]
+    assert told == [notebook.rows[0].id]
     assert end.wake_at is None
     assert [one.state for one in end.report.applied] == ["rejected"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from engine.missions import registry
 from engine.missions.registry import kinds
-from engine.missions.run import Means, run
+from engine.missions.run import Means, Tell, run
 from engine.missions.targets import Place
 from engine.model.advice import Advised
 from engine.model.change_row import ChangeRow
@@ -49,7 +49,7 @@ class Notebook:
     def changes(self, *, mission: str) -> list[ChangeRow]:
         return self.rows
 
-    def withdraw(self, mission: str, who: str, now: datetime) -> int:
+    def withdraw(self, mission: str, who: str, now: datetime, deliveries: Tell) -> int:
         self.withdrawn.append(who)
         return 0
 

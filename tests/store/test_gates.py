@@ -212,6 +212,28 @@ def test_a_cancelled_mission_denies_its_changes_and_is_over(store: Store) -> Non
     assert store.verify_audit().fault == ""
 
 
+@pytest.mark.parametrize("act", ["cancel_mission", "withdraw"])
+def test_who_was_asked_hears_of_what_is_taken_back(store: Store, act: str) -> None:
+    scene = Scene(store)
+    scene.waits_for(*rows("c-1", "c-2", "c-3", "c-4"))
+    scene.proposed("c-2")
+    scene.awaiting("c-3")
+    scene.approved("c-4")
+    seen: list[ChangeRow] = []
+
+    def tell(row: ChangeRow) -> list[Delivery]:
+        seen.append(row)
+        return [a_delivery(f"d-{row.id}")]
+
+    with pytest.raises(StoreError, match="lost"), an_answer_lost(side="before"):
+        getattr(store, act)("m-1", "ann", NOON, tell)
+    assert store.pending("web").waiting == 0
+    seen.clear()
+    getattr(store, act)("m-1", "ann", NOON, tell)
+    assert [(row.id, row.state) for row in seen] == [("c-3", S.REJECTED), ("c-4", S.REJECTED)]
+    assert store.pending("web").waiting == 2
+
+
 @pytest.mark.parametrize("events", [(), (E.APPLIED,), (E.FAIL,), (E.FAIL, E.ROLL_BACK)])
 def test_what_is_being_written_is_not_cancelled(store: Store, events: tuple[E, ...]) -> None:
     scene = Scene(store)
