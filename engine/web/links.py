@@ -1,7 +1,8 @@
 """Links in mails: each lets one person decide one change once. To look is not to decide.
 
 A token is `1.PAYLOAD.SIGNATURE`: change, digest, address and end as JSON, and its HMAC-SHA256.
-It names no secret, and it is the same each time it is made, so that it can be used up.
+It names no secret, and it is the same each time it is made. Its person decides once about one
+question, so that a second use of it decides nothing.
 """
 
 import asyncio
@@ -98,7 +99,7 @@ def signer(
         found = [key for key in keys() if len(key) >= KEY_BYTES]
         if not (url and found and knows(address)):
             return ""
-        named = Named(ask.change, ask.digest, address, int(ask.expires.timestamp()))
+        named = Named(ask.change, ask.digest, address, _seconds(ask.expires))
         return f"{url.rstrip('/')}{PATH}/{token_of(named, found[0])}"
 
     return sign
@@ -155,10 +156,7 @@ async def _answer(ports: LinkPorts, request: Request) -> Response:
     if verdict is Verdict.APPROVE and wanted and typed != wanted:
         said = f"To approve it, type its name exactly: {wanted}"
         return _shown(ports, user, row, said, HTTPStatus.UNPROCESSABLE_ENTITY)
-    # Used up before the decision: whatever becomes of it, the link is no second one.
-    nonce = "mail:" + sha256(token.encode()).hexdigest()
-    if not await ports.desk.once(nonce, datetime.fromtimestamp(named.until, UTC)):
-        raise Refusal(HTTPStatus.CONFLICT, "It was used already, and counts once.")
+    # One person decides once about one question: that it was decided is what uses the link up.
     decided = await ports.desk.decide(
         user,
         named.change,
@@ -186,9 +184,15 @@ def _standing(ports: LinkPorts, named: Named) -> "tuple[User, ChangeRow]":
         _, word, meaning = state_words(row.state)
         why = row.reason or meaning
         raise Refusal(HTTPStatus.CONFLICT, f"The change is {word} by now{f': {why}' * bool(why)}")
+    if _confirms(row) and row.expires is not None and _seconds(row.expires) == named.until:
+        raise Refusal(HTTPStatus.CONFLICT, "It was for the approval, which is over.")
     if row.digest != named.digest:
         raise Refusal(HTTPStatus.CONFLICT, "What the mail showed is not what would be done by now.")
     return user, row
+
+
+def _seconds(at: datetime) -> int:
+    return int(at.timestamp())
 
 
 def _confirms(row: ChangeRow) -> bool:

@@ -129,11 +129,10 @@ async def test_the_form_decides_once_as_the_person_of_the_address(
     assert (taken.change, taken.digest) == (inside.desk.row.id, inside.desk.row.digest)
     assert taken.comment == "so be it"
     assert f"You said {verdict}" in answers[0].text
-    assert "used already" in answers[1].text
-    assert inside.desk.asked == 1
+    assert "by ada already" in answers[1].text
 
 
-async def test_a_name_that_has_to_be_typed_uses_the_link_up_only_when_it_is_right(
+async def test_a_name_that_has_to_be_typed_decides_only_when_it_is_right(
     inside: Inside, http: httpx.AsyncClient
 ) -> None:
     inside.needed = Needed(2, "web", ("sre",))
@@ -300,16 +299,38 @@ async def test_a_form_that_is_none_of_ours_decides_nothing(
     assert (inside.desk.asked, inside.desk.used) == (0, set())
 
 
-async def test_a_decision_that_is_refused_is_told_and_the_link_is_used_up(
-    inside: Inside, http: httpx.AsyncClient
-) -> None:
-    token = inside.token()
+async def test_a_decision_that_is_refused_is_told(inside: Inside, http: httpx.AsyncClient) -> None:
     row = inside.desk.row
     inside.desk.taken.append(Taken("bob", row.id, row.digest, Verdict.DENY, "web"))
-    answer = await decided(http, token)
+    answer = await decided(http, inside.token())
     assert answer.status_code == 409
     assert "by bob already" in answer.text
-    assert "used already" in (await decided(http, token)).text
+
+
+async def test_a_decision_that_the_store_did_not_take_leaves_the_link(
+    inside: Inside, http: httpx.AsyncClient
+) -> None:
+    inside.desk.fault = StoreError("the store is away")
+    assert (await decided(http, inside.token())).status_code == 503
+    inside.desk.fault = None
+    assert (await decided(http, inside.token())).status_code == 200
+    assert len(inside.desk.taken) == 1
+
+
+async def test_the_link_of_the_approval_confirms_nothing(
+    inside: Inside, http: httpx.AsyncClient
+) -> None:
+    asked_before = inside.token()
+    change = inside.desk.row.change
+    assert change is not None
+    risky = change.model_copy(update={"risk": Risk.LOCKOUT})
+    inside.desk.row = replace(
+        inside.desk.row, change=risky, state=ChangeState.VERIFYING, verify_from=NOW
+    )
+    answer = await decided(http, asked_before)
+    assert answer.status_code == 409
+    assert "for the approval" in answer.text
+    assert inside.desk.asked == 0
 
 
 def test_a_new_key_signs_and_the_old_one_still_reads() -> None:
