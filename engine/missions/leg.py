@@ -22,7 +22,7 @@ from engine.model.report import Outcome, Report
 ENGINE: Final = "engine"
 """Who takes back what was not decided in time."""
 UNDER_WAY: Final = timedelta(minutes=10)
-"""How much longer a gate waits for a change that is being made at its deadline."""
+"""How much longer a gate waits for a change that is being made at its deadline: no phase of it."""
 
 
 @dataclass(frozen=True)

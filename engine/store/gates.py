@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from engine.model.change_row import ChangeRow
 from engine.model.change_state import ChangeEvent, ChangeState
@@ -15,7 +15,7 @@ from engine.model.mission import MissionEvent, MissionRow, MissionState, move
 from engine.model.report import Report
 from engine.store.audit import Note, append
 from engine.store.change_moves import held_mission, shift, wake, wake_if_settled
-from engine.store.change_rows import new_values
+from engine.store.change_rows import new_values, settled
 from engine.store.change_tables import changes
 from engine.store.database import Database, retried
 from engine.store.deciding import Tell, deny_all, nobody
@@ -54,8 +54,9 @@ class Gates(Database):
     ) -> None:
         """End a leg of `mission` at a gate: its report so far, its drafts, what to tell of it.
 
-        It goes on when all of `rows` are settled, at `wake_at` at the latest. The same call
-        a second time changes nothing.
+        It goes on when all of `rows` are settled, at `wake_at` at the latest. Without `rows` it
+        waits on for those of the phase before, as if it had not begun this one. The same call a
+        second time changes nothing.
 
         Raises:
             Fenced: somebody else has it now.
@@ -70,19 +71,20 @@ class Gates(Database):
             if row.state != MissionState.RUNNING and row.report == text:
                 return
             owned(row, epoch)
+            phase = row.phase if rows else _under_way(connection, row)
             new = {
                 "state": move(MissionState(row.state), MissionEvent.WAIT),
                 "report": text,
                 "outcome": report.outcome,
-                "total_phases": max(report.total_phases, row.phase),
+                "phase": phase,
+                "total_phases": max(report.total_phases, phase),
                 "wake_at": to_us(wake_at),
                 "owner": "",
             }
             _set(connection, mission, new)
             notes = _add_drafts(connection, rows, row.phase, to_us(now))
             add_deliveries(connection, deliveries, to_us(now))
-            if rows:
-                wake_if_settled(connection, mission, row.phase)
+            wake_if_settled(connection, mission, phase)
             append(connection, notes)
 
     def wake_due(self, now: datetime) -> list[str]:
@@ -166,6 +168,13 @@ class Gates(Database):
             connection.execute(delete(journal).where(seen))
             append(connection, [_moved(row, state, who, to_us(now))])
             return mission_row(_ordered(connection, mission))
+
+
+def _under_way(connection: Connection, row: Row[Any]) -> int:
+    """Return the phase whose changes the mission still waits for; the one before if for none."""
+    open_ = (changes.c.mission == row.id) & ~settled
+    found = connection.execute(select(func.max(changes.c.phase)).where(open_)).scalar()
+    return found or max(1, row.phase - 1)
 
 
 def _add_drafts(

@@ -134,6 +134,36 @@ def test_a_change_of_an_earlier_phase_does_not_open_a_later_gate(store: Store) -
     assert (mission(store).state, mission(store).phase) == (MissionState.QUEUED, 3)
 
 
+def test_to_wait_on_for_what_is_under_way_is_no_phase(store: Store) -> None:
+    scene = Scene(store)
+    scene.waits_for(*rows("c-1"), wake_at=NOON)
+    scene.applying("c-1")
+    for number in range(5):
+        at = NOON + number * HOUR
+        assert store.wake_due(at) == ["m-1"]
+        row = store.claim_mission("v", at)
+        assert row is not None
+        assert row.phase == 2
+        store.wait("m-1", WAITS, [], [], at, at + HOUR, epoch=row.epoch)
+        assert (mission(store).state, mission(store).phase) == (MissionState.WAITING, 1)
+    for event in (E.APPLIED, E.VERIFY):
+        scene.move("c-1", event)
+    assert (mission(store).state, mission(store).phase) == (MissionState.QUEUED, 2)
+
+
+def test_what_was_settled_while_a_leg_looked_is_not_waited_for(store: Store) -> None:
+    scene = Scene(store)
+    scene.waits_for(*rows("c-1"), wake_at=NOON)
+    scene.applying("c-1")
+    store.wake_due(NOON)
+    row = store.claim_mission("v", NOON)
+    assert row is not None
+    for event in (E.APPLIED, E.VERIFY):
+        scene.move("c-1", event)
+    store.wait("m-1", WAITS, [], [], NOON, NOON + HOUR, epoch=row.epoch)
+    assert (mission(store).state, mission(store).phase) == (MissionState.QUEUED, 2)
+
+
 def test_many_that_look_wake_a_mission_once(store: Store, other: Store) -> None:
     Scene(store).waits_for(*rows("c-1"), wake_at=NOON)
     with ThreadPoolExecutor(8) as threads:
