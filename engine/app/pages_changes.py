@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from engine.changes.policy import Policy, User, may_decide, needed
-from engine.changes.record import applied
+from engine.changes.record import applied, checks
 from engine.model.change import Change, Operation
 from engine.model.change_row import ChangeRow, Entry, Step, Verdict, Written
 from engine.model.report import Report
@@ -71,7 +71,7 @@ def change_view(
         findings=[one for one in (report.findings if report else ()) if one.id in wanted],
         asking=_asking(policy, row, user) if policy else None,
         decisions=list(row.decisions),
-        results=list(row.results),
+        results=list(checks(row)),
         written=[_written(row, one) for one in row.written],
         objects=applied(row).objects,
         audit=list(audit)[::-1],

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from engine.changes.merge import same
 from engine.changes.shown import shown
-from engine.model.change import Operation
+from engine.model.change import Operation, ProbeResult
 from engine.model.change_row import ChangeRow, Step, Verdict, Written
 from engine.model.change_state import ChangeState
 from engine.model.report import AppliedChange, Precondition
@@ -14,6 +14,10 @@ DONE: Final = "done"
 FAILED: Final = "failed: "
 WAVE: Final = "wave"
 """Name of the result that says that a wave was verified."""
+LOOK: Final = "look"
+"""Name of the result that says that it was looked once more, and something was seen."""
+TRIES: Final = "tries to "
+"""What the name of a result begins with that says since when a step is tried in vain."""
 
 
 def written(row: ChangeRow, step: Step, number: int) -> Written | None:
@@ -47,6 +51,12 @@ def waves_verified(row: ChangeRow) -> int:
     return sum(one.name == WAVE for one in row.results)
 
 
+def checks(row: ChangeRow) -> tuple[ProbeResult, ...]:
+    """Return what the probes found, without what is noted beside it for the writer alone."""
+    found = (one for one in row.results if one.name != LOOK)
+    return tuple(one for one in found if not one.name.startswith(TRIES))
+
+
 def holds(obj: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
     """Whether `obj` has exactly these values in the fields of a merge patch; null: absent."""
     return all(_is(obj.get(name), value) for name, value in fields.items())
@@ -78,7 +88,7 @@ def applied(row: ChangeRow) -> AppliedChange:
         decided=decisions[-1].at if decisions else None,
         applied=min(done, default=None),
         ended=row.changed if row.state.final else None,
-        checks=[Precondition(name=one.name, holds=one.holds, why=one.why) for one in row.results],
+        checks=[Precondition(name=one.name, holds=one.holds, why=one.why) for one in checks(row)],
         objects=_objects(row) if row.state is ChangeState.NEEDS_HUMAN else [],
     )
 

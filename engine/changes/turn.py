@@ -15,6 +15,7 @@ from engine.model.change_state import ChangeEvent
 from engine.model.delivery import Delivery
 from engine.model.errors import ClusterError, DogwatchError
 from engine.model.moved import Moved
+from engine.model.ports import Writer
 
 SOONEST_S: Final = 5.0
 LATEST_S: Final = 60.0
@@ -101,6 +102,14 @@ class Turn:
     def since(self) -> datetime:
         """When it came to the state that it is in."""
         return self.row.changed or self.row.created
+
+    def writer(self) -> Writer:
+        """Return who may write what the change needs.
+
+        Raises:
+            ClusterError: `config`, nobody may, as the configuration is by now.
+        """
+        return self.means.writer(self.row.draft.target.cluster, self.row.draft.kind)
 
     def again(self) -> Wait:
         """Return a pause that doubles for as long as the state lasts."""

@@ -1,13 +1,13 @@
 """Verify: watch what was written for a while; what cannot be told is not verified."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from engine.changes.intent import read
 from engine.changes.policy import may_decide
 from engine.changes.probes import HARD, Seen, judge
-from engine.changes.record import WAVE, is_done, waves_verified
+from engine.changes.record import LOOK, WAVE, is_done, waves_verified
 from engine.changes.turn import Astray, Go, Halt, Result, Turn, Wait
 from engine.changes.work_out import looked
 from engine.model.change import ProbeResult, Risk
@@ -21,25 +21,78 @@ LOOKS: Final = 20
 """How often a window is looked into, as far as that is at least so many seconds apart:"""
 NEAR_S: Final = 5.0
 FAR_S: Final = 30.0
+ENOUGH: Final = 3
+"""How many looks it takes, by their count, whatever a clock says that was set meanwhile."""
+APART: Final = 10
+"""Two looks count as two where they are this share of the window apart, and at least:"""
+LEAST_S: Final = 1.0
+UNKNOWN_S: Final = 600.0
+"""How long after its end what cannot be told is looked for again."""
 
 
 async def verifying(turn: Turn) -> Result:
     """Look once: a regression fails at once, all else is judged when the window ends."""
     results = await _results(turn)
-    kept = (*_waves(turn), *results)
-    broken = [one for one in results if one.name in HARD and one.holds is False]
-    if broken:
-        return Go(ChangeEvent.FAIL, Moved(reason=_why(broken), results=kept))
-    denied = [one for one in _decided(turn) if one.verdict is Verdict.DENY]
-    if denied:
-        reason = f"{denied[0].who} did not confirm it"
-        return Go(ChangeEvent.FAIL, Moved(reason=reason, results=kept))
-    window = timedelta(seconds=turn.change.window_s)
-    end = (turn.row.verify_from or turn.since) + window
-    if turn.now < end:
-        pause = min(max(turn.change.window_s / LOOKS, NEAR_S), FAR_S)
-        return Wait(min(end, turn.means.clock.now() + timedelta(seconds=pause)), results=kept)
+    looks = _looks(turn, results)
+    kept = (*_named(turn, WAVE), *looks, *results)
+    why = _broken(turn, results)
+    if why:
+        return Go(ChangeEvent.FAIL, Moved(reason=why, results=kept))
+    until = _until(turn, results, len(looks))
+    if until is not None:
+        return Wait(until, results=kept)
     return _judged(turn, results, kept)
+
+
+def _broken(turn: Turn, results: Sequence[ProbeResult]) -> str:
+    """Return what makes it fail whatever else there is to be seen; empty for nothing."""
+    regressed = [one for one in results if one.name in HARD and one.holds is False]
+    if regressed:
+        return _why(regressed)
+    decided = _decided(turn)
+    denied = [one.who for one in decided if one.verdict is Verdict.DENY]
+    if denied:
+        return f"{denied[0]} did not confirm it"
+    if turn.change.risk is Risk.LOCKOUT and not decided and turn.now >= _end(turn):
+        return "nobody confirmed in time that it locks nobody out"
+    return ""
+
+
+def _until(turn: Turn, results: Sequence[ProbeResult], looks: int) -> datetime | None:
+    """Return when to look again; None where it is to be judged now.
+
+    What is only unknown at the end may be told a little later: one failed read is no reason to
+    undo what works.
+    """
+    window, now, end = turn.change.window_s, turn.means.clock.now(), _end(turn)
+    near = max(window / 2, LEAST_S)
+    soon = now + timedelta(seconds=min(max(window / LOOKS, NEAR_S), FAR_S, near))
+    if turn.now < end:
+        return min(end, soon)
+    if any(one.holds is False for one in results):
+        return None
+    if any(one.holds is None for one in results):
+        last = end + timedelta(seconds=UNKNOWN_S)
+        return min(last, soon) if turn.now < last else None
+    return None if looks >= ENOUGH else now + _apart(turn)
+
+
+def _looks(turn: Turn, results: Sequence[ProbeResult]) -> tuple[ProbeResult, ...]:
+    """Return the looks that count, with this one where it does: apart, and something was seen."""
+    looks = _named(turn, LOOK)
+    seen = any(one.holds is not None for one in results)
+    near = bool(looks) and abs(turn.now - looks[-1].at) < _apart(turn)
+    if not seen or near or len(looks) >= ENOUGH:
+        return looks
+    return (*looks, ProbeResult(name=LOOK, holds=True, why="something was seen", at=turn.now))
+
+
+def _apart(turn: Turn) -> timedelta:
+    return timedelta(seconds=max(turn.change.window_s / APART, LEAST_S))
+
+
+def _end(turn: Turn) -> datetime:
+    return (turn.row.verify_from or turn.since) + timedelta(seconds=turn.change.window_s)
 
 
 def _judged(turn: Turn, results: Sequence[ProbeResult], kept: tuple[ProbeResult, ...]) -> Go:
@@ -47,15 +100,12 @@ def _judged(turn: Turn, results: Sequence[ProbeResult], kept: tuple[ProbeResult,
     failing = [one for one in results if one.holds is not True]
     if failing:
         return Go(ChangeEvent.FAIL, Moved(reason=_why(failing), results=kept))
-    if turn.change.risk is Risk.LOCKOUT and not _decided(turn):
-        reason = "nobody confirmed in time that it locks nobody out"
-        return Go(ChangeEvent.FAIL, Moved(reason=reason, results=kept))
     count = len({one.wave for one in turn.change.operations})
     at = waves_verified(turn.row) + 1
     if at < count:
         why = f"wave {at} of {count} is verified"
         wave = ProbeResult(name=WAVE, holds=True, why=why, at=turn.now)
-        waves = (*_waves(turn), wave)
+        waves = (*_named(turn, WAVE), wave)
         return Go(ChangeEvent.NEXT_WAVE, Moved(reason=why, results=waves))
     return Go(ChangeEvent.VERIFY, Moved(reason="everything that was checked holds", results=kept))
 
@@ -92,13 +142,11 @@ async def _found(turn: Turn) -> tuple[ProbeResult, ...]:
 
 async def _lives(turn: Turn, numbers: Sequence[int]) -> dict[str, Object | None]:
     """Return the objects that were written by uid; None: gone; left out: not read."""
-    row = turn.row
-    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
     lives: dict[str, Object | None] = {}
     for number in numbers:
         operation = turn.change.operations[number]
         try:
-            lives[operation.target.uid] = await read(writer, operation)
+            lives[operation.target.uid] = await read(turn.writer(), operation)
         except ClusterError:
             continue
     return lives
@@ -118,8 +166,8 @@ def _decided(turn: Turn) -> list[Decision]:
     ]
 
 
-def _waves(turn: Turn) -> tuple[ProbeResult, ...]:
-    return tuple(one for one in turn.row.results if one.name == WAVE)
+def _named(turn: Turn, name: str) -> tuple[ProbeResult, ...]:
+    return tuple(one for one in turn.row.results if one.name == name)
 
 
 def _why(failing: Sequence[ProbeResult]) -> str:

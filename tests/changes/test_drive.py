@@ -87,7 +87,7 @@ async def test_what_cannot_be_told_is_not_verified(scene: Scene) -> None:
     scene.cluster.down = "unreachable"
     assert row.verify_from is not None
     scene.clock.at = row.verify_from + timedelta(seconds=600)
-    row = await scene.turn(change)
+    row = await scene.ran(change, S.ROLLING_BACK)
     assert row.state is S.ROLLING_BACK
     assert "could not be verified" in row.reason
     scene.cluster.down = ""
