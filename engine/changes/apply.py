@@ -1,11 +1,12 @@
 """Apply: write what was approved, one object after the other, each intent durable before."""
 
-from datetime import timedelta
+from dataclasses import replace
 from typing import Final
 
 from engine import failpoint
 from engine.changes.brakes import stop
 from engine.changes.intent import LEAVES, Fate, begin, end, fate, read
+from engine.changes.patience import lasted, tried, untried
 from engine.changes.plan import operation_tried
 from engine.changes.precheck import FRESH_S, checked
 from engine.changes.record import (
@@ -28,6 +29,7 @@ from engine.model.change_state import ChangeEvent
 from engine.model.delivery import Occasion
 from engine.model.errors import ClusterError
 from engine.model.moved import Moved
+from engine.model.ports import Writer
 from engine.model.snapshot import Object
 
 STOP_S: Final = 2.0
@@ -66,9 +68,8 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
     if last is None and not (operation.verb in LEAVES and begun(row)):
         return None
     uncertain = is_open(row, Step.DO, number)
-    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
     try:
-        live = await read(writer, operation)
+        live = await read(turn.writer(), operation)
     except ClusterError as error:
         return _later(turn, number, error)
     found = fate(operation, live)
@@ -79,7 +80,7 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
         await _noted(turn, number, "", live)
         reason = f"{operation.target.ref} is neither as it was nor as it was to be written"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    return await _not_done(turn, number, last, live) if last is not None and uncertain else None
+    return await _not_done(turn, number, live) if uncertain else None
 
 
 async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> None:
@@ -89,14 +90,10 @@ async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> 
     await end(turn, Step.DO, number, outcome, live)
 
 
-async def _not_done(turn: Turn, number: int, last: Written, live: Object | None) -> Go | None:
-    """Note that it was not done; after many tries it is given up.
-
-    Where the last try is long ago, the writer was away since: that does not count as trying.
-    """
+async def _not_done(turn: Turn, number: int, live: Object | None) -> Go | None:
+    """Note that it was not done; after many tries it is given up."""
     await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
-    away = turn.now - last.at > timedelta(seconds=PATIENCE_S)
-    if away or not _tired(turn):
+    if not _tired(turn, number):
         return None
     reason = "it was tried many times, and never answered"
     return _ended(turn, number, ChangeEvent.REFUSE, reason)
@@ -109,15 +106,20 @@ async def _do(turn: Turn, number: int, operation: Operation) -> Result:
         return Go(ChangeEvent.SUPERSEDE, Moved(reason="the approval ended before it was applied"))
     hold = await stop(turn)
     if hold is not None:
-        soon = turn.now + timedelta(seconds=STOP_S)
-        return Wait(soon if hold.until is None else max(soon, hold.until))
+        return _frozen(turn)
     try:
         live = await _same(turn, number, operation)
+        writer = turn.writer()
     except Halt as halt:
         return _ended(turn, number, halt.event, str(halt))
     except ClusterError as error:
         return _later(turn, number, error)
-    return await _write(turn, number, operation, live)
+    return await _write(turn, writer, number, live)
+
+
+def _frozen(turn: Turn) -> Wait:
+    """Wait for the thaw; what was tried in vain before counts no more."""
+    return replace(turn.wait(STOP_S), results=untried(turn.row))
 
 
 async def _same(turn: Turn, number: int, operation: Operation) -> Object:
@@ -138,17 +140,17 @@ async def _same(turn: Turn, number: int, operation: Operation) -> Object:
     return dict(tried.live)
 
 
-async def _write(turn: Turn, number: int, operation: Operation, live: Object) -> Result:
-    row, version = turn.row, live["metadata"]["resourceVersion"]
-    again = written(row, Step.DO, number)
+async def _write(turn: Turn, writer: Writer, number: int, live: Object) -> Result:
+    operation, version = turn.change.operations[number], live["metadata"]["resourceVersion"]
+    again = written(turn.row, Step.DO, number)
     await begin(turn, Step.DO, number, live)
-    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
     try:
         with failpoint.around(Point.OBJECT_APPLIED):
             answer = await writer.write(operation, version=version, dry_run=False)
     except ClusterError as error:
         if error.reason not in NOT_DONE | LATER:
-            return turn.again()  # Perhaps it was done: the object says so next time.
+            # Perhaps it was done: the object says so next time.
+            return tried(turn, Step.DO, number, said(error))
         return await _turned_away(turn, number, error, again)
     await end(turn, Step.DO, number, DONE, answer)
     return Again()
@@ -172,18 +174,19 @@ async def _turned_away(
 
 def _later(turn: Turn, number: int, error: ClusterError) -> Go | Wait:
     """Try again, with pauses, for as long as the verification would take, then give up."""
-    if not _tired(turn):
-        return turn.again()
+    if not _tired(turn, number):
+        return tried(turn, Step.DO, number, said(error))
     reason = f"given up after many tries; {said(error)}"
     if is_open(turn.row, Step.DO, number):
         reason = f"it is not known whether it was written; {reason}"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    return _ended(turn, number, ChangeEvent.REFUSE, reason)
+    nobody = error.reason == "config"  # Nobody may write there any more.
+    return _ended(turn, number, ChangeEvent.SUPERSEDE if nobody else ChangeEvent.REFUSE, reason)
 
 
-def _tired(turn: Turn) -> bool:
-    """Whether it was tried for as long as the verification would take."""
-    return turn.over(max(PATIENCE_S, turn.change.window_s))
+def _tired(turn: Turn, number: int) -> bool:
+    """Whether it was tried in vain for as long as the verification would take."""
+    return lasted(turn, Step.DO, number) >= max(PATIENCE_S, turn.change.window_s)
 
 
 def _ended(turn: Turn, number: int, event: ChangeEvent, reason: str) -> Go:

@@ -10,6 +10,7 @@ from engine import failpoint
 from engine.changes.brakes import brake
 from engine.changes.diff import normalised
 from engine.changes.intent import begin, end, read
+from engine.changes.patience import lasted, tried
 from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
 from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, said
 from engine.failpoint import Point
@@ -18,6 +19,7 @@ from engine.model.change_row import Step
 from engine.model.change_state import ChangeEvent
 from engine.model.errors import ClusterError
 from engine.model.moved import Moved
+from engine.model.ports import Writer
 from engine.model.snapshot import Object
 
 WITHIN_S: Final = 3600.0
@@ -53,8 +55,8 @@ async def rolling_back(turn: Turn) -> Result:
 
 
 async def _undo(turn: Turn, number: int, undo: Operation) -> Result:
-    writer = turn.means.writer(turn.row.draft.target.cluster, turn.row.draft.kind)
     try:
+        writer = turn.writer()
         live = await read(writer, undo)
     except ClusterError as error:
         return await _later(turn, number, None, said(error))
@@ -64,19 +66,20 @@ async def _undo(turn: Turn, number: int, undo: Operation) -> Result:
         await _ensured(turn, number, live)
         await end(turn, Step.UNDO, number, DONE, live)
         return Again()
-    return await _put_back(turn, number, undo, live)
+    return await _put_back(turn, writer, number, live)
 
 
-async def _put_back(turn: Turn, number: int, undo: Operation, live: Object) -> Result:
+async def _put_back(turn: Turn, writer: Writer, number: int, live: Object) -> Result:
+    undo = turn.change.rollback[number]
     foreign = _foreign(normalised(live), undo.before, undo.after)
     if foreign:
         why = f"somebody else changed {', '.join(foreign)} since; that is not overwritten"
         return await _given_up(turn, number, live, why)
-    return await _write(turn, number, undo, live)
+    return await _write(turn, writer, number, live)
 
 
-async def _write(turn: Turn, number: int, undo: Operation, live: Object) -> Result:
-    writer = turn.means.writer(turn.row.draft.target.cluster, turn.row.draft.kind)
+async def _write(turn: Turn, writer: Writer, number: int, live: Object) -> Result:
+    undo = turn.change.rollback[number]
     await begin(turn, Step.UNDO, number, live)
     version = live["metadata"]["resourceVersion"]
     try:
@@ -95,9 +98,9 @@ async def _write(turn: Turn, number: int, undo: Operation, live: Object) -> Resu
 
 
 async def _later(turn: Turn, number: int, live: Object | None, why: str) -> Result:
-    if turn.over(WITHIN_S):
+    if lasted(turn, Step.UNDO, number) >= WITHIN_S:
         return await _given_up(turn, number, live, f"tried for an hour: {why}")
-    return turn.again()
+    return tried(turn, Step.UNDO, number, why)
 
 
 async def _given_up(turn: Turn, number: int, live: Object | None, why: str) -> Result:

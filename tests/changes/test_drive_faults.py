@@ -1,0 +1,128 @@
+"""Faults while a change is written: what ends it, how soon, and what is never sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from engine.changes.record import applied
+from engine.model.change_row import Freeze
+from engine.model.change_state import ChangeState
+from engine.model.errors import ClusterError
+from tests.changes.a_cluster import BAD, a_node, a_shop, image_of
+from tests.changes.a_scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from engine.model.ports import Writer
+
+S = ChangeState
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    a_shop(scene.cluster)
+    a_node(scene.cluster, "n0")
+    yield scene
+    scene.close()
+
+
+def nobody_may_write(scene: Scene) -> None:
+    """Take the block `writer` of the cluster out of the configuration."""
+
+    def none(cluster: str, kind: str = "") -> Writer:
+        raise ClusterError("config", f"{cluster}: the cluster has no `writer`")
+
+    scene.means = replace(scene.means, writer=none, proposer=none)
+
+
+async def begins(scene: Scene) -> str:
+    """Return a change that is being applied, with nothing written yet."""
+    change = await scene.approved()
+    scene.cluster.faults = [("before", "throttled")]
+    assert (await scene.turn(change)).state is S.APPLYING
+    assert not scene.cluster.kept
+    return change
+
+
+async def test_without_a_writer_what_was_not_begun_is_superseded(scene: Scene) -> None:
+    change = await begins(scene)
+    start = scene.clock.at
+    nobody_may_write(scene)
+    row = await scene.ran(change)
+    assert row.state is S.SUPERSEDED, row.reason
+    assert "no `writer`" in row.reason
+    assert scene.clock.at < start + HOUR
+    assert not scene.cluster.kept
+
+
+async def test_without_a_writer_what_may_be_written_needs_a_person(scene: Scene) -> None:
+    change = await scene.approved()
+    scene.cluster.faults = [("after", "timeout")]
+    await scene.turn(change)
+    nobody_may_write(scene)
+    row = await scene.ran(change)
+    assert row.state is S.NEEDS_HUMAN
+    assert "not known whether it was written" in row.reason
+    shown = applied(row).objects[0]
+    assert image_of({"spec": shown["before"]["spec"]}) == BAD
+    assert shown["outcome"] == "not known to be done"
+
+
+async def test_without_a_writer_a_roll_back_ends_with_a_person(scene: Scene) -> None:
+    change = await scene.approved()
+    await scene.ran(change, S.VERIFYING)
+    scene.cluster.critical = frozenset({"x-new"})
+    scene.cluster.faults = [("before", "timeout")]
+    assert (await scene.turn(change)).state is S.ROLLING_BACK
+    start = scene.clock.at
+    nobody_may_write(scene)
+    row = await scene.ran(change)
+    assert row.state is S.NEEDS_HUMAN
+    assert "tried for an hour: config" in row.reason
+    assert scene.clock.at < start + 2 * HOUR
+    assert applied(row).objects[0]["outcome"].startswith("roll-back failed")
+
+
+async def test_a_long_freeze_is_no_try(scene: Scene) -> None:
+    change = await begins(scene)
+    scene.store.freeze(Freeze("all", "ada", "", scene.clock.at))
+    for _ in range(3):
+        assert (await scene.turn(change)).state is S.APPLYING
+        scene.clock.at += HOUR / 2
+    scene.store.thaw("all", "ada", scene.clock.at)
+    scene.cluster.down = "unreachable"
+    assert (await scene.turn(change)).state is S.APPLYING
+    scene.cluster.down = ""
+    assert (await scene.ran(change)).state is S.VERIFIED
+
+
+async def test_while_the_writer_is_away_nothing_is_tried(scene: Scene) -> None:
+    change = await begins(scene)
+    for _ in range(3):
+        scene.clock.at += HOUR / 2
+        scene.started()
+        scene.cluster.down = "unreachable"
+        row = await scene.turn(change)
+        assert row.state is S.APPLYING, row.reason
+    scene.cluster.down = ""
+    assert (await scene.ran(change)).state is S.VERIFIED
+
+
+async def test_a_writer_that_is_late_each_time_gives_up_at_last(scene: Scene) -> None:
+    change = await begins(scene)
+    scene.cluster.down = "unreachable"
+    tries = 0
+    while not (row := await scene.turn(change)).state.final:
+        scene.clock.at += timedelta(minutes=7)
+        tries += 1
+    assert row.state in {S.PRECHECK_FAILED, S.SUPERSEDED}
+    assert 5 < tries < 40
+    assert not scene.cluster.kept
