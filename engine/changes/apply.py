@@ -27,7 +27,7 @@ from engine.model.change import Operation, Risk
 from engine.model.change_row import Step, Written
 from engine.model.change_state import ChangeEvent
 from engine.model.delivery import Occasion
-from engine.model.errors import ClusterError
+from engine.model.errors import ClusterError, Frozen
 from engine.model.moved import Moved
 from engine.model.ports import Writer
 from engine.model.snapshot import Object
@@ -59,7 +59,10 @@ async def applying(turn: Turn) -> Result:
 
 
 async def _one(turn: Turn, number: int, operation: Operation) -> Result:
-    return await _settled(turn, number, operation) or await _do(turn, number, operation)
+    try:
+        return await _settled(turn, number, operation) or await _do(turn, number, operation)
+    except Frozen:  # Since it was looked: the store lets nothing be begun.
+        return _frozen(turn)
 
 
 async def _settled(turn: Turn, number: int, operation: Operation) -> Result | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,17 +12,30 @@ from engine.changes.record import applied
 from engine.model.change_row import Freeze
 from engine.model.change_state import ChangeState
 from engine.model.errors import ClusterError
-from tests.changes.a_cluster import BAD, a_node, a_shop, image_of
+from tests.changes.a_cluster import BAD, APort, a_node, a_shop, image_of
 from tests.changes.a_scene import Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from engine.model.change import Operation
     from engine.model.ports import Writer
 
 S = ChangeState
 HOUR = timedelta(hours=1)
+
+
+class During(APort):
+    """The port of one identity: `act` is called during each write."""
+
+    def __init__(self, scene: Scene, who: str, act: Callable[[bool], None]) -> None:
+        super().__init__(scene.cluster, who)
+        object.__setattr__(self, "_act", act)
+
+    async def write(self, operation: Operation, *, version: str, dry_run: bool) -> Any:
+        self._act(dry_run)  # type: ignore[attr-defined]
+        return await super().write(operation, version=version, dry_run=dry_run)
 
 
 @pytest.fixture
@@ -125,4 +138,35 @@ async def test_a_writer_that_is_late_each_time_gives_up_at_last(scene: Scene) ->
         tries += 1
     assert row.state in {S.PRECHECK_FAILED, S.SUPERSEDED}
     assert 5 < tries < 40
+    assert not scene.cluster.kept
+
+
+async def test_a_freeze_during_the_last_dry_run_stops_the_write(scene: Scene) -> None:
+    change = await scene.approved()
+
+    def freeze(_: bool) -> None:
+        if scene.at(change).state is S.APPLYING:
+            scene.store.freeze(Freeze("all", "ada", "stop!", scene.clock.at))
+
+    scene.means = replace(scene.means, proposer=lambda _: During(scene, "proposer", freeze))
+    row = await scene.turn(change)
+    assert row.state is S.APPLYING
+    assert row.next_at is not None
+    assert row.next_at <= scene.clock.at + timedelta(seconds=2)
+    assert not row.written
+    assert all(one.dry_run for one in scene.cluster.sent)
+    scene.store.thaw("all", "ada", scene.clock.at)
+    scene.started()
+    assert (await scene.ran(change)).state is S.VERIFIED
+
+
+async def test_a_freeze_for_longer_than_the_approval_leaves_all_as_it_is(scene: Scene) -> None:
+    change = await begins(scene)
+    expires = scene.at(change).expires
+    assert expires is not None
+    scene.store.freeze(Freeze("all", "ada", "", scene.clock.at))
+    await scene.turn(change)
+    scene.clock.at = expires
+    row = await scene.turn(change)
+    assert row.state is S.SUPERSEDED
     assert not scene.cluster.kept
