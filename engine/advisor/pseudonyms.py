@@ -51,10 +51,6 @@ class Pseudonyms:
             return text
         return self._back.sub(lambda found: self._names[found.group()], text)
 
-    def stand_ins(self) -> frozenset[str]:
-        """Return every stand-in that there is."""
-        return frozenset(self._names)
-
 
 def _names(report: Report) -> Iterator[tuple[str, str]]:
     for ref in _refs(report):

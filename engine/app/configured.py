@@ -93,7 +93,9 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     for name, sink in sinks.items():
         yield from _sink_faults(name, _mapping(sink), folder)
     for name in ("http", "store", "bus", "changes", "advisor"):
-        yield from _file_faults((name,), _mapping(settings.get(name)), folder)
+        # A policy that is not there stops changes, and nothing else.
+        named = {**_mapping(settings.get(name)), "policy_file": None}
+        yield from _file_faults((name,), named, folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         named = _mapping(route).get("sinks")

@@ -19,9 +19,9 @@ def signing_key(settings: AppConfig) -> bytes | None:
         ConfigError: the key file is too short, or can not be read.
         StoreError: the folder for a new key can not be written.
     """
-    given = settings.changes.key_file
+    given = given_key(settings)
     if given is not None:
-        return _read(Path(given), f"changes.key_file {given}")
+        return given
     if not exclusive(settings):
         return None  # another process would take what this one signed for forged
     path = Path(settings.data_dir) / FILE
@@ -34,6 +34,12 @@ def signing_key(settings: AppConfig) -> bytes | None:
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from error
     return _read(path, str(path))
+
+
+def given_key(settings: AppConfig) -> bytes | None:
+    """Return the key that the configuration names, None where it names none. Raises ConfigError."""
+    given = settings.changes.key_file
+    return None if given is None else _read(Path(given), f"changes.key_file {given}")
 
 
 def _read(path: Path, name: str) -> bytes:

@@ -12,12 +12,14 @@ from engine.app.deciding import Desk, told_of
 from engine.app.opening import stored
 from engine.app.pages import StoredPages
 from engine.app.pages_changes import change_line
-from engine.app.policy_file import read_policy
-from engine.changes.policy import Policy, User, user_of_token
+from engine.app.policy_file import places_of, read_policy
+from engine.changes.policy import Policy, User, load_policy, user_of_token
+from engine.changes.templates import TEMPLATES
 from engine.model.change_row import ChangeRow
 from engine.model.delivery import Delivery
 from engine.model.errors import ConfigError, DogwatchError, Refused, StoreError
 from engine.model.ports import SystemClock
+from engine.store.store import Store
 from engine.web.views import ChangeView
 
 TOKEN = "DOGWATCH_TOKEN"  # noqa: S105 - the name of a variable
@@ -74,7 +76,7 @@ def identified(config: str, token_file: str | None) -> Iterator[Person]:
         StoreError: nothing was ever stored there.
     """
     with stored(config) as (store, settings):
-        policy = _policy(settings)
+        policy = _policy(settings, store)
         user = user_of_token(policy, _token(token_file))
         if user is None:
             raise Refused("this is the token of no user of the policy")
@@ -86,7 +88,8 @@ def identified(config: str, token_file: str | None) -> Iterator[Person]:
 
         desk = Desk(store, lambda: policy, tell, clock)
         pages = StoredPages(store, settings, clock, lambda: policy)
-        yield Person(user, pages, StoredOrders(store, settings, clock), desk)
+        orders = StoredOrders(store, settings, clock, tell, lambda: policy)
+        yield Person(user, pages, orders, desk)
 
 
 @contextmanager
@@ -103,11 +106,21 @@ def changes_of(pages: StoredPages, mission: str) -> list[ChangeRow]:
     return pages.store.changes(mission=mission, limit=1000)[::-1]
 
 
-def _policy(settings: AppConfig) -> Policy:
+def _policy(settings: AppConfig, store: Store) -> Policy:
+    """Return the policy in force: that of the file, or the last good one where it is bad.
+
+    A typo in the file must not keep anybody from stopping what goes on by the one before.
+    """
     path = settings.changes.policy_file
     if path is None:
         raise ConfigError("changes.policy_file is not configured: nobody is known")
-    return read_policy(path, settings)
+    try:
+        return read_policy(path, settings)
+    except ConfigError:
+        last = store.last_policy()
+        if last is None:
+            raise
+        return load_policy(path, last.encode(), places_of(settings), TEMPLATES)
 
 
 def _token(file: str | None) -> str:

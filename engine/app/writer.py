@@ -31,7 +31,7 @@ from engine.changes.policy import needed
 from engine.model.change_row import ChangeRow
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery, Occasion
-from engine.model.errors import DogwatchError, StoreError
+from engine.model.errors import ConfigError, DogwatchError, StoreError
 from engine.model.ports import SystemClock
 from engine.store.store import Store
 from engine.web.app import Health, Ports, build
@@ -49,6 +49,11 @@ class WriterProcess:
     """The parts of the writer and how they are started and ended."""
 
     def __init__(self, settings: AppConfig, listener: socket.socket) -> None:
+        if not any(one.writer for one in settings.clusters):
+            raise ConfigError(
+                "--role writer: no cluster of the configuration has `writer`, the credentials "
+                "to change it with; see deploy/dogwatch.yaml"
+            )
         self._settings = settings
         self._clock = SystemClock()
         self._turned = time.monotonic()
@@ -99,7 +104,8 @@ class WriterProcess:
     async def _work(self, stack: AsyncExitStack, store: Store) -> None:
         settings = self._settings
         policies = Policies(settings.changes.policy_file or "", places_of(settings), store)
-        await asyncio.to_thread(policies.first)
+        if await asyncio.to_thread(policies.first) is None:
+            LOG.warning("no policy in force: nothing is changed", setting="changes.policy_file")
         readers = {
             one.name: await stack.enter_async_context(reach(one, act_as=_reads_as(one)))
             for one in settings.clusters

@@ -33,15 +33,6 @@ def apply_patch(obj: Any, patch: Mapping[str, Any]) -> Json:
     return merged
 
 
-def inverse(obj: Mapping[str, Any], patch: Mapping[str, Any]) -> Json:
-    """Return the patch that undoes `patch` once it was merged into `obj`.
-
-    What others change meanwhile in other fields stays. Labels and annotations that were
-    absent altogether are left empty, which the API takes for absent.
-    """
-    return touched(obj, apply_patch(obj, patch))[0]
-
-
 def touched(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Json, Json]:
     """Return exactly the fields that differ, as they are in each; null where absent.
 

@@ -9,10 +9,13 @@ app = typer.Typer(help="Check and describe the configuration.", no_args_is_help=
 
 @app.command()
 def check(config: ConfigFile = "dogwatch.yaml") -> None:
-    """List every fault of the configuration at once, each with its place. Exit 2 on any."""
-    from engine.app.configured import load_config
+    """List every fault of the configuration at once, each with its place. Exit 2 on any.
 
-    settings = load_config(config)
+    The policy and the key that it names are checked too.
+    """
+    from engine.app.checking import checked
+
+    settings = checked(config)
     typer.echo(
         f"{config}: good; {len(settings.clusters)} clusters, {len(settings.sinks)} sinks, "
         f"{len(settings.routes)} routes"

@@ -4,13 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
+from engine.app.checking import checked
 from engine.app.configured import load_config
 from engine.app.opening import open_store
 from engine.app.roles import ALL, Role, roles_of
+from engine.app.serve import serve
 from engine.cli.top import RoleName
 from engine.model.errors import ConfigError
 from engine.model.ports import SystemClock
+from tests.test_project import ROOT
 
 GOOD = """\
 clusters:
@@ -243,3 +247,38 @@ def test_without_a_role_a_process_does_everything(write: Write) -> None:
 
 def test_the_command_takes_exactly_the_roles_that_there_are() -> None:
     assert [one.value for one in RoleName] == [one.value for one in Role]
+
+
+def checked_folder(folder: Path, **changes: str) -> Path:
+    """Return a configuration with `changes`, beside a policy that is good and a key that is one."""
+    (folder / "policy.yaml").write_text((ROOT / "deploy" / "policy.yaml").read_text())
+    (folder / "key").write_text("0123456789abcdef" * 4)
+    settings = {"policy_file": "policy.yaml", "key_file": "key", **changes}
+    path = folder / "dogwatch.yaml"
+    path.write_text(yaml.safe_dump({"changes": settings}))
+    return path
+
+
+def test_a_check_looks_into_the_policy_and_the_key_too(tmp_path: Path) -> None:
+    path = checked_folder(tmp_path)
+    assert checked(str(path)).changes.policy_file == str(tmp_path / "policy.yaml")
+    (tmp_path / "policy.yaml").write_text("users: {ada: {emial: a@b.c}}\ngruops: {}\n")
+    (tmp_path / "key").write_text("short")
+    with pytest.raises(ConfigError) as refused:
+        checked(str(path))
+    said = str(refused.value)
+    assert all(word in said for word in ("emial", "gruops", "at least 32"))
+
+
+def test_a_policy_that_is_not_there_stops_changes_and_nothing_else(tmp_path: Path) -> None:
+    path = checked_folder(tmp_path, policy_file="gone.yaml")
+    assert load_config(str(path)).changes.policy_file == str(tmp_path / "gone.yaml")
+    with pytest.raises(ConfigError, match=r"gone\.yaml"):
+        checked(str(path))
+
+
+def test_a_writer_without_a_cluster_to_change_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "dogwatch.yaml"
+    path.write_text("clusters: [{name: east}]\nchanges: {listen: '127.0.0.1:0'}\n")
+    with pytest.raises(ConfigError, match="no cluster of the configuration has `writer`"):
+        serve(str(path), [Role.WRITER])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.changes.merge import apply_patch, diff_patch, inverse, same, touched
+from engine.changes.merge import apply_patch, diff_patch, same, touched
 
 Json = dict[str, Any]
 NAMES = st.sampled_from(["a", "b", "spec", "labels", "annotations"])
@@ -105,6 +105,11 @@ def test_undoing_the_first_annotation_leaves_those_that_came_meanwhile() -> None
 def test_a_whole_new_part_is_taken_away_whole() -> None:
     affinity = {"nodeAffinity": {"required": {"terms": [1]}}}
     assert inverse({"spec": {}}, {"spec": {"affinity": affinity}}) == {"spec": {"affinity": None}}
+
+
+def inverse(obj: Json, patch: Json) -> Json:
+    """Return the patch that undoes `patch` once it was merged into `obj`."""
+    return touched(obj, apply_patch(obj, patch))[0]
 
 
 def _known(obj: Any) -> Any:

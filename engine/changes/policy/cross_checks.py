@@ -211,7 +211,7 @@ def _unknown(
     """Tell of each of `names` that is not known; with `globs` of each that fits none of them."""
     for at, name in enumerate(_texts(names)):
         if globs and _WILD & set(name):
-            if not any(matches(one, [name]) for one in known):
+            if [name] != _ALL and not any(matches(one, [name]) for one in known):
                 yield (*where, at), f"{quoted(name)} fits no {noun}; known: {choices(known)}"
         elif name not in known:
             yield (*where, at), unknown(noun, name, known)
