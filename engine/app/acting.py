@@ -1,15 +1,16 @@
 """What users of the policy order beside decisions: missions, freezes; blocks."""
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
 from engine.app.config import AppConfig
 from engine.app.pages import mission_line
-from engine.changes.policy import User
+from engine.changes.policy import Policy, User, may_order
 from engine.missions.run import prepare
 from engine.missions.targets import Place, resolve
 from engine.model.change_row import Freeze
-from engine.model.errors import DogwatchError, StoreError, nearest
+from engine.model.errors import DogwatchError, Refused, StoreError, nearest
 from engine.model.ids import mission_id
 from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow
@@ -22,17 +23,22 @@ from engine.web.views import MissionLine
 
 @dataclass(frozen=True)
 class StoredOrders:
-    """Fulfils the web's port `Orders`; `tell` says who hears of a change that is taken back."""
+    """Fulfils the web's port `Orders`.
+
+    `tell` says who hears of a change that is taken back, `in_force` gives the policy.
+    """
 
     store: Store
     settings: AppConfig
     clock: Clock
     tell: Tell = nobody
+    in_force: Callable[[], Policy | None] = lambda: None
 
     def run(self, user: User, order: Order) -> MissionLine:
         """Queue a mission of `user`; the same order a second time finds the one that exists.
 
         Raises:
+            Refused: it may change something, and `user` approves nothing in one of its clusters.
             DogwatchError: no such kind or cluster, params that do not fit, or a mode for which
                 the kind knows no change.
             StoreError: the store did not answer.
@@ -41,6 +47,8 @@ class StoredOrders:
         if order.mode != "report" and not kind.changes:
             raise DogwatchError(f"{kind.name} proposes no changes: its only mode is report")
         clusters = self._chosen(order.targets)
+        if order.mode != "report":
+            self._allow(user, clusters)
         now = self.clock.now()
         trigger = order.trigger or rfc3339(to_us(now))
         named = f"{user.name}:{trigger}:{order.mode}:{','.join(clusters)}"
@@ -58,15 +66,17 @@ class StoredOrders:
 
     def cancel(self, user: User, mission: str) -> MissionLine:
         """End a mission, and withdraw its changes. Raises Refused."""
+        self._allow(user, self._clusters(mission))
         cancel = self.store.cancel_mission
         return mission_line(cancel(mission, user.name, self.clock.now(), self.tell))
 
     def resume(self, user: User, mission: str) -> MissionLine:
         """Queue a failed mission again. Raises Refused."""
+        self._allow(user, self._clusters(mission))
         return mission_line(self.store.resume_mission(mission, user.name, self.clock.now()))
 
     def freeze(self, user: User, scope: str, reason: str, for_s: float | None) -> Freeze:
-        """Stop new changes of `scope`. Raises DogwatchError where there is no such cluster."""
+        """Stop new changes of `scope`; every user may. Raises DogwatchError: no such cluster."""
         self._check(scope)
         now = self.clock.now()
         until = None if for_s is None else now + timedelta(seconds=for_s)
@@ -75,8 +85,24 @@ class StoredOrders:
         return freeze
 
     def thaw(self, user: User, scope: str) -> bool:
-        """End the freezes of `scope`; return whether there was one."""
+        """End the freezes of `scope`; return whether there was one. Raises Refused."""
+        self._allow(user, None if scope == ALL else [scope.removeprefix(CLUSTER)])
         return self.store.thaw(scope, user.name, self.clock.now())
+
+    def _allow(self, user: User, clusters: Collection[str] | None) -> None:
+        """Raise Refused unless `user` approves changes in all of `clusters`; None: in every one."""
+        policy = self.in_force()
+        if policy is None:
+            raise Refused("no policy is in force: nobody may do this")
+        if why := may_order(policy, user, clusters):
+            raise Refused(why)
+
+    def _clusters(self, mission: str) -> Collection[str] | None:
+        """Return the clusters of `mission`, None for all. Raises Refused: there is no such one."""
+        row = self.store.mission(mission)
+        if row is None:
+            raise Refused(f"there is no mission '{mission}'")
+        return row.clusters or None
 
     def _chosen(self, targets: Targets) -> tuple[str, ...]:
         places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]

@@ -276,7 +276,8 @@ CALLS = (
     Call("GET", "/v1/freezes", "The freezes in force.", _freezes, list[Freeze]),
     Call("POST", "/v1/freeze", "Stop new changes of one cluster, or of all.", _freeze, Freeze,
          body=NewFreeze, status=HTTPStatus.CREATED),
-    Call("POST", "/v1/thaw", "End a freeze.", _thaw, Thawed, body=Thaw),
+    Call("POST", "/v1/thaw", "End a freeze.", _thaw, Thawed, body=Thaw,
+         faults=(HTTPStatus.CONFLICT,)),
     Call("GET", "/v1/audit", "The newest entries of the audit, and whether its chain is whole.",
          _audit, AuditView, query=AuditQuery),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from engine.model.delivery import Occasion
 from engine.model.errors import DogwatchError, Refused
 from engine.model.firing import State
 from engine.model.ports import SystemClock
+from engine.store.deciding import Tell, nobody
 from engine.web.ports import Order, People, Targets
 from tests.app.office import ANN_TOKEN, Office, an_office, offices
 from tests.store.changes_of import a_target, a_write
@@ -84,10 +85,16 @@ def user(office: Office, name: str = "ann") -> User:
     return policy_of(office).users[name]
 
 
+def orders_of(office: Office, tell: Tell = nobody) -> StoredOrders:
+    return StoredOrders(
+        office.store, office.settings, SystemClock(), tell, lambda: policy_of(office)
+    )
+
+
 def people_of(office: Office) -> People:
     clock = SystemClock()
     desk = Desk(office.store, lambda: policy_of(office), lambda _: (), clock)
-    orders = StoredOrders(office.store, office.settings, clock)
+    orders = orders_of(office)
     return People(desk, pages_of(office), orders, clock, b"k" * 32)
 
 
@@ -198,7 +205,7 @@ def test_sinks_and_clusters_say_what_is_wrong(office: Office) -> None:
     assert (sink.name, sink.type, sink.waiting) == ("out", "console", 0)
     (cluster,) = pages.clusters()
     assert (cluster.problem, cluster.writable, cluster.frozen) == ("no route", False, False)
-    orders = StoredOrders(office.store, office.settings, SystemClock())
+    orders = orders_of(office)
     orders.freeze(user(office), "all", "release", None)
     assert pages.clusters()[0].frozen
 
@@ -243,13 +250,13 @@ def test_the_page_follows_a_change_to_its_end(
 
 
 def test_an_order_is_checked_and_the_same_one_finds_its_mission(office: Office) -> None:
-    orders = StoredOrders(office.store, office.settings, SystemClock())
+    orders = orders_of(office)
     targets = Targets(labels="env=test")
     order = Order(kind="incident-response", targets=targets, mode="plan", trigger="t-1")
     first = orders.run(user(office), order)
     assert (first.clusters, first.mode, first.state) == (["east"], "plan", "queued")
     assert orders.run(user(office), order).id == first.id
-    assert orders.run(user(office, "bob"), order).id != first.id
+    assert orders.run(user(office, "cay"), order).id != first.id
     for wrong in (
         order.model_copy(update={"kind": "incident-respons"}),
         order.model_copy(update={"params": {"what": "1"}}),
@@ -264,6 +271,34 @@ def test_an_order_is_checked_and_the_same_one_finds_its_mission(office: Office) 
         orders.freeze(user(office), "cluster/west", "x", None)
 
 
+def test_what_lets_changes_happen_is_ordered_by_approvers_alone(office: Office) -> None:
+    orders, bob = orders_of(office), user(office, "bob")
+    office.ask("web")
+    orders.freeze(bob, "all", "stop", None)
+    orders.freeze(bob, "cluster/east", "stop", None)
+    targets = Targets(clusters=("east",))
+    asked = Order(kind="incident-response", targets=targets, mode="apply", trigger="t-1")
+    for forbidden in (
+        lambda: orders.thaw(bob, "all"),
+        lambda: orders.thaw(bob, "cluster/east"),
+        lambda: orders.cancel(bob, "m-1"),
+        lambda: orders.resume(bob, "m-1"),
+        lambda: orders.run(bob, asked),
+        lambda: orders.run(bob, asked.model_copy(update={"mode": "plan"})),
+    ):
+        with pytest.raises(Refused, match=r"who approves changes in east \(sre\); bob does not"):
+            forbidden()
+    assert orders.run(bob, asked.model_copy(update={"mode": "report"})).mode == "report"
+    ann = user(office)
+    assert orders.thaw(ann, "all")
+    assert orders.thaw(ann, "cluster/east")
+    assert orders.run(ann, asked).mode == "apply"
+    assert orders.cancel(ann, "m-1").state == "cancelled"
+    nobody_known = StoredOrders(office.store, office.settings, SystemClock())
+    with pytest.raises(Refused, match="no policy"):
+        nobody_known.thaw(ann, "all")
+
+
 def test_who_cancels_a_mission_takes_its_buttons_back(local: Office) -> None:
     (row,) = local.ask("web")
     clock = SystemClock()
@@ -271,7 +306,7 @@ def test_who_cancels_a_mission_takes_its_buttons_back(local: Office) -> None:
     def tell(row: ChangeRow) -> Sequence[Delivery]:
         return told_of(row, policy_of(local), clock.now(), "")
 
-    orders = StoredOrders(local.store, local.settings, clock, tell)
+    orders = orders_of(local, tell)
     assert orders.cancel(user(local), "m-1").state == "cancelled"
     (told,) = local.store.due("out", clock.now(), 10)
     assert (told.change, told.title) == (Occasion.CHANGE, row.draft.title)

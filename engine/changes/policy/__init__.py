@@ -6,6 +6,7 @@ from engine.changes.policy.approving import (
     automatic,
     judge,
     may_decide,
+    may_order,
     needed,
 )
 from engine.changes.policy.holding import Hold, held, stopped
@@ -36,6 +37,7 @@ __all__ = [
     "judge",
     "load_policy",
     "may_decide",
+    "may_order",
     "needed",
     "refused",
     "stopped",

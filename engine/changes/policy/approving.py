@@ -1,6 +1,6 @@
 """Who may approve a change, whether the decisions suffice, and what needs nobody. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -65,6 +65,32 @@ def may_decide(
     if verdict is Verdict.APPROVE and _asked(known, row):
         return f"{user.name} asked for this change; somebody else has to approve it"
     return _outsider(known, needed(policy, row).groups, row)
+
+
+def may_order(policy: Policy, user: User, clusters: Collection[str] | None) -> str:
+    """Return why `user` may not order what lets changes happen; empty where it is allowed.
+
+    Missions that may change something, and to let go on what was stopped, are for who may approve
+    something in each of `clusters`; None stands for all that the policy knows.
+    """
+    known = policy.users.get(user.name)
+    if known is None:
+        return f"{user.name} is no user of the policy"
+    wanted = (policy.clusters or {}) if clusters is None else clusters
+    for cluster in dict.fromkeys(wanted) or [""]:
+        allowed = _groups_in(policy, cluster)
+        if not allowed & set(known.groups):
+            where = cluster or "any cluster"
+            names = ", ".join(sorted(allowed)) or "nobody"
+            return f"this is for who approves changes in {where} ({names}); {user.name} does not"
+    return ""
+
+
+def _groups_in(policy: Policy, cluster: str) -> set[str]:
+    """Return the groups whose members approve something in `cluster`; of all where it is empty."""
+    entries = policy.file.approvers
+    covering = [one for one in entries if not cluster or policy.chooses(one.clusters, cluster)]
+    return {group for one in covering for group in one.groups}
 
 
 def _outsider(user: User, allowed: Sequence[str], row: ChangeRow) -> str:

@@ -5,7 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.changes.policy import AUTOMATIC, Place, automatic, judge, may_decide, needed
+from engine.changes.policy import (
+    AUTOMATIC,
+    Place,
+    User,
+    automatic,
+    judge,
+    may_decide,
+    may_order,
+    needed,
+)
 from engine.model.change import Risk, Verb
 from engine.model.change_row import Verdict
 from tests.changes.policy.cases import (
@@ -311,3 +320,31 @@ def test_a_decision_of_the_policy_counts_while_the_policy_says_so() -> None:
     assert judge(a_policy(), by_policy, NOON).verdict is None
     other = decided(row, said(row, AUTOMATIC + "other", via="policy"))
     assert judge(policy, other, NOON).verdict is None
+
+
+@pytest.mark.parametrize(
+    ("clusters", "may"),
+    [
+        (["lab"], {"ada", "bo", "cy", "di"}),
+        (["prod-eu"], {"ada", "bo"}),
+        (["lab", "prod-eu"], {"ada", "bo"}),
+        (None, {"ada", "bo"}),
+        ([], {"ada", "bo", "cy", "di"}),
+        (["elsewhere"], set[str]()),
+    ],
+)
+def test_orders_are_given_by_who_approves_in_all_clusters_concerned(
+    clusters: list[str] | None, may: set[str]
+) -> None:
+    policy = a_policy(
+        "approvers:\n"
+        "  - {clusters: [lab], risks: [safe], groups: [shop, sre]}\n"
+        "  - {clusters: [prod-eu], namespaces: [shop], groups: [sre]}\n"
+    )
+    assert {
+        one.name for one in policy.users.values() if not may_order(policy, one, clusters)
+    } == may
+
+
+def test_who_left_the_policy_orders_nothing() -> None:
+    assert "no user of the policy" in may_order(a_policy(), User("eve", ("sre",)), ["lab"])
