@@ -40,7 +40,7 @@ class Seen:
             that is not there could not be read.
         change: what was done.
         applied: numbers of the operations that were done so far.
-        since: when the first of them was done, aware UTC.
+        since: when the last of them was done, by the clock of the server, aware UTC.
     """
 
     look: Look

@@ -1,13 +1,15 @@
 """Verify: watch what was written for a while; what cannot be told is not verified."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from engine.analysis.cluster_view import ClusterView
+from engine.analysis.field import instant, mappings, text
 from engine.changes.intent import read
 from engine.changes.policy import may_decide
 from engine.changes.probes import HARD, Seen, judge
-from engine.changes.record import LOOK, WAVE, is_done, waves_verified
+from engine.changes.record import LOOK, WAVE, is_done, waves_verified, written
 from engine.changes.turn import Astray, Go, Halt, Result, Turn, Wait
 from engine.changes.work_out import looked
 from engine.model.change import ProbeResult, Risk
@@ -15,6 +17,7 @@ from engine.model.change_row import Decision, Step, Verdict
 from engine.model.change_state import ChangeEvent
 from engine.model.errors import ClusterError, DogwatchError
 from engine.model.moved import Moved
+from engine.model.signal import MADE_BY
 from engine.model.snapshot import Object
 
 LOOKS: Final = 20
@@ -26,6 +29,8 @@ ENOUGH: Final = 3
 APART: Final = 10
 """Two looks count as two where they are this share of the window apart, and at least:"""
 LEAST_S: Final = 1.0
+_ENDS: Final = "Killing"
+"""The reason of the Event that tells of the end of an evicted pod."""
 UNKNOWN_S: Final = 600.0
 """How long after its end what cannot be told is looked for again."""
 
@@ -130,14 +135,9 @@ async def _found(turn: Turn) -> tuple[ProbeResult, ...]:
     row, change = turn.row, turn.change
     look = await looked(turn)
     numbers = tuple(n for n in range(len(change.operations)) if is_done(row, Step.DO, n))
-    seen = Seen(
-        look=look,
-        live=await _lives(turn, numbers),
-        change=change,
-        applied=numbers,
-        since=row.verify_from or turn.since,
-    )
-    return tuple(judge(seen))
+    lives = await _lives(turn, numbers)
+    since = (row.verify_from or turn.since) + _ahead(turn, numbers, lives, look.view)
+    return tuple(judge(Seen(look, lives, change, numbers, since)))
 
 
 async def _lives(turn: Turn, numbers: Sequence[int]) -> dict[str, Object | None]:
@@ -150,6 +150,33 @@ async def _lives(turn: Turn, numbers: Sequence[int]) -> dict[str, Object | None]
         except ClusterError:
             continue
     return lives
+
+
+def _ahead(
+    turn: Turn, numbers: Sequence[int], lives: Mapping[str, Object | None], view: ClusterView
+) -> timedelta:
+    """Return how far the clock of the server is ahead of ours, at least; its events tell by it.
+
+    Where nothing tells when the server took what we wrote, both are held to be in step.
+    """
+    found = []
+    for number in numbers:
+        uid = turn.change.operations[number].target.uid
+        ours, last = written(turn.row, Step.DO, number), _taken(uid, lives, view)
+        if ours is not None and ours.ended is not None and last is not None:
+            found.append(last - ours.ended)
+    return min(found, default=timedelta())
+
+
+def _taken(uid: str, lives: Mapping[str, Object | None], view: ClusterView) -> datetime | None:
+    """Return when the server took our last write of an object, by its own clock."""
+    live = lives.get(uid)
+    if live is None:
+        ends = (one.last for one in view.events if (one.uid, one.reason) == (uid, _ENDS))
+        return max((at for at in ends if at is not None), default=None)
+    entries = mappings(live, "metadata", "managedFields")
+    ours = (instant(one, "time") for one in entries if text(one, "manager") == MADE_BY)
+    return max((at for at in ours if at is not None), default=None)
 
 
 def _decided(turn: Turn) -> list[Decision]:
