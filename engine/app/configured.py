@@ -94,8 +94,8 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
         yield from _sink_faults(name, _mapping(sink), folder)
     for name in ("http", "store", "bus", "changes", "advisor"):
         # A policy that is not there stops changes, and nothing else.
-        named = {**_mapping(settings.get(name)), "policy_file": None}
-        yield from _file_faults((name,), named, folder)
+        block = {**_mapping(settings.get(name)), "policy_file": None}
+        yield from _file_faults((name,), block, folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         named = _mapping(route).get("sinks")

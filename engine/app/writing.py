@@ -74,9 +74,9 @@ class Writing:
         now = self._means.clock.now()
         meters.APPROVALS_PENDING.set(await asyncio.to_thread(self._store.awaiting))
         meters.FROZEN.set(bool(await asyncio.to_thread(self._store.freezes, now)))
-        for row in await asyncio.to_thread(self._store.due_changes, now):
-            if row.id in self._at_hand or self._rests.get(row.id, (now, AGAIN))[0] > now:
-                continue
+        resting = (change for change, (until, _) in self._rests.items() if until > now)
+        busy = {*self._at_hand, *resting}
+        for row in await asyncio.to_thread(self._store.due_changes, now, exclude=busy):
             self._at_hand[row.id] = group.create_task(self._go_on(row))
 
     async def _go_on(self, row: ChangeRow) -> None:
