@@ -7,6 +7,8 @@ names a key which is not known is refused, and lets the keys be read again soon.
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import httpx
@@ -27,6 +29,7 @@ MOST_BYTES: Final = 1 << 18
 MOST_TOKEN: Final = 1 << 13
 LEEWAY_S: Final = 30.0
 """How much the issuer's clock may differ."""
+_YEAR_S: Final = 366 * 86400.0
 _DOTS: Final = 2
 # What reading JSON and base64 of a stranger raises; deep nesting is a RecursionError.
 _MALFORMED: Final = (ValueError, TypeError, RecursionError)
@@ -58,9 +61,13 @@ class SignIn:
         self._url = ""
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._wanted = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def user_of_token(self, token: str) -> User | None:
-        """Return the user that the signed `token` names, None for a token that does not count."""
+        """Return the user that the signed `token` names, with when it ends; None: it is no token.
+
+        May be asked from any thread.
+        """
         policy = self._in_force()
         config = policy.file.oidc if policy is not None else None
         if policy is None or config is None or token.count(".") != _DOTS:
@@ -68,10 +75,14 @@ class SignIn:
         if len(token) > MOST_TOKEN:
             return None
         claims = self._claims(token, config)
-        return None if claims is None else _user(policy, config, claims)
+        user = None if claims is None else _user(policy, config, claims)
+        if claims is None or user is None:
+            return None
+        return replace(user, ends=_end(claims, self._clock.now()))
 
     async def run(self) -> None:
         """Keep the keys of the issuer fresh, for ever."""
+        self._loop = asyncio.get_running_loop()
         async with httpx.AsyncClient(
             transport=self._transport, trust_env=False, follow_redirects=False, timeout=FETCH_S
         ) as http:
@@ -106,6 +117,13 @@ class SignIn:
         except TimeoutError:
             return
 
+    def _want(self) -> None:
+        """Let the keys be read again soon: the loop that waits may be that of another thread."""
+        if self._loop is None:
+            self._wanted.set()
+        else:
+            self._loop.call_soon_threadsafe(self._wanted.set)
+
     def _claims(self, token: str, config: OidcConfig) -> Mapping[str, Any] | None:
         try:
             key = self._key(jwt.get_unverified_header(token), config)
@@ -130,7 +148,7 @@ class SignIn:
         known = self._keys if self._url == config.jwks_url else {}
         key = known.get(kid) if isinstance(kid, str) else None
         if key is None:
-            self._wanted.set()
+            self._want()
             return None
         sound = header.get("alg") == key.algorithm_name and "crit" not in header
         return key if sound and key.algorithm_name in config.algorithms else None
@@ -190,6 +208,12 @@ def _is_timely(claims: Mapping[str, Any], now: float) -> bool:
         return False
     ends, issued, begins = (float(one or 0) for one in times)
     return now < ends + LEEWAY_S and max(issued, begins) <= now + LEEWAY_S
+
+
+def _end(claims: Mapping[str, Any], now: datetime) -> datetime:
+    """Return when the token of `claims` ends, at most a year from now."""
+    left = min(float(claims["exp"]) - now.timestamp(), _YEAR_S)
+    return now + timedelta(seconds=left)
 
 
 def _user(policy: Policy, config: OidcConfig, claims: Mapping[str, Any]) -> User | None:

@@ -49,8 +49,12 @@ class Signer:
             raise ValueError(f"a key has at least {KEY_BYTES} bytes")
 
     def cookie(self, user: "User", id: str, now: datetime) -> str:  # noqa: A002 - the word of the field
-        """Return the cookie of a session of `user` that begins `now`; `id` is random."""
+        """Return the cookie of a session of `user` that begins `now`; `id` is random.
+
+        It lasts no longer than that by which the user was recognised.
+        """
         ends = now + timedelta(seconds=SESSION_S)
+        ends = ends if user.ends is None else min(ends, user.ends)
         session = Session(id=id, user=user.name, proof=self._proof(user), ends=ends)
         body = urlsafe_b64encode(session.model_dump_json().encode()).rstrip(_PADDING)
         return f"{body.decode()}.{self._sign(_SIGNED + body)}"

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from tests.app.issuer import (
     ALONE,
     AT,
     CURVE,
+    NOW,
     PEOPLE,
     RSA,
     STRANGER,
@@ -52,6 +54,16 @@ async def test_a_user_is_known_by_subject_or_verified_address(issuer: Issuer) ->
     assert name(found, a_token(sub="x", email="ADA@example.com", email_verified=True)) == "ada"
     assert name(found, a_token(CURVE, "ES256", {"kid": "k2"})) == "bo"
     assert name(found, a_token(aud=["other", "dogwatch"])) == "bo"
+
+
+@pytest.mark.parametrize(("exp", "seconds"), [(AT + 60, 60), (1e300, 366 * 86400), (AT - 5, -5)])
+async def test_a_user_is_known_until_the_token_ends(
+    exp: float, seconds: int, issuer: Issuer
+) -> None:
+    found = await signed_in(a_policy(issuer.url))
+    user = found.user_of_token(a_token(exp=exp))
+    assert user is not None
+    assert user.ends == NOW + timedelta(seconds=seconds)
 
 
 async def test_an_address_counts_where_it_is_verified_or_the_policy_trusts_it(
@@ -269,6 +281,25 @@ async def test_a_key_that_is_not_known_yet_is_asked_for_in_the_background(issuer
     token = a_token(STRANGER, header={"kid": "k3"})
     assert await asyncio.to_thread(eventually, lambda: name(found, token) or None) == "bo"
     assert name(found, a_token()) == ""  # the old key is gone
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_another_thread_that_wants_a_key_wakes_who_reads_them(issuer: Issuer) -> None:
+    policy = a_policy(issuer.url)
+    found = SignIn(lambda: policy, Noon(), retry_s=0.0)
+    running = asyncio.create_task(found.run())
+    assert await asyncio.to_thread(eventually, lambda: name(found, a_token()) or None) == "bo"
+    for _ in range(10):
+        await asyncio.sleep(0)  # it waits by now, and so does the loop from here on
+    asked = issuer.asked
+
+    def wants() -> bool:
+        name(found, a_token(STRANGER, header={"kid": "k3"}))
+        return bool(eventually(lambda: issuer.asked > asked or None))
+
+    assert await asyncio.to_thread(wants)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Protocol
 
@@ -14,7 +15,10 @@ from engine.rules.rule import Interval
 
 @dataclass(frozen=True)
 class User:
-    """A person of the policy; `slack` is (team id, user id), empty where there is none."""
+    """A person of the policy; `slack` is (team id, user id), empty where there is none.
+
+    `ends` is when that runs out by which they were recognised, None for never.
+    """
 
     name: str
     groups: tuple[str, ...] = ()
@@ -22,6 +26,7 @@ class User:
     slack: tuple[str, str] = ("", "")
     subject: str = ""
     token_sha256: str = field(default="", repr=False)
+    ends: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
