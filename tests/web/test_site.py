@@ -14,6 +14,7 @@ from engine.model.change import Risk
 from engine.model.change_state import ChangeState
 from engine.model.errors import StoreError
 from engine.web.headers import HEADERS
+from engine.web.login import FAILED, PAUSE
 from engine.web.session import COOKIE, SESSION_S, Signer
 from tests.web.people import ALICE, ALICE_TOKEN, BOB_TOKEN, KEY, Inside
 from tests.web.served import an_app
@@ -136,6 +137,31 @@ async def test_a_session_ends_after_eight_hours(client: httpx.AsyncClient, insid
     assert (await client.get("/")).status_code == 200
     inside.clock.at = NOON + timedelta(seconds=SESSION_S)
     assert (await client.get("/")).status_code == 303
+
+
+async def test_a_session_ends_with_the_token_that_it_was_begun_with(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    inside.users = [replace(ALICE, ends=NOON + timedelta(minutes=5))]
+    await log_in(client)
+    inside.users = [ALICE]
+    inside.clock.at = NOON + timedelta(seconds=299)
+    assert (await client.get("/")).status_code == 200
+    inside.clock.at = NOON + timedelta(minutes=5)
+    assert (await client.get("/")).status_code == 303
+
+
+async def test_after_ten_logins_that_failed_nobody_logs_in_for_a_minute(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    answers = [(await log_in(client, f"guess-{n}")).status_code for n in range(12)]
+    assert answers == [401] * FAILED + [429] * 2
+    late = await log_in(client)
+    assert (late.status_code, late.headers["retry-after"]) == (429, "60")
+    assert "Too many logins failed" in late.text
+    inside.clock.at += PAUSE
+    assert (await log_in(client)).status_code == 303
+    assert (await client.get("/")).status_code == 200
 
 
 async def test_who_left_the_policy_or_has_a_new_token_is_out_at_once(
