@@ -5,7 +5,8 @@ from typing import Final
 
 from engine.changes.brakes import brake
 from engine.changes.gate import held_back
-from engine.changes.turn import PATIENCE_S, Astray, Go, Halt, Result, Turn, ask
+from engine.changes.locks import taken
+from engine.changes.turn import PATIENCE_S, Astray, Go, Halt, Result, Turn
 from engine.changes.work_out import unanswered, work_out
 from engine.model.change import Change
 from engine.model.change_state import ChangeEvent
@@ -66,12 +67,8 @@ async def checked(turn: Turn) -> Change:
 async def _held(turn: Turn) -> Go | None:
     if turn.expired():
         return Go(ChangeEvent.EXPIRE, Moved(reason="the approval ended before it was checked"))
-    hold = await held_back(turn)
-    if hold is not None:
-        return _hold(turn, hold.reason, hold.until)
-    ledger, locks = turn.means.ledger, _locks(turn.change)
-    other = await ask(ledger.take_locks, turn.row.id, locks, epoch=turn.epoch)
-    return _hold(turn, f"change {other} is at work on the same object", None) if other else None
+    hold = await held_back(turn) or await taken(turn)
+    return None if hold is None else _hold(turn, hold.reason, hold.until)
 
 
 def _hold(turn: Turn, reason: str, until: datetime | None) -> Go:
@@ -79,12 +76,6 @@ def _hold(turn: Turn, reason: str, until: datetime | None) -> Go:
     if turn.row.expires is not None:
         next_at = min(next_at, turn.row.expires)
     return Go(ChangeEvent.HOLD, Moved(reason=reason, next_at=next_at))
-
-
-def _locks(change: Change) -> list[str]:
-    """Return the names of the locks on all objects, in the one order in which all take them."""
-    targets = [one.target for one in (*change.operations, *change.rollback)]
-    return sorted({f"{one.cluster_uid}/{one.uid or one.ref}" for one in targets})
 
 
 def _difference(approved: Change, now: Change) -> str:

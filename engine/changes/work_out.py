@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from engine.changes.brakes import repeats
+from engine.changes.locks import locks_of
 from engine.changes.look import Look
 from engine.changes.owner import owner_of
 from engine.changes.plan import Outline, Tried, operation_of, outline, propose, replaced
@@ -211,7 +212,8 @@ def _assembled(
     except Unfit as error:
         raise Halt(ChangeEvent.REFUSE, str(error)) from error
     times = timing(turn.policy, replace(row, change=change))
-    return change.model_copy(update={"window_s": times.window_s})
+    locks = locks_of(look.view, change)
+    return change.model_copy(update={"window_s": times.window_s, "locks": locks})
 
 
 async def _try_undo(proposer: Writer, undo: Sequence[Operation], tried: Sequence[Tried]) -> None:

@@ -144,6 +144,7 @@ class Change(_Part):
         blast: what it touches at worst, in words.
         notes: what the checks could not tell, such as whether a finding would be gone.
         critical: ids of the critical findings that there were when it was worked out.
+        locks: names of what nobody else may work on meanwhile, see engine.changes.locks.
     """
 
     draft: Draft
@@ -160,6 +161,7 @@ class Change(_Part):
     blast: str = ""
     notes: list[str] = []
     critical: list[str] = []
+    locks: list[str] = []
 
     @property
     def digest(self) -> str:

@@ -6,15 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
 from engine.changes.drive import advance
 from engine.model.change_state import ChangeState
-from tests.changes.a_cluster import a_node, a_shop
+from engine.store.change_tables import locks
+from tests.changes.a_cluster import GOOD, a_node, a_shop
 from tests.changes.a_scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
 
 S = ChangeState
 AT_ONCE = 4
@@ -43,3 +46,58 @@ async def test_the_budget_is_exact_however_many_begin_at_once(scene: Scene) -> N
     states = [scene.at(one).state for one in changes]
     assert (states.count(S.VERIFYING), states.count(S.APPROVED)) == (10, 4), states
     assert len(scene.cluster.kept) == 10
+
+
+# -- locks --------------------------------------------------------------------------------
+
+
+async def test_a_drain_and_a_roll_back_of_one_workload_never_run_together(scene: Scene) -> None:
+    a_shop(scene.cluster)
+    a_node(scene.cluster, "n1", pods=2)
+    drain = await scene.approved("drain", kind="Node", name="n1", rule="")
+    undo = await scene.approved("rollback")
+    await scene.ran(drain, S.VERIFYING)
+    row = await scene.turn(undo)
+    assert row.state is S.APPROVED
+    assert f"change {drain} is at work on the same object" in row.reason
+    assert len(scene.cluster.kept) == 1
+
+
+async def test_a_roll_back_keeps_a_drain_of_its_pods_waiting(scene: Scene) -> None:
+    a_shop(scene.cluster)
+    a_node(scene.cluster, "n1", pods=2)
+    undo = await scene.approved("rollback")
+    await scene.ran(undo, S.VERIFYING)
+    drain = await scene.approved("drain", kind="Node", name="n1", rule="")
+    row = await scene.turn(drain)
+    assert row.state is S.APPROVED
+    assert f"change {undo} is at work" in row.reason
+
+
+async def test_two_wide_plans_in_one_namespace_go_one_after_the_other(scene: Scene) -> None:
+    a_shop(scene.cluster, image=GOOD)
+    for name in ("n1", "n2"):
+        a_node(scene.cluster, name, pods=1)
+    first, second = [
+        await scene.approved("drain", kind="Node", name=name, rule="") for name in ("n1", "n2")
+    ]
+    await scene.ran(first, S.VERIFYING)
+    assert (await scene.turn(second)).state is S.APPROVED
+    assert (await scene.ran(first)).state is S.VERIFIED
+    await scene.ran(second, S.VERIFYING)
+    assert "u-east/namespace shop" in locks_in(scene, second)
+
+
+async def test_what_touches_other_objects_does_not_wait(scene: Scene) -> None:
+    for name in ("web", "api"):
+        a_shop(scene.cluster, name)
+    first, second = [await scene.approved(name=name) for name in ("web", "api")]
+    await scene.ran(first, S.VERIFYING)
+    assert (await scene.ran(second, S.VERIFYING)).state is S.VERIFYING
+
+
+def locks_in(scene: Scene, change: str) -> set[str]:
+    """Return the names of the locks that a change has."""
+    with scene.store.read() as connection:
+        query = select(locks.c.name).where(locks.c.change == change)
+        return set(connection.execute(query).scalars())
