@@ -13,6 +13,7 @@ from engine.store.change_tables import audit
 from engine.store.database import Database
 from engine.store.dialect import hold, upsert
 from engine.store.schema import meta
+from engine.store.write_marks import Key, edited, marked
 
 _HEAD: Final = "audit-head"
 """Where `meta` keeps the last entry's seq and hash, apart from the entries."""
@@ -68,13 +69,17 @@ class Audit(Database):
             return [entry(row) for row in connection.execute(query)][::-1]
 
     def verify_audit(self) -> AuditState:
-        """Read the whole chain; an entry that was edited, removed, added or moved is found."""
+        """Read the whole chain; an entry that was edited, removed, added or moved is found.
+
+        So is an edit of what is kept of a write: what was there before it, and what came of it.
+        """
         with self.read() as connection:
             head = _head(connection)
             query = select(audit).order_by(audit.c.seq).execution_options(yield_per=1000)
+            marks: dict[Key, str] = {}
             with connection.execute(query) as rows:
-                count, fault = _checked(rows, head)
-            return AuditState(count, fault, head.hash)
+                count, fault = _checked(rows, head, marks)
+            return AuditState(count, fault or edited(connection, marks), head.hash)
 
 
 def append(connection: Connection, notes: Sequence[Note]) -> None:
@@ -122,13 +127,18 @@ def _hash(row: dict[str, Any]) -> str:
     return digest({name: value for name, value in row.items() if name != "hash"})
 
 
-def _checked(rows: Iterable[Row[Any]], head: Head) -> tuple[int, str]:
-    """Return how many rows there are up to the first fault, and that fault."""
+def _checked(rows: Iterable[Row[Any]], head: Head, marks: dict[Key, str]) -> tuple[int, str]:
+    """Return how many rows there are up to the first fault, and that fault.
+
+    The last mark of each write goes into `marks`.
+    """
     last, count = Head(), 0
     for row in rows:
         count += 1
         if fault := _fault(row, last):
             return count, fault
+        if (mark := marked(row)) is not None:
+            marks[mark[0]] = mark[1]
         last = Head(row.seq, row.hash)
     if last != head:
         return count, f"the chain was left at entry {head.seq}, and ends now at entry {last.seq}"

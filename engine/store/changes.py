@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from engine.failpoint import Point, around
 from engine.model.change import ProbeResult
@@ -29,6 +29,7 @@ from engine.store.change_rows import (
 from engine.store.change_tables import changes, writes
 from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
+from engine.store.write_marks import WRITER, mark
 
 _DECIDED = (ChangeEvent.APPROVE, ChangeEvent.DENY)
 _WRITES_IN = {Step.DO: ChangeState.APPLYING, Step.UNDO: ChangeState.ROLLING_BACK}
@@ -179,6 +180,7 @@ class Changes(Database):
                 "outcome": "",
             }
             connection.execute(writes.insert(), [new])
+            append(connection, [_marked(connection, row, own, to_us(written.at))])
 
     @retried
     def end_write(  # noqa: PLR0913, PLR0917 - the contract of the writer
@@ -203,13 +205,14 @@ class Changes(Database):
         new = {"outcome": outcome, "after": json_text(after), "ended_at": to_us(now)}
         with self.write() as connection:
             fence(connection, epoch)
-            held(connection, change)
+            row = held(connection, change)
             before = connection.execute(select(writes.c.outcome).where(own)).scalar()
             if before is None:
                 raise StoreError(f"change {change}: {step} {number} was never begun")
             if before not in {"", outcome}:
                 raise IllegalMove(f"change {change}: {step} {number} ended as '{before}'")
             connection.execute(update(writes).where(own).values(new))
+            append(connection, [_marked(connection, row, own, to_us(now))])
 
 
 def _standing(row: Row[Any], frm: ChangeState) -> Row[Any]:
@@ -241,6 +244,21 @@ def _brought(moved: Moved) -> dict[str, Any]:
 def _operation(change: str, step: Step, number: int) -> Any:
     of_change = (writes.c.change == change) & (writes.c.step == step.value)
     return of_change & (writes.c.number == number)
+
+
+def _marked(connection: Connection, row: Row[Any], own: Any, at: int) -> Note:
+    """Return what the audit is to say of the write `own` of the change `row`, which stays."""
+    write = connection.execute(select(writes).where(own)).one()
+    return Note(
+        to=row.state,
+        actor=WRITER,
+        at=at,
+        frm=row.state,
+        reason=mark(write._asdict()),
+        mission=row.mission,
+        change=row.id,
+        digest=row.digest,
+    )
 
 
 def _named(written: Written) -> str:

@@ -173,7 +173,8 @@ class Gates(Database):
 def _under_way(connection: Connection, row: Row[Any]) -> int:
     """Return the phase whose changes the mission still waits for; the one before if for none."""
     open_ = (changes.c.mission == row.id) & ~settled
-    found = connection.execute(select(func.max(changes.c.phase)).where(open_)).scalar()
+    latest = select(func.max(changes.c.phase)).where(open_)
+    found: int | None = connection.execute(latest).scalar()
     return found or max(1, row.phase - 1)
 
 

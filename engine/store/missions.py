@@ -13,6 +13,7 @@ from engine.model.errors import Fenced, StoreError
 from engine.model.instant import to_us
 from engine.model.mission import MissionEvent, MissionRow, MissionState, move
 from engine.model.report import Outcome, Report
+from engine.store.audit import Note, append
 from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new, upsert
@@ -28,9 +29,12 @@ class Missions(Database):
 
     @retried
     def add_mission(self, row: MissionRow) -> bool:
-        """Queue the mission of a person; return whether it is new."""
+        """Queue the mission of a person, which the audit tells of; return whether it is new."""
         with self.write() as connection:
-            return bool(insert_new(connection, missions, [mission_values(row)], "id"))
+            new = bool(insert_new(connection, missions, [mission_values(row)], "id"))
+            if new and row.requester:
+                append(connection, [_ordered(row)])
+            return new
 
     def claim_mission(
         self, owner: str, now: datetime, mission: str | None = None
@@ -173,6 +177,12 @@ class Missions(Database):
         with self.read() as connection:
             row = connection.execute(query).one_or_none()
             return mission_row(row) if row else None
+
+
+def _ordered(row: MissionRow) -> Note:
+    where = ", ".join(row.clusters) or "the clusters of its targets"
+    reason = f"{row.kind} in {where}, mode {row.mode}"
+    return Note(row.state.value, row.requester, to_us(row.created), reason=reason, mission=row.id)
 
 
 def _there(connection: Connection, mission: str) -> Row[Any]:

@@ -183,7 +183,8 @@ class Scene:
 
     def path(self, change: str) -> list[str]:
         """Return the states that a change came to, in order."""
-        return [one.to for one in self.store.audit(change=change, limit=1000)]
+        told = self.store.audit(change=change, limit=1000)
+        return [one.to for one in told if one.frm != one.to]
 
     def told(self) -> list[Delivery]:
         """Return what the sink `chat` was told so far, in order."""

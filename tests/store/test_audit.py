@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from engine.model.change_row import Freeze
+from engine.model.change_row import Freeze, Step
 from engine.model.errors import StoreError
+from engine.model.report import Outcome
 from engine.store.audit import Note, _hash, append
-from engine.store.change_tables import audit
+from engine.store.change_tables import audit, changes, writes
 from engine.store.schema import meta
-from tests.store.changes_of import Scene, a_row
-from tests.store.rows import NOON, SECOND
+from tests.store.changes_of import TO_APPLYING, Scene, a_row, a_write
+from tests.store.rows import NOON, SECOND, a_report, a_run
 
 if TYPE_CHECKING:
     from typing import Any
@@ -50,6 +51,23 @@ def test_every_move_is_one_entry_that_names_the_one_before_it(audited: Store) ->
     assert {(one.mission, one.change, one.at) for one in entries} == {("m-1", "c-1", NOON)}
     state = audited.verify_audit()
     assert (state.count, state.fault, state.head) == (5, "", entries[-1].hash)
+
+
+def test_who_queues_cancels_or_resumes_a_mission_is_told(store: Store) -> None:
+    for _ in range(2):  # the same order again is no second one
+        store.add_mission(a_run("m-1", requester="ann", clusters=("east",), mode="apply"))
+    store.add_mission(a_run("m-2"))  # nobody's
+    row = store.claim_mission("v", NOON, "m-1")
+    assert row is not None
+    store.finish("m-1", a_report(outcome=Outcome.FAILED), [], NOON, epoch=row.epoch)
+    store.resume_mission("m-1", "bob", NOON)
+    store.cancel_mission("m-1", "eve", NOON)
+    assert [(one.mission, one.frm, one.to, one.actor, one.reason) for one in store.audit()] == [
+        ("m-1", "", "queued", "ann", "incident-response in east, mode apply"),
+        ("m-1", "failed", "queued", "bob", ""),
+        ("m-1", "queued", "cancelled", "eve", ""),
+    ]
+    assert store.verify_audit().fault == ""
 
 
 def test_an_empty_chain_is_whole(store: Store) -> None:
@@ -146,6 +164,68 @@ def test_many_that_write_at_once_write_one_chain(audited: Store, other: Store) -
         list(threads.map(act, range(24)))
     state = other.verify_audit()
     assert (state.count, state.fault) == (5 + 24 + 8, "")
+
+
+WRITES = {
+    "change": "c-2",
+    "step": "undo",
+    "number": 9,
+    "version": "8",
+    "before": '{"spec":{"replicas":2}}',
+    "at": 0,
+    "outcome": "failed: no",
+    "after": None,
+    "ended_at": 0,
+}
+
+
+@pytest.fixture
+def written(audited: Store) -> Store:
+    """The same, and one write was begun twice, and done; of a second one nothing is known."""
+    scene = Scene(audited, "m-2")
+    for event in TO_APPLYING:
+        scene.move("c-1", event)
+    for outcome in ("failed: conflict", "done"):
+        audited.begin_write("c-1", a_write(), epoch=scene.epoch)
+        after = {"spec": {"replicas": 3, "note": "\x00"}}
+        audited.end_write("c-1", Step.DO, 0, outcome, after, NOON, epoch=scene.epoch)
+    audited.begin_write("c-1", a_write(number=1, before={"x": "\x00"}), epoch=scene.epoch)
+    assert audited.verify_audit().fault == ""
+    assert [one.to for one in audited.audit(change="c-1")[-5:]] == ["applying"] * 5
+    return audited
+
+
+@pytest.mark.parametrize("column", WRITES)
+def test_an_edit_of_what_is_kept_of_a_write_is_found(written: Store, column: str) -> None:
+    do(written, update(writes).where(writes.c.number == 0).values({column: WRITES[column]}))
+    assert written.verify_audit().fault.startswith("what was kept of the write ")
+
+
+def test_every_column_of_a_write_is_edited_above() -> None:
+    assert {*WRITES, "seq"} == {column.name for column in writes.columns}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_write_that_is_not_kept_any_more_is_found(written: Store, number: int) -> None:
+    do(written, delete(writes).where(writes.c.number == number))
+    fault = f"what was kept of the write 'do {number}' of change c-1 is missing"
+    assert written.verify_audit().fault == fault
+
+
+def test_a_write_that_was_added_is_found(written: Store) -> None:
+    with written.write() as connection:
+        one = dict(connection.execute(select(writes).where(writes.c.number == 0)).one()._mapping)
+        del one["seq"]
+        connection.execute(insert(writes).values({**one, "number": 7}))
+    assert written.verify_audit().fault == (
+        "what was kept of the write 'do 7' of change c-1 is not as it was written"
+    )
+
+
+def test_what_was_forgotten_with_its_change_is_not_missed(written: Store) -> None:
+    do(written, delete(changes))
+    do(written, delete(writes))
+    assert written.verify_audit().fault == ""
 
 
 def test_text_of_any_kind_keeps_the_chain_whole(audited: Store) -> None:
