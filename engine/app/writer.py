@@ -112,6 +112,8 @@ class WriterProcess:
         }
         writers = await stack.enter_async_context(Writers(settings.clusters))
         assessor = Assessor(readers, settings.missions, self._clock)
+        # A file that is locked has one writer, which need not wait for its own old lease.
+        leases = Leases(store, LOCAL if own_files(settings) else process_name())
         means = Means(
             ledger=store,
             proposer=writers.proposer,
@@ -121,14 +123,14 @@ class WriterProcess:
             policy=lambda: policies.policy,
             asks=_Asking(store, policies, settings.changes.url or ""),
             clock=self._clock,
+            may_write=lambda: leases.left_s(LEASE) > 0,
         )
-        # A file that is locked has one writer, which need not wait for its own old lease.
-        self._leases = Leases(store, LOCAL if own_files(settings) else process_name())
-        self._writing = Writing(store, means, self._leases, settings.changes)
+        self._leases = leases
+        self._writing = Writing(store, means, leases, settings.changes)
         self._policies = policies
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(self._leases.hold(LEASE, self._writing.run)),
+                group.create_task(leases.hold(LEASE, self._writing.run)),
                 group.create_task(policies.run()),
             ]
             LOG.info("running", listen=self._process.url, writes=writers.clusters, roles=[ROLE])
