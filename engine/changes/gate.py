@@ -6,6 +6,7 @@ from typing import Final
 from engine import meters
 from engine.changes.asking import asked_again
 from engine.changes.brakes import brake
+from engine.changes.locks import AT_WORK, taken
 from engine.changes.policy import AUTOMATIC, Hold, automatic, judge, needed, timing
 from engine.changes.turn import Again, Go, Result, Turn, Wait, ask
 from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
@@ -65,6 +66,8 @@ async def approved(turn: Turn) -> Result:
         reason = "it was to be planned only; run the mission in mode apply"
         return Go(ChangeEvent.SUPERSEDE, Moved(reason=reason))
     hold = await held_back(turn)
+    if hold is None and row.reason.endswith(AT_WORK):
+        hold = await taken(turn)
     if hold is not None and hold.reason == row.reason:
         return Wait(_within(turn, hold.until))
     _measure(turn)

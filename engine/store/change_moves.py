@@ -66,8 +66,8 @@ def shift(
 ) -> Note:
     """Move the change `row`, which is held, by `event`; return what the audit is to say.
 
-    Where that ends it, its locks are free; where it was the last one that its mission waits
-    for, the mission is queued for its next phase.
+    Where that ends it, or puts it off with nothing written, its locks are free; where it was the
+    last one that its mission waits for, the mission is queued for its next phase.
 
     Args:
         connection: of the transaction.
@@ -89,7 +89,7 @@ def shift(
     after = {**row._mapping, **new}  # noqa: SLF001 - the public name of it
     new["due_at"] = due_at(after)
     connection.execute(update(changes).where(changes.c.id == row.id).values(new))
-    if to.final:
+    if to.final or event is ChangeEvent.HOLD:
         connection.execute(delete(locks).where(locks.c.change == row.id))
     wake_if_settled(connection, row.mission, row.phase)
     return Note(

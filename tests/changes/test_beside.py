@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import select
 
 from engine.changes.drive import advance
+from engine.model.change_row import Freeze
 from engine.model.change_state import ChangeState
 from engine.store.change_tables import locks
 from tests.changes.a_cluster import GOOD, a_node, a_shop
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from engine.changes.look import Look
+    from engine.model.change import Draft
+    from engine.model.change_row import ChangeRow
 
 S = ChangeState
 AT_ONCE = 4
@@ -101,3 +106,47 @@ def locks_in(scene: Scene, change: str) -> set[str]:
     with scene.store.read() as connection:
         query = select(locks.c.name).where(locks.c.change == change)
         return set(connection.execute(query).scalars())
+
+
+async def test_what_is_held_back_after_its_check_keeps_nobody_waiting(scene: Scene) -> None:
+    a_shop(scene.cluster)
+    change = await scene.approved()
+    row = await frozen_while_checked(scene, change)
+    assert row.state is S.APPROVED
+    assert "frozen" in row.reason
+    assert not locks_in(scene, change)
+    scene.store.thaw("all", "ada", scene.clock.at)
+    assert (await scene.ran(change)).state is S.VERIFIED
+
+
+async def frozen_while_checked(scene: Scene, change: str) -> ChangeRow:
+    """Let somebody freeze everything while the change is checked, which has its locks by then."""
+    look = scene.means.look
+
+    async def freezes(draft: Draft) -> Look:
+        assert locks_in(scene, change)
+        scene.store.freeze(Freeze("all", "ada", "fire", scene.clock.at))
+        return await look(draft)
+
+    sound = scene.means
+    scene.means = replace(sound, look=freezes)
+    row = await scene.turn(change)
+    scene.means = sound
+    return row
+
+
+async def test_who_waits_for_another_change_says_so_once(scene: Scene) -> None:
+    a_shop(scene.cluster)
+    first = await scene.approved()
+    await scene.ran(first, S.VERIFYING)
+    second = await scene.approved("scale", params={"replicas": 3})
+    row = await scene.turn(second)
+    said = len(scene.store.audit(change=second, limit=1000))
+    for _ in range(10):
+        assert row.next_at is not None
+        scene.clock.at = row.next_at
+        row = await scene.turn(second)
+    assert row.state is S.APPROVED
+    assert len(scene.store.audit(change=second, limit=1000)) == said
+    await scene.ran(first)
+    assert (await scene.ran(second)).state is S.VERIFIED
