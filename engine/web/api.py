@@ -33,6 +33,7 @@ from engine.web.views import (
 
 T = TypeVar("T")
 VIA = "http"
+V1 = "/v1/"
 OPENAPI = "/v1/openapi.json"
 FOREVER_S = 366 * 86400
 
@@ -230,18 +231,16 @@ def _there(found: T | None, noun: str) -> T:
     return found
 
 
-async def _fault(request: Request, error: Exception) -> Response:
+async def fault(request: Request, error: Exception) -> Response:
     """Return what is wrong with a path or a method: below /v1 as JSON, else as one line."""
     status, headers = 500, None
     if isinstance(error, HTTPException):
         status, headers = error.status_code, error.headers
     text = HTTPStatus(status).phrase
-    if request.url.path.startswith("/v1/"):
+    if request.url.path.startswith(V1):
         return JSONResponse({"error": text}, status, headers=headers)
     return PlainTextResponse(f"{text}\n", status, headers=headers)
 
-
-FAULTS = {HTTPException: _fault}
 
 _GONE = (HTTPStatus.NOT_FOUND,)
 _CLASH = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)

@@ -86,7 +86,7 @@ def build(ports: Ports, people: People | None = None, more: Sequence[BaseRoute] 
     return Starlette(
         routes=[*routes, *api.routes(people), *site.routes(people)],
         middleware=[Middleware(Guarded)],
-        exception_handlers=api.FAULTS,
+        exception_handlers=site.faults(people),
     )
 
 

@@ -1,10 +1,11 @@
 """The pages for people: what there is, and the forms that decide."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -14,12 +15,12 @@ from engine.model.change_state import ChangeState
 from engine.model.errors import Refused
 from engine.report.content import report_parts
 from engine.web import login
-from engine.web.api import FOREVER_S
+from engine.web.api import FOREVER_S, V1, fault
 from engine.web.ports import People, scope_of
 from engine.web.refusal import Refusal
 from engine.web.render import style
 from engine.web.views import MOVING, ChangeView
-from engine.web.visit import Act, Visit, endpoint
+from engine.web.visit import Act, Visit, endpoint, visit_of
 
 VIA = "web"
 SHOWN = 100
@@ -48,6 +49,24 @@ def routes(people: People) -> Sequence[BaseRoute]:
             for path, act in (_LOOKS | _FORMS).items()
         ),
     ]
+
+
+def faults(people: People) -> Mapping[Any, Callable[[Request, Exception], Awaitable[Response]]]:
+    """Return what answers where there is no such page: with a way back for who is logged in."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        plain = await fault(request, error)
+        visit = None if request.url.path.startswith(V1) else await visit_of(people, request)
+        if visit is None:
+            return plain
+        told = "There is no such page." if plain.status_code == HTTPStatus.NOT_FOUND else ""
+        title = HTTPStatus(plain.status_code).phrase
+        shown = visit.show("refused", plain.status_code, text=told or title, title=title)
+        if allowed := plain.headers.get("allow"):
+            shown.headers["Allow"] = allowed
+        return shown
+
+    return {HTTPException: answer}
 
 
 async def _overview(visit: Visit) -> Response:

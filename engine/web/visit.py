@@ -73,7 +73,7 @@ def endpoint(people: People, act: Act) -> Callable[[Request], Awaitable[Response
     """Return the endpoint of `act`, for users who are logged in; others go to the login."""
 
     async def answer(request: Request) -> Response:
-        visit = await _visit(people, request)
+        visit = await visit_of(people, request)
         if visit is None:
             return _unknown(people, request)
         try:
@@ -86,7 +86,7 @@ def endpoint(people: People, act: Act) -> Callable[[Request], Awaitable[Response
     return answer
 
 
-async def _visit(people: People, request: Request) -> Visit | None:
+async def visit_of(people: People, request: Request) -> Visit | None:
     """Return the visit of who is logged in, None for anybody else."""
     signer = Signer(people.key)
     session = signer.session(request.cookies.get(COOKIE, ""), people.clock.now())

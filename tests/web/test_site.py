@@ -270,6 +270,21 @@ async def test_only_approve_and_deny_are_decisions(
     assert (await client.post("/changes/c-1/decision", data=sent)).status_code == 422
 
 
+async def test_where_there_is_no_page_there_is_a_way_back(
+    client: httpx.AsyncClient, inside: Inside
+) -> None:
+    before = await client.get("/nowhere")
+    assert (before.status_code, before.text) == (404, "Not Found\n")
+    await log_in(client)
+    answer = await client.get("/nowhere")
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+    assert 'href="/"' in answer.text
+    wrong = await client.post("/missions")
+    assert (wrong.status_code, "GET" in wrong.headers["allow"]) == (405, True)
+    assert (await client.get("/v1/nowhere")).json() == {"error": "Not Found"}
+
+
 async def test_a_store_that_is_away_is_said_in_a_page(
     client: httpx.AsyncClient, inside: Inside
 ) -> None:
