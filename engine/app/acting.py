@@ -76,10 +76,22 @@ class StoredOrders:
         return mission_line(self.store.resume_mission(mission, user.name, self.clock.now()))
 
     def freeze(self, user: User, scope: str, reason: str, for_s: float | None) -> Freeze:
-        """Stop new changes of `scope`; every user may. Raises DogwatchError: no such cluster."""
+        """Stop new changes of `scope`; every user may.
+
+        Raises:
+            DogwatchError: there is no such cluster, or no reason.
+            Refused: the same user froze it for longer.
+        """
         self._check(scope)
+        if not reason.strip():
+            raise DogwatchError("say why: others will ask")
         now = self.clock.now()
         until = None if for_s is None else now + timedelta(seconds=for_s)
+        for one in self.store.freezes(now):
+            own = (one.scope, one.who) == (scope, user.name)
+            if own and until is not None and (one.until is None or one.until > until):
+                ends = rfc3339(to_us(one.until)) if one.until else "somebody thaws it"
+                raise Refused(f"{scope} is frozen by you until {ends}: to make it shorter, thaw it")
         freeze = Freeze(scope, user.name, reason, now, until)
         self.store.freeze(freeze)
         return freeze

@@ -52,6 +52,8 @@ class Person:
         if self.pages.store.change(wanted) is not None:
             return wanted
         listed = [change_line(one) for one in changes_of(self.pages, wanted)]
+        if not listed:
+            raise DogwatchError(f"mission {wanted} proposes no changes: there is nothing to decide")
         if not choice:
             waiting = [one.id for one in listed if one.waits]
             if len(waiting) == 1:
@@ -130,6 +132,8 @@ def _token(file: str | None) -> str:
     else:
         try:
             given = Path(file).read_text().partition("\n")[0].strip()
+        except FileNotFoundError as error:
+            raise ConfigError(f"--token-file: there is no file {file}") from error
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--token-file {file}: {error}") from error
     if not given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from engine.model.mission import MissionState
 from engine.model.ports import SystemClock
 from tests.app.office import ANN_TOKEN, BOB_TOKEN, DIFF, Office, an_office, offices
 from tests.store.changes_of import a_target
+from tests.store.rows import a_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -214,6 +216,26 @@ def test_a_freeze_of_nothing_is_refused(local: Office, words: tuple[str, ...], w
     done = call(local, "freeze", "--reason", "x", *words)
     assert why in str(done.exception)
     assert local.store.freezes(SystemClock().now()) == []
+
+
+def test_a_freeze_without_a_reason_is_none_and_a_second_one_makes_none_shorter(
+    local: Office,
+) -> None:
+    assert "say why" in str(call(local, "freeze", "--reason", " ").exception)
+    assert call(local, "freeze", "--reason", "x", "--for", "1h").exit_code == 0
+    assert call(local, "freeze", "--reason", "y").exit_code == 0
+    shorter = call(local, "freeze", "--reason", "z", "--for", "2h")
+    assert "all is frozen by you until somebody thaws it" in str(shorter.exception)
+    (frozen,) = local.store.freezes(SystemClock().now())
+    assert (frozen.reason, frozen.until) == ("y", None)
+
+
+def test_what_is_not_there_is_said_plainly(local: Office) -> None:
+    local.store.add_mission(replace(a_run("m-2"), clusters=("east",)))
+    done = call(local, "mission", "approve", "m-2", "--yes")
+    assert str(done.exception) == "mission m-2 proposes no changes: there is nothing to decide"
+    lost = call(local, "mission", "approve", "m-2", "--token-file", "nope")
+    assert str(lost.exception) == "--token-file: there is no file nope"
 
 
 def test_the_audit_is_listed_and_its_chain_checked(office: Office) -> None:
