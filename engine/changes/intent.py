@@ -3,13 +3,16 @@
 from enum import StrEnum
 from typing import Final
 
+from engine.analysis.field import mapping
 from engine.changes.diff import normalised
 from engine.changes.record import holds
+from engine.changes.templates import CHANGE
 from engine.changes.turn import Turn, ask
 from engine.model.change import Operation, Verb
 from engine.model.change_row import Step, Written
 from engine.model.errors import ClusterError
 from engine.model.ports import Writer
+from engine.model.signal import MADE_BY
 from engine.model.snapshot import Object
 
 LEAVES: Final = frozenset({Verb.EVICT, Verb.DELETE})
@@ -57,7 +60,10 @@ async def read(writer: Writer, operation: Operation) -> Object | None:
 
 
 def fate(operation: Operation, live: Object | None) -> Fate:
-    """Return what the object says of the write: done, not done, or neither: somebody else."""
+    """Return what the object says of the write: done, not done, or neither: somebody else.
+
+    That it is as it was to be is not enough: somebody else may have made it so.
+    """
     if operation.verb in LEAVES:
         leaving = live is None or "deletionTimestamp" in live["metadata"]
         return Fate.DONE if leaving else Fate.NOT_DONE
@@ -65,5 +71,20 @@ def fate(operation: Operation, live: Object | None) -> Fate:
         return Fate.FOREIGN
     plain = normalised(live)
     if holds(plain, operation.after):
-        return Fate.DONE
+        return Fate.DONE if _ours(operation, live) else Fate.FOREIGN
     return Fate.NOT_DONE if holds(plain, operation.before) else Fate.FOREIGN
+
+
+def _ours(operation: Operation, live: Object) -> bool:
+    """Whether it is we who wrote what is there: our mark says so, or else the server.
+
+    A scale has no mark among its fields; who sets replicas anew takes them over.
+    """
+    if operation.verb is not Verb.SCALE:
+        return CHANGE in mapping(operation.after, "metadata", "annotations")
+    return any(
+        entry.get("manager") == MADE_BY
+        and entry.get("subresource") == "scale"
+        and "f:replicas" in mapping(entry, "fieldsV1", "f:spec")
+        for entry in live["metadata"].get("managedFields") or []
+    )

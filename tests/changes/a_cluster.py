@@ -18,6 +18,7 @@ from engine.changes.look import Look
 from engine.changes.merge import apply_patch, same
 from engine.model.change import Draft, Operation, Verb
 from engine.model.errors import ClusterError
+from engine.model.signal import MADE_BY
 from engine.model.snapshot import ClusterSnapshot
 
 if TYPE_CHECKING:
@@ -106,7 +107,10 @@ class ACluster:
     def edit(self, kind: str, name: str, patch: Mapping[str, Any], namespace: str = "shop") -> None:
         """Change an object as somebody else does."""
         key = (RESOURCES[kind], "" if kind == "Node" else namespace, name)
-        self._keep(key, apply_patch(self.objects[key], patch))
+        new = apply_patch(self.objects[key], patch)
+        if "replicas" in (patch.get("spec") or {}):
+            new = managed(new, "kubectl")
+        self._keep(key, new)
 
     def remove(self, kind: str, name: str, namespace: str = "shop") -> Object:
         """Delete an object as somebody else does."""
@@ -191,7 +195,7 @@ class ACluster:
                 self.budgets -= 1
                 del self.objects[key]
             return None
-        new = apply_patch(live, operation.patch)
+        new = patched(live, operation)
         if self.webhook is not None:
             new = self.webhook(operation, deepcopy(new))
         if dry_run:
@@ -248,6 +252,19 @@ def image_of(deployment: Mapping[str, Any]) -> str:
     """Return the image of its only container."""
     image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
     return image
+
+
+def patched(live: Object, operation: Operation) -> Object:
+    """Return an object as `operation` makes it."""
+    new = apply_patch(live, operation.patch)
+    return managed(new, MADE_BY) if operation.verb is Verb.SCALE else new
+
+
+def managed(obj: Object, manager: str) -> Object:
+    """Return an object of which `manager` set the replicas, by the scale subresource."""
+    own: Object = {"f:spec": {"f:replicas": {}}}
+    entry = {"manager": manager, "operation": "Update", "subresource": "scale", "fieldsV1": own}
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
 
 
 def settled(obj: Object) -> Object:

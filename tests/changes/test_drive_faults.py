@@ -12,7 +12,7 @@ from engine.changes.record import applied
 from engine.model.change_row import Freeze
 from engine.model.change_state import ChangeState
 from engine.model.errors import ClusterError
-from tests.changes.a_cluster import BAD, APort, a_node, a_shop, image_of
+from tests.changes.a_cluster import BAD, GOOD, APort, a_node, a_shop, a_template, image_of
 from tests.changes.a_scene import Scene
 
 if TYPE_CHECKING:
@@ -170,3 +170,47 @@ async def test_a_freeze_for_longer_than_the_approval_leaves_all_as_it_is(scene: 
     row = await scene.turn(change)
     assert row.state is S.SUPERSEDED
     assert not scene.cluster.kept
+
+
+def scaled(scene: Scene, replicas: int) -> None:
+    """Let a person scale the Deployment."""
+    scene.cluster.edit("Deployment", "web", {"spec": {"replicas": replicas}})
+
+
+@pytest.mark.parametrize(
+    ("faults", "ends"),
+    [([], S.SUPERSEDED), ([("before", "timeout")], S.NEEDS_HUMAN)],
+    ids=["refused", "unknown"],
+)
+async def test_what_a_person_scaled_to_the_same_is_theirs(
+    scene: Scene, faults: list[tuple[str, str]], ends: ChangeState
+) -> None:
+    change = await scene.approved("scale", params={"replicas": 4})
+    scene.cluster.between = lambda _: scaled(scene, 4)
+    scene.cluster.faults = faults
+    row = await scene.turn(change)
+    scene.cluster.between = None
+    scene.cluster.critical = frozenset({"x-new"})
+    row = await scene.ran(change)
+    assert row.state is ends, row.reason
+    assert not scene.cluster.kept
+    assert scene.cluster.get("Deployment", "web")["spec"]["replicas"] == 4
+    assert not any(one.outcome == "done" for one in row.written)
+
+
+async def test_what_was_scaled_without_an_answer_is_ours(scene: Scene) -> None:
+    scene.cluster.edit("Deployment", "web", {"spec": {"template": a_template(GOOD)}})
+    change = await scene.approved("scale", params={"replicas": 4})
+    scene.cluster.faults = [("after", "timeout")]
+    row = await scene.ran(change)
+    assert row.state is S.VERIFIED, row.reason
+    assert len(scene.cluster.kept) == 1
+
+
+async def test_a_pod_that_somebody_else_evicted_is_gone_all_the_same(scene: Scene) -> None:
+    scene.cluster.edit("Deployment", "web", {"spec": {"template": a_template(GOOD)}})
+    a_node(scene.cluster, "n1", pods=2)
+    change = await scene.approved("drain", kind="Node", name="n1")
+    await scene.ran(change, S.VERIFYING)
+    scene.cluster.remove("Pod", "web-n1-1")
+    assert (await scene.ran(change)).state is S.VERIFIED
