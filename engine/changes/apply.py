@@ -1,11 +1,12 @@
 """Apply: write what was approved, one object after the other, each intent durable before."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
 from engine import failpoint
 from engine.changes.brakes import stop
-from engine.changes.intent import LEAVES, Fate, begin, end, fate, read
+from engine.changes.intent import LEAVES, Fate, begin, end, fate, read, send
 from engine.changes.patience import lasted, tried, untried
 from engine.changes.plan import operation_tried
 from engine.changes.precheck import FRESH_S, checked
@@ -34,6 +35,9 @@ from engine.model.snapshot import Object
 
 STOP_S: Final = 2.0
 """How soon a plan that a freeze stopped looks whether it may go on."""
+OUTLIVED_S: Final = 60.0
+"""When a write that was begun cannot come any more: what the lease of a writer lasts (15 s), and
+the server's patience (30 s), with something over for clocks that differ."""
 LATER: Final = frozenset({"blocked", "throttled"})
 """Reasons with which a server says: not now."""
 CONFLICT: Final = f"{FAILED}conflict"
@@ -60,9 +64,29 @@ async def applying(turn: Turn) -> Result:
 
 async def _one(turn: Turn, number: int, operation: Operation) -> Result:
     try:
-        return await _settled(turn, number, operation) or await _do(turn, number, operation)
+        result = await _settled(turn, number, operation) or await _do(turn, number, operation)
     except Frozen:  # Since it was looked: the store lets nothing be begun.
         return _frozen(turn)
+    ends = isinstance(result, Go) and result.event is not ChangeEvent.ESCALATE
+    return await _unsent(turn, number) or result if ends else result
+
+
+async def _unsent(turn: Turn, number: int) -> Wait | None:
+    """Wait, before it ends, until a write that was begun earlier cannot come any more.
+
+    Whoever began it may have sent it late, and the server may take its time; as long as the
+    object is as it was, it would still be kept.
+    """
+    last = written(turn.row, Step.DO, number)
+    if last is None or last.outcome:
+        return None
+    until = last.at + timedelta(seconds=OUTLIVED_S)
+    if turn.now < until:
+        return Wait(until)
+    row = await ask(turn.means.ledger.change, turn.row.id)
+    if row is not None and is_open(row, Step.DO, number):
+        await end(turn, Step.DO, number, f"{FAILED}it was not done", None)
+    return None
 
 
 async def _settled(turn: Turn, number: int, operation: Operation) -> Result | None:
@@ -74,7 +98,7 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
     try:
         live = await read(turn.writer(), operation)
     except ClusterError as error:
-        return _later(turn, number, error)
+        return _unread(turn, number, error) if uncertain else _later(turn, number, error)
     found = fate(operation, live)
     if found is Fate.DONE:
         await _noted(turn, number, DONE, live)
@@ -83,7 +107,15 @@ async def _settled(turn: Turn, number: int, operation: Operation) -> Result | No
         await _noted(turn, number, "", live)
         reason = f"{operation.target.ref} is neither as it was nor as it was to be written"
         return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
-    return await _not_done(turn, number, live) if uncertain else None
+    return _given_up(turn, number) if uncertain else None
+
+
+def _given_up(turn: Turn, number: int) -> Go | None:
+    """End what was tried many times, and never done; None: once more."""
+    if not _tired(turn, number):
+        return None
+    reason = "it was tried many times, and never answered"
+    return _ended(turn, number, ChangeEvent.REFUSE, reason)
 
 
 async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> None:
@@ -91,15 +123,6 @@ async def _noted(turn: Turn, number: int, outcome: str, live: Object | None) -> 
     if not is_open(turn.row, Step.DO, number):
         await begin(turn, Step.DO, number, live)
     await end(turn, Step.DO, number, outcome, live)
-
-
-async def _not_done(turn: Turn, number: int, live: Object | None) -> Go | None:
-    """Note that it was not done; after many tries it is given up."""
-    await end(turn, Step.DO, number, f"{FAILED}it was not done", live)
-    if not _tired(turn, number):
-        return None
-    reason = "it was tried many times, and never answered"
-    return _ended(turn, number, ChangeEvent.REFUSE, reason)
 
 
 async def _do(turn: Turn, number: int, operation: Operation) -> Result:
@@ -144,12 +167,12 @@ async def _same(turn: Turn, number: int, operation: Operation) -> Object:
 
 
 async def _write(turn: Turn, writer: Writer, number: int, live: Object) -> Result:
-    operation, version = turn.change.operations[number], live["metadata"]["resourceVersion"]
+    operation = turn.change.operations[number]
     again = written(turn.row, Step.DO, number)
     await begin(turn, Step.DO, number, live)
     try:
         with failpoint.around(Point.OBJECT_APPLIED):
-            answer = await writer.write(operation, version=version, dry_run=False)
+            answer = await send(turn, writer, operation, live)
     except ClusterError as error:
         if error.reason not in NOT_DONE | LATER:
             # Perhaps it was done: the object says so next time.
@@ -175,14 +198,19 @@ async def _turned_away(
     return _ended(turn, number, ChangeEvent.REFUSE, said(error))
 
 
+def _unread(turn: Turn, number: int, error: ClusterError) -> Go | Wait:
+    """Look again whether it was written; only a person can tell where it is never answered."""
+    if not _tired(turn, number):
+        return tried(turn, Step.DO, number, said(error))
+    reason = f"it is not known whether it was written; given up after many tries; {said(error)}"
+    return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
+
+
 def _later(turn: Turn, number: int, error: ClusterError) -> Go | Wait:
     """Try again, with pauses, for as long as the verification would take, then give up."""
     if not _tired(turn, number):
         return tried(turn, Step.DO, number, said(error))
     reason = f"given up after many tries; {said(error)}"
-    if is_open(turn.row, Step.DO, number):
-        reason = f"it is not known whether it was written; {reason}"
-        return Go(ChangeEvent.ESCALATE, Moved(reason=reason))
     nobody = error.reason == "config"  # Nobody may write there any more.
     return _ended(turn, number, ChangeEvent.SUPERSEDE if nobody else ChangeEvent.REFUSE, reason)
 

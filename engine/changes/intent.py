@@ -10,7 +10,7 @@ from engine.changes.templates import CHANGE
 from engine.changes.turn import Turn, ask
 from engine.model.change import Operation, Verb
 from engine.model.change_row import Step, Written
-from engine.model.errors import ClusterError
+from engine.model.errors import ClusterError, Fenced
 from engine.model.ports import Writer
 from engine.model.signal import MADE_BY
 from engine.model.snapshot import Object
@@ -41,6 +41,19 @@ async def end(turn: Turn, step: Step, number: int, outcome: str, live: Object | 
     now = turn.means.clock.now()
     ledger = turn.means.ledger
     await ask(ledger.end_write, turn.row.id, step, number, outcome, after, now, epoch=turn.epoch)
+
+
+async def send(turn: Turn, writer: Writer, operation: Operation, live: Object) -> Object | None:
+    """Write for real, once the intent is noted; return what the server keeps, None: it is gone.
+
+    Raises:
+        Fenced: another writer may be at work by now; nothing was sent.
+        ClusterError: as Writer.write.
+    """
+    if not turn.means.may_write():
+        raise Fenced(f"change {turn.row.id}: the lease of the writer ended before it was sent")
+    version = live["metadata"]["resourceVersion"]
+    return await writer.write(operation, version=version, dry_run=False)
 
 
 async def read(writer: Writer, operation: Operation) -> Object | None:

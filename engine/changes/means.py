@@ -126,6 +126,8 @@ class Means:
         policy: the policy in force; None: nothing is ever changed.
         asks: whom to tell.
         clock: wall clock.
+        may_write: whether this process surely still is the one writer; asked right before each
+            write and undo is sent.
         begins: cluster name -> what is held from reading its budget to beginning within it.
     """
 
@@ -137,4 +139,5 @@ class Means:
     policy: "Callable[[], Policy | None]"
     asks: Asks
     clock: Clock
+    may_write: Callable[[], bool] = lambda: True
     begins: Mapping[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))

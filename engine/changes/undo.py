@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine import failpoint
 from engine.changes.brakes import brake
 from engine.changes.diff import normalised
-from engine.changes.intent import begin, end, read
+from engine.changes.intent import begin, end, read, send
 from engine.changes.patience import lasted, tried
 from engine.changes.record import DONE, FAILED, holds, is_done, is_open, undo_number, written
 from engine.changes.turn import NOT_DONE, Again, Go, Result, Turn, said
@@ -81,10 +81,9 @@ async def _put_back(turn: Turn, writer: Writer, number: int, live: Object) -> Re
 async def _write(turn: Turn, writer: Writer, number: int, live: Object) -> Result:
     undo = turn.change.rollback[number]
     await begin(turn, Step.UNDO, number, live)
-    version = live["metadata"]["resourceVersion"]
     try:
         with failpoint.around(Point.OBJECT_ROLLED_BACK):
-            answer = await writer.write(undo, version=version, dry_run=False)
+            answer = await send(turn, writer, undo, live)
     except ClusterError as error:
         if error.reason in NOT_DONE - _LATER:
             await end(turn, Step.UNDO, number, f"{FAILED}{said(error)}", None)

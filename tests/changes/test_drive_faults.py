@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.changes.drive import advance
 from engine.changes.record import applied
 from engine.model.change_row import Freeze
 from engine.model.change_state import ChangeState
-from engine.model.errors import ClusterError
+from engine.model.errors import ClusterError, Fenced, StoreError
 from tests.changes.a_cluster import BAD, GOOD, APort, a_node, a_shop, a_template, image_of
 from tests.changes.a_scene import Scene
 
@@ -214,3 +217,79 @@ async def test_a_pod_that_somebody_else_evicted_is_gone_all_the_same(scene: Scen
     await scene.ran(change, S.VERIFYING)
     scene.cluster.remove("Pod", "web-n1-1")
     assert (await scene.ran(change)).state is S.VERIFIED
+
+
+@pytest.mark.parametrize("undo", [False, True])
+async def test_who_may_not_be_the_writer_any_more_sends_nothing(scene: Scene, undo: bool) -> None:
+    change = await scene.approved()
+    if undo:
+        await scene.ran(change, S.VERIFYING)
+        scene.cluster.critical = frozenset({"x-new"})
+    sent = len(scene.cluster.kept)
+    scene.means = replace(scene.means, may_write=lambda: False)
+    with pytest.raises(Fenced):
+        await scene.turn(change)
+    assert len([one for one in scene.cluster.sent if not one.dry_run]) == sent
+    scene.started()
+    row = await scene.ran(change)
+    assert row.state is (S.ROLLED_BACK if undo else S.VERIFIED), row.reason
+    assert len(scene.cluster.kept) == sent + 1
+
+
+class Stuck:
+    """A writer that stops with a write under way, until it is let go on."""
+
+    def __init__(self, scene: Scene, change: str) -> None:
+        self._go, at = asyncio.Event(), asyncio.Event()
+        self.at = at
+
+        class Port(APort):
+            async def write(port, operation: Operation, *, version: str, dry_run: bool) -> Any:  # noqa: N805
+                at.set()
+                await self._go.wait()
+                return await super().write(operation, version=version, dry_run=dry_run)
+
+        means = replace(scene.means, writer=lambda *_: Port(scene.cluster, "stuck"))
+        self._task = asyncio.create_task(advance(scene.at(change), means, epoch=scene.epoch))
+
+    async def goes_on(self) -> None:
+        """Let its write come, late."""
+        self._go.set()
+        with suppress(StoreError):
+            await self._task
+
+
+async def stuck(scene: Scene, change: str) -> Stuck:
+    """Let one writer stop amid its write, and another one begin."""
+    one = Stuck(scene, change)
+    await one.at.wait()
+    scene.started()
+    return one
+
+
+async def test_a_change_outlives_a_write_that_may_still_come(scene: Scene) -> None:
+    change = await scene.approved()
+    scene.cluster.faults = [("before", "throttled")]
+    row = await scene.turn(change)
+    assert row.expires is not None
+    scene.clock.at = row.expires - timedelta(seconds=1)
+    before = await stuck(scene, change)
+    scene.clock.at = row.expires
+    row = await scene.turn(change)
+    assert row.state is S.APPLYING, row.reason
+    await before.goes_on()
+    row = await scene.ran(change)
+    assert row.state is S.VERIFIED, row.reason
+    assert len(scene.cluster.kept) == 1
+
+
+async def test_a_change_ends_once_no_write_can_come(scene: Scene) -> None:
+    change = await scene.approved()
+    await stuck(scene, change)
+    expires = scene.at(change).expires
+    assert expires is not None
+    scene.clock.at = expires
+    row = await scene.turn(change)
+    assert row.state is S.SUPERSEDED
+    assert row.written[0].outcome == "failed: it was not done"
+    assert applied(row).applied is None
