@@ -6,6 +6,7 @@ from typing import Final
 
 from engine import failpoint
 from engine.changes.brakes import stop
+from engine.changes.further import go_further
 from engine.changes.intent import LEAVES, Fate, begin, end, fate, read, send
 from engine.changes.patience import lasted, tried, untried
 from engine.changes.plan import operation_tried
@@ -134,6 +135,7 @@ async def _do(turn: Turn, number: int, operation: Operation) -> Result:
     if hold is not None:
         return _frozen(turn)
     try:
+        await go_further(turn, operation.wave)
         live = await _same(turn, number, operation)
         writer = turn.writer()
     except Halt as halt:

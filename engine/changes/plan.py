@@ -56,20 +56,36 @@ def outline(draft: Draft, view: ClusterView) -> Outline:
             fit, or a precondition does not hold. One that could not be told does not refuse:
             it is shown to who decides.
     """
+    template = _template(draft)
+    params = _params(template, draft.params)
+    edits = template.build(view, draft.target, params, draft.id)
+    checks = template.preconditions(view, draft.target, params)
+    if why := not_so(checks):
+        raise Unfit(why)
+    probes = _probes(template, draft, template.probes(view, draft.target, params), edits)
+    return Outline(draft, template, params, tuple(edits), tuple(checks), tuple(probes))
+
+
+def preconditions(draft: Draft, view: ClusterView) -> list[Precondition]:
+    """Return what must hold before `draft` is done, and whether it does. Raises Unfit."""
+    template = _template(draft)
+    return template.preconditions(view, draft.target, _params(template, draft.params))
+
+
+def not_so(checks: Sequence[Precondition]) -> str:
+    """Return which of `checks` do not hold, and why, in words; empty where none is broken."""
+    broken = [f"{one.name}: {one.why}" for one in checks if one.holds is False]
+    return f"not so: {'; '.join(broken)}" if broken else ""
+
+
+def _template(draft: Draft) -> Template:
     template = TEMPLATES.get(draft.template)
     if template is None:
         raise Unfit(
             f"unknown template '{clean(draft.template, 60)}'; known: {', '.join(TEMPLATES)}"
             f"{nearest(draft.template, TEMPLATES)}"
         )
-    params = _params(template, draft.params)
-    edits = template.build(view, draft.target, params, draft.id)
-    checks = template.preconditions(view, draft.target, params)
-    broken = [f"{one.name}: {one.why}" for one in checks if one.holds is False]
-    if broken:
-        raise Unfit(f"not so: {'; '.join(broken)}")
-    probes = _probes(template, draft, template.probes(view, draft.target, params), edits)
-    return Outline(draft, template, params, tuple(edits), tuple(checks), tuple(probes))
+    return template
 
 
 def _params(template: Template, given: Mapping[str, Any]) -> Config:
