@@ -11,10 +11,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 from engine.model.change import Change, Draft, ProbeResult
 from engine.model.change_row import ChangeRow, Decision, Step, Verdict, Written
 from engine.model.change_state import ChangeState
+from engine.model.errors import StoreError
 from engine.model.ids import canonical
 from engine.model.instant import from_us, to_us
 from engine.model.report import ObjectRef
 from engine.store.change_tables import changes, decisions, writes
+from engine.store.unreadable import UNREADABLE, unread
 
 FINAL = [state.value for state in ChangeState if state.final]
 settled = changes.c.state.in_(FINAL) | (
@@ -98,23 +100,79 @@ def json_text(value: Mapping[str, Any] | None) -> str | None:
 
 
 def change_rows(connection: Connection, query: Select[Any]) -> list[ChangeRow]:
-    """Return the changes that `query` finds, each with its decisions and writes, in order."""
-    rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
-    decided: dict[str, list[Decision]] = {one: [] for one in ids}
-    written: dict[str, list[Written]] = {one: [] for one in ids}
-    votes = select(decisions).where(decisions.c.change.in_(ids)).order_by(decisions.c.seq)
-    done = select(writes).where(writes.c.change.in_(ids)).order_by(writes.c.seq)
-    for vote in connection.execute(votes) if ids else ():
-        decided[vote.change].append(_decision(vote))
-    for write in connection.execute(done) if ids else ():
-        written[write.change].append(_written(write))
-    return [_change(row, tuple(decided[row.id]), tuple(written[row.id])) for row in rows]
+    """Return the changes that `query` finds, each with its decisions and writes, in order.
+
+    One that can not be read is there with what its columns say; its reason says so.
+    """
+    found = _read(connection, query)
+    return [_said(row, said) if isinstance(said, str) else said for row, said in found]
+
+
+def sound_rows(connection: Connection, query: Select[Any]) -> list[ChangeRow]:
+    """Return the same without those that can not be read: nobody works on them."""
+    return [said for _, said in _read(connection, query) if not isinstance(said, str)]
 
 
 def the_change(connection: Connection, change: str) -> ChangeRow:
-    """Return the change `change`, which is there."""
-    return change_rows(connection, select(changes).where(changes.c.id == change))[0]
+    """Return the change `change`, which is there. Raises StoreError where it can not be read."""
+    ((_, said),) = _read(connection, select(changes).where(changes.c.id == change))
+    if isinstance(said, str):
+        raise StoreError(f"change {change}: {said}")
+    return said
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[tuple[Row[Any], ChangeRow | str]]:
+    """Return each row that `query` finds, with its change, or why it can not be read."""
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    decided: dict[str, list[Row[Any]]] = {one: [] for one in ids}
+    written: dict[str, list[Row[Any]]] = {one: [] for one in ids}
+    votes = select(decisions).where(decisions.c.change.in_(ids)).order_by(decisions.c.seq)
+    done = select(writes).where(writes.c.change.in_(ids)).order_by(writes.c.seq)
+    for vote in connection.execute(votes) if ids else ():
+        decided[vote.change].append(vote)
+    for write in connection.execute(done) if ids else ():
+        written[write.change].append(write)
+    return [(row, _one(row, decided[row.id], written[row.id])) for row in rows]
+
+
+def _one(
+    row: Row[Any], decided: Sequence[Row[Any]], written: Sequence[Row[Any]]
+) -> ChangeRow | str:
+    try:
+        return _change(row, tuple(map(_decision, decided)), tuple(map(_written, written)))
+    except UNREADABLE as error:
+        return unread("change", row.id, error)
+
+
+def _said(row: Row[Any], why: str) -> ChangeRow:
+    """Return what the columns of `row` say, which can not be read for the reason `why`.
+
+    One whose state is none needs a person.
+    """
+    known = row.state in {state.value for state in ChangeState}
+    _, namespace, kind, name = (*row.object.split("/", 3), "", "", "")[:4]
+    target = ObjectRef(cluster=row.cluster, kind=kind, namespace=namespace, name=name)
+    title = f"change {row.id}, which can not be read"
+    return ChangeRow(
+        id=row.id,
+        mission=row.mission,
+        draft=Draft(id=row.id, template=row.template, target=target, title=title, kind=""),
+        created=from_us(row.created_at),
+        phase=row.phase,
+        rule=row.rule,
+        firing=row.firing,
+        digest=row.digest,
+        state=ChangeState(row.state) if known else ChangeState.NEEDS_HUMAN,
+        reason=why,
+        actor=row.actor,
+        mode=row.mode,
+        approval=row.approval,
+        sinks=tuple(row.sinks),
+        requester=row.requester,
+        expires=_optional(row.expires_at),
+        changed=_optional(row.changed_at),
+    )
 
 
 def optional_us(at: datetime | None) -> int | None:

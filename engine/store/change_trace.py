@@ -10,6 +10,7 @@ from engine.model.change import Draft
 from engine.model.instant import from_us
 from engine.store.change_tables import audit, changes, decisions, writes
 from engine.store.record import Record, fields, iso
+from engine.store.unreadable import UNREADABLE, unread
 
 
 def mission_of(connection: Connection, change: str) -> str:
@@ -38,19 +39,30 @@ def forgotten(connection: Connection, wanted: str) -> Iterator[Record]:
 
 
 def _change(row: Row[Any]) -> Record:
-    draft = Draft.model_validate_json(row.draft)
-    body = json.loads(row.body) if row.body else {}
     what = {
         **fields(row, "state", "reason", "actor", "template", "mode", "digest", "requester"),
+        "expires": iso(row.expires_at),
+        "changed": iso(row.changed_at),
+        **_read(row),
+    }
+    return Record("change", row.id, row.mission, from_us(row.created_at), what)
+
+
+def _read(row: Row[Any]) -> dict[str, Any]:
+    """Return what is to be read in a change; where it can not be, only that it is so."""
+    try:
+        draft = Draft.model_validate_json(row.draft)
+        body = json.loads(row.body) if row.body else {}
+        results = json.loads(row.results)
+    except UNREADABLE as error:
+        return {"title": unread("change", row.id, error)}
+    return {
         "title": draft.title,
         "target": str(draft.target),
         "risk": body.get("risk", ""),
         "lines": body.get("lines", []),
-        "expires": iso(row.expires_at),
-        "changed": iso(row.changed_at),
-        "results": json.loads(row.results),
+        "results": results,
     }
-    return Record("change", row.id, row.mission, from_us(row.created_at), what)
 
 
 def _decided(connection: Connection, change: str) -> Iterator[Record]:

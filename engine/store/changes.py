@@ -24,6 +24,7 @@ from engine.store.change_rows import (
     json_text,
     optional_us,
     results_text,
+    sound_rows,
     the_change,
 )
 from engine.store.change_tables import changes, writes
@@ -68,7 +69,8 @@ class Changes(Database):
         """Return what the writer has to look at, oldest first; only an index is read for it.
 
         `exclude` are ids of those that it has at hand, or lets rest: they stand in nobody's way.
-        What a clock that was set back since would put off for long is looked at, too.
+        What a clock that was set back since would put off for long is looked at, too; what can not
+        be read is left alone, and in nobody's way.
         """
         open_ = changes.c.due_at >= 0
         ripe = select(changes).where(open_, (changes.c.due_at <= to_us(now)) | ahead(now))
@@ -76,7 +78,7 @@ class Changes(Database):
             ripe = ripe.where(changes.c.id.not_in(at_hand))
         with self.read() as connection:
             oldest_first = ripe.order_by(changes.c.due_at, changes.c.seq)
-            return change_rows(connection, oldest_first.limit(limit))
+            return sound_rows(connection, oldest_first.limit(limit))
 
     @retried
     def move_change(  # noqa: PLR0913 - the contract of the writer

@@ -15,7 +15,7 @@ from engine.model.errors import Refused
 from engine.model.instant import from_us, rfc3339, to_us
 from engine.store.audit import Note, append
 from engine.store.change_moves import held, held_mission, shift
-from engine.store.change_rows import the_change
+from engine.store.change_rows import change_rows, the_change
 from engine.store.change_tables import changes, decisions
 from engine.store.database import Database, retried
 from engine.store.deliveries import add_deliveries
@@ -127,7 +127,8 @@ def deny_all(connection: Connection, mission: str, note: Note, deliveries: Tell)
             now = connection.execute(select(changes).where(changes.c.id == row.id)).one()
             notes.append(shift(connection, now, event, note))
         if row.state not in _UNASKED:
-            add_deliveries(connection, deliveries(the_change(connection, row.id)), note.at)
+            (after,) = change_rows(connection, select(changes).where(changes.c.id == row.id))
+            add_deliveries(connection, deliveries(after), note.at)
     return notes
 
 

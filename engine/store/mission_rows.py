@@ -8,6 +8,7 @@ from engine.model.ids import digest
 from engine.model.instant import from_us, to_us
 from engine.model.mission import MissionRow, MissionState
 from engine.model.report import Report
+from engine.store.unreadable import UNREADABLE, unread
 
 
 def mission_values(row: MissionRow, parent: str = "") -> dict[str, Any]:
@@ -40,7 +41,11 @@ def mission_values(row: MissionRow, parent: str = "") -> dict[str, Any]:
 
 
 def mission_row(row: Row[Any]) -> MissionRow:
-    """Return a row of the table as what it stands for."""
+    """Return a row of the table as what it stands for.
+
+    One whose report can not be read is there without it; its reason says so.
+    """
+    report, why = _report(row)
     return MissionRow(
         id=row.id,
         kind=row.kind,
@@ -52,14 +57,14 @@ def mission_row(row: Row[Any]) -> MissionRow:
         clusters=tuple(row.clusters),
         state=MissionState(row.state),
         outcome=row.outcome,
-        reason=row.reason,
+        reason=row.reason or why,
         crashes=row.crashes,
         depth=row.depth,
         owner=row.owner,
         epoch=row.epoch,
         started=None if row.started_at is None else from_us(row.started_at),
         finished=None if row.finished_at is None else from_us(row.finished_at),
-        report=None if row.report is None else Report.model_validate_json(row.report),
+        report=report,
         phase=row.phase,
         total_phases=row.total_phases,
         wake_at=None if row.wake_at is None else from_us(row.wake_at),
@@ -69,3 +74,11 @@ def mission_row(row: Row[Any]) -> MissionRow:
         requester=row.requester,
         advise=row.advise,
     )
+
+
+def _report(row: Row[Any]) -> tuple[Report | None, str]:
+    """Return the report of a mission, or why it can not be read."""
+    try:
+        return (None if row.report is None else Report.model_validate_json(row.report)), ""
+    except UNREADABLE as error:
+        return None, unread("mission", row.id, error)

@@ -19,6 +19,7 @@ from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new, upsert
 from engine.store.mission_rows import mission_row, mission_values
 from engine.store.schema import journal, missions
+from engine.store.unreadable import UNREADABLE, unread
 
 
 class Missions(Database):
@@ -155,14 +156,18 @@ class Missions(Database):
     def missions(
         self, *, states: Iterable[MissionState] = (), kind: str = "", limit: int = 50
     ) -> list[MissionRow]:
-        """Return the newest missions, those in one of `states` and of `kind` where given."""
+        """Return the newest missions, those in one of `states` and of `kind` where given.
+
+        One that can not be read is left out, and told of in the log.
+        """
         query = select(missions).order_by(missions.c.seq.desc()).limit(limit)
         if wanted := [state.value for state in states]:
             query = query.where(missions.c.state.in_(wanted))
         if kind:
             query = query.where(missions.c.kind == kind)
         with self.read() as connection:
-            return [mission_row(row) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [found for row in rows if (found := _sound(row)) is not None]
 
     def ended(self, since: datetime) -> list[str]:
         """Return the ids of the missions that ended from `since` on, in that order."""
@@ -177,6 +182,14 @@ class Missions(Database):
         with self.read() as connection:
             row = connection.execute(query).one_or_none()
             return mission_row(row) if row else None
+
+
+def _sound(row: Row[Any]) -> MissionRow | None:
+    try:
+        return mission_row(row)
+    except UNREADABLE as error:
+        unread("mission", row.id, error)
+        return None
 
 
 def _ordered(row: MissionRow) -> Note:

@@ -245,7 +245,7 @@ def test_the_page_follows_a_change_to_its_end(
             ChangeEvent.VERIFY,
         ):
             local.scene.move(row.id, event)
-        browser.until("document.querySelector('main .badge').innerText == 'verified'")
+        browser.until("document.querySelector('main .badge')?.innerText == 'verified'")
         browser.picture(PICTURES / "verified.png")
 
 
@@ -297,6 +297,21 @@ def test_what_lets_changes_happen_is_ordered_by_approvers_alone(office: Office) 
     nobody_known = StoredOrders(office.store, office.settings, SystemClock())
     with pytest.raises(Refused, match="no policy"):
         nobody_known.thaw(ann, "all")
+
+
+def test_what_can_not_be_read_is_shown_as_such(local: Office) -> None:
+    local.ask("db", "web")
+    with local.store.write() as connection:
+        connection.exec_driver_sql("update changes set draft = '{' where id = 'c-web'")
+    pages = pages_of(local)
+    view = pages.change("c-web", user(local))
+    assert view is not None
+    assert view.reason.startswith("what is stored of it can not be read")
+    titles = ["change c-web, which can not be read", "scale web to 3"]
+    mission = pages.mission("m-1")
+    assert mission is not None
+    assert [one.title for one in mission.changes] == titles
+    assert [one.title for one in pages.changes((), "", 10)] == titles
 
 
 def test_who_cancels_a_mission_takes_its_buttons_back(local: Office) -> None:
