@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from time import time
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,9 @@ import yaml
 
 from tests.acceptance.dogwatch import COMMAND, Dogwatch
 from tests.conftest import SLACK_TOKEN
+from tests.ledger.nursery import ROOT
 from tests.testbeds.identities import token
+from tests.testbeds.manifests import a_deployment, chaos
 from tests.testbeds.process import Server, eventually, reserve_port
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from tests.testbeds.kube import Kube
     from tests.testbeds.receiver import Receiver
 
+GOOD = "registry.test/web:1"
+BAD = "registry.test/web:does-not-exist"
 SIGNING = "the signing secret of the Slack app"
 TEAM = "T0TEST"
 PEOPLE = {"ada": "U0ADA", "bo": "U0BO"}
@@ -88,6 +93,7 @@ class Changing:
     slack: Receiver
     policy: dict[str, Any] = field(default_factory=a_policy)
     settings: dict[str, Any] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         (self.folder / "slack").write_text(SLACK_TOKEN)
@@ -97,7 +103,7 @@ class Changing:
         self._kubeconfig("writer.yaml", "writer")
         rules = RULES.replace("NAMESPACE", self.namespace)
         self.dogwatch = Dogwatch(self.folder, self._settings(), rules)
-        self._add_writer()
+        self.writer = self.a_writer()
 
     def _kubeconfig(self, file: str, account: str) -> None:
         """Write a kubeconfig with the token that the pod of `account` would have."""
@@ -135,27 +141,33 @@ class Changing:
             **self.settings,
         }
 
-    def _add_writer(self) -> None:
-        """Give the writer a port, and make its process."""
-        config = yaml.safe_load(self.dogwatch.config.read_text())
+    def a_writer(self, name: str = "writer", **failpoints: str) -> Server:
+        """Return a writer process that is not started; `failpoints` are those of the armed one."""
         port = reserve_port(self.dogwatch._held)
-        config["changes"]["listen"] = f"127.0.0.1:{port}"
-        self.dogwatch.config.write_text(yaml.safe_dump(config))
-        command = [str(COMMAND), "run", "--role", "writer", "--config", str(self.dogwatch.config)]
-        self.writer = Server("writer", command, self.folder / "writer.log")
-        self._writer_url = f"http://127.0.0.1:{port}"
+        self.ports[name] = port
+        armed = [f"{key}={value}" for key, value in failpoints.items()]
+        own = [f"DOGWATCH_CHANGES__LISTEN=127.0.0.1:{port}", f"PYTHONPATH={ROOT}", *armed]
+        program = [sys.executable, "-m", "tests.failpoints.armed"] if armed else [str(COMMAND)]
+        verb = ["run", "--role", "writer", "--config", str(self.dogwatch.config)]
+        return Server(name, ["/usr/bin/env", *own, *program, *verb], self.folder / f"{name}.log")
 
     def start_writer(self) -> None:
         """Start the writer and wait until it has the lease."""
-        self.writer.start()
-        self.writer.ready(self._writes, 40)
+        self.await_writing(self.writer)
 
-    def _writes(self) -> bool | None:
-        try:
-            answer = httpx.get(f"{self._writer_url}/readyz?verbose", timeout=2)
-        except httpx.TransportError:
-            return None
-        return (answer.status_code == 200 and "[+] writing ok" in answer.text) or None
+    def await_writing(self, writer: Server) -> None:
+        """Start a writer and wait until it has the lease."""
+        url = f"http://127.0.0.1:{self.ports[writer.name]}/readyz?verbose"
+
+        def writes() -> bool | None:
+            try:
+                answer = httpx.get(url, timeout=2)
+            except httpx.TransportError:
+                return None
+            return (answer.status_code == 200 and "[+] writing ok" in answer.text) or None
+
+        writer.start()
+        writer.ready(writes, 60)
 
     def __enter__(self) -> Self:
         self.dogwatch.__enter__()
@@ -295,3 +307,24 @@ def text_of(message: dict[str, Any]) -> str:
     """Return what a Slack message says, without its marks."""
     parts = [block.get("text", {}).get("text", "") for block in message["blocks"]]
     return re.sub(r"[*_`]", "", "\n".join(parts))
+
+
+def spoil(changing: Changing) -> Any:
+    """Roll out a version that cannot start over one that is well; return the good template."""
+    kube, namespace = changing.kube, changing.namespace
+    kube.create(a_deployment("web", namespace, replicas=2, image=GOOD))
+    kube.await_condition("Deployment", "web", "Available", namespace)
+    good = changing.template()
+    bad = {**chaos("imagepull"), "name": "web"}
+    kube.patch(
+        "Deployment",
+        "web",
+        namespace,
+        spec={
+            "template": {
+                "metadata": {"labels": bad["labels"], "annotations": bad["annotations"]},
+                "spec": {"containers": [{**good["spec"]["containers"][0], "image": BAD}]},
+            }
+        },
+    )
+    return good

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.changing import Changing, text_of
-from tests.testbeds.manifests import a_deployment, an_object, chaos
+from tests.acceptance.changing import BAD, GOOD, Changing, spoil, text_of
+from tests.testbeds.manifests import an_object
 from tests.testbeds.process import eventually
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
-GOOD = "registry.test/web:1"
-BAD = "registry.test/web:does-not-exist"
 OTHER = "registry.test/web:3"
 
 
@@ -31,27 +29,6 @@ def changing(tmp_path: Path, identities: Kube, slack_server: Receiver) -> Iterat
     identities.audit.approve(namespace)
     with Changing(tmp_path, identities, namespace, slack_server) as running:
         yield running
-
-
-def spoil(changing: Changing) -> Any:
-    """Roll out a version that cannot start over one that is well; return the good template."""
-    kube, namespace = changing.kube, changing.namespace
-    kube.create(a_deployment("web", namespace, replicas=2, image=GOOD))
-    kube.await_condition("Deployment", "web", "Available", namespace)
-    good = changing.template()
-    bad = {**chaos("imagepull"), "name": "web"}
-    kube.patch(
-        "Deployment",
-        "web",
-        namespace,
-        spec={
-            "template": {
-                "metadata": {"labels": bad["labels"], "annotations": bad["annotations"]},
-                "spec": {"containers": [{**good["spec"]["containers"][0], "image": BAD}]},
-            }
-        },
-    )
-    return good
 
 
 def test_one_click_brings_the_previous_version_back_and_the_proof_is_told(
