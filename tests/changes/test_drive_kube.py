@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,13 +10,16 @@ import pytest
 from engine.changes.diff import normalised
 from engine.changes.record import applied
 from engine.model.change_state import ChangeState
+from engine.model.errors import ClusterError
 from tests.changes.a_real_scene import RealScene, a_real_scene
 from tests.testbeds.manifests import RESERVED, a_deployment, chaos
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
     from pathlib import Path
 
+    from engine.model.change import Operation
+    from engine.model.ports import Writer
     from tests.testbeds.kube import Kube
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -134,6 +138,47 @@ async def test_a_workload_is_scaled(scene: RealScene) -> None:
     a_web(scene)
     row = await scene.ran(await scene.approved("scale", params={"replicas": 3}))
     assert row.state is S.VERIFIED, row.reason
+    assert scene.live("Deployment", "web")["spec"]["replicas"] == 3
+
+
+@dataclass
+class Lossy:
+    """A writer of which one write gets no answer; `kept` says whether it is done all the same."""
+
+    port: Writer
+    kept: bool
+    person: Callable[[], object]
+    lost: int = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+    async def write(self, operation: Operation, *, version: str, dry_run: bool) -> Any:
+        if self.lost:
+            return await self.port.write(operation, version=version, dry_run=dry_run)
+        self.lost += 1
+        if self.kept:
+            await self.port.write(operation, version=version, dry_run=dry_run)
+        else:
+            self.person()
+        raise ClusterError("timeout", "no answer")
+
+
+@pytest.mark.parametrize(("kept", "ends"), [(True, S.VERIFIED), (False, S.NEEDS_HUMAN)])
+async def test_the_server_tells_who_scaled_where_the_answer_was_lost(
+    scene: RealScene, kept: bool, ends: ChangeState
+) -> None:
+    a_web(scene)
+    change = await scene.approved("scale", params={"replicas": 3})
+
+    def person() -> None:
+        scene.kube.patch("Deployment", "web", scene.namespace, spec={"replicas": 3})
+
+    lossy = Lossy(scene.port("incident-response"), kept, person)
+    scene.means = replace(scene.means, writer=lambda *_: lossy)
+    row = await scene.ran(change)
+    assert row.state is ends, row.reason
+    assert lossy.lost == 1
     assert scene.live("Deployment", "web")["spec"]["replicas"] == 3
 
 
