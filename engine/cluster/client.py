@@ -54,11 +54,12 @@ class Client:
         """Return the decoded answer of a GET. Raises ClusterError."""
         return _decoded(await self.get(path, params), path)
 
-    async def send(self, call: Call, *, head_s: float = HEAD_S) -> Any:
+    async def send(self, call: Call, *, head_s: float = HEAD_S, waits: bool = True) -> Any:
         """Send what may change something, and return the decoded answer.
 
         It is sent again, three times at most, only where the server turned it away before it
-        looked at it: too many requests, or credentials that had to be renewed.
+        looked at it: too many requests, or credentials that had to be renewed. Without `waits`
+        not the former: who asked has to look first whether it is still to be sent.
 
         Raises:
             ClusterError: as `get`, and conflict, invalid, blocked. After timeout, unreachable,
@@ -69,7 +70,7 @@ class Client:
                 async with self._exchange(call, read_s=READ_S, head_s=head_s) as chunks:
                     return _decoded(await _whole(chunks, call.path, None), call.path)
             except ClusterError as error:
-                if attempt == ATTEMPTS or not await self._turned_away(error):
+                if attempt == ATTEMPTS or not await self._turned_away(error, waits=waits):
                     raise
         raise AssertionError  # pragma: no cover - the last attempt returns or raises
 
@@ -149,11 +150,11 @@ class Client:
         # A connection that was idle may have been closed under us: once more, on a new one.
         return isinstance(error.__cause__, httpx.RemoteProtocolError | httpx.ReadError)
 
-    async def _turned_away(self, error: ClusterError) -> bool:
+    async def _turned_away(self, error: ClusterError, *, waits: bool) -> bool:
         """The same of a request that must not be done twice."""
         if error.reason == "unauthorized":
             return await self._renewed()
-        return error.reason == "throttled" and await _waited(error)
+        return waits and error.reason == "throttled" and await _waited(error)
 
     async def _renewed(self) -> bool:
         """Read the credentials again; say whether they are others."""

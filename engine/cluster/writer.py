@@ -86,12 +86,12 @@ class ClusterWriter:
             The object as the server would keep it, or keeps it; None where it goes away.
 
         Raises:
-            ClusterError: conflict, invalid, refused, blocked, forbidden, not-found: it was not
-                done. timeout, unreachable: it may have been done.
+            ClusterError: conflict, invalid, refused, blocked, throttled, forbidden, not-found:
+                it was not done. timeout, unreachable: it may have been done.
         """
         call = write_call(operation, version, self._options(dry_run))
         before = await self._as_expected(operation, version)
-        answer = await self._send(call)
+        answer = await self._send(call, waits=dry_run)
         if operation.verb in {Verb.EVICT, Verb.DELETE}:
             return None
         if before is not None:
@@ -128,9 +128,10 @@ class ClusterWriter:
             raise ClusterError("malformed", f"{path}: the answer is no object")
         return whole(answer, self._salt)
 
-    async def _send(self, call: Call) -> Object:
+    async def _send(self, call: Call, *, waits: bool) -> Object:
         try:
-            answer = await self._client.send(call, head_s=CONNECT_S + self._patience_s)
+            head_s = CONNECT_S + self._patience_s
+            answer = await self._client.send(call, head_s=head_s, waits=waits)
         except ClusterError as error:
             if error.reason in _UNKNOWN:
                 raise ClusterError("unreachable", str(error)) from error

@@ -106,6 +106,13 @@ async def test_a_server_that_has_too_much_to_do_is_asked_three_times(
     assert len({each.body for each in receiver.requests}) == 1
 
 
+async def test_a_real_write_is_not_kept_back_for_later(receiver: Receiver, tmp_path: Path) -> None:
+    busy = Answer(429, b"Too many requests, please try again later.", {"Retry-After": "0"})
+    receiver.script(busy, DONE)
+    assert (await write(plain(receiver.port, tmp_path), Verb.PATCH)).reason == "throttled"
+    assert len(receiver.requests) == 1
+
+
 async def test_credentials_that_were_renewed_meanwhile_are_tried_once(
     receiver: Receiver, tmp_path: Path
 ) -> None:
