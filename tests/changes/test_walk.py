@@ -26,7 +26,7 @@ from engine.failpoint import Point
 from engine.model.change_row import ChangeRow, Decision, Freeze, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.errors import Fenced, Refused
-from tests.changes.a_cluster import BAD, GOOD, a_node, a_shop
+from tests.changes.a_cluster import BAD, GOOD, SICK, a_node, a_shop
 from tests.changes.a_scene import AUTOMATIC as BY_POLICY
 from tests.changes.a_scene import POLICY, Scene
 from tests.failpoints.armed import SIDES
@@ -94,18 +94,16 @@ class Walk(RuleBasedStateMachine):
         approval=st.sampled_from(["person", "policy"]),
         mode=st.sampled_from(["apply", "apply", "plan"]),
         requester=st.sampled_from(["rule:crash-loop", "ada"]),
+        findings=st.sampled_from([[], [], [SICK]]),
     )
-    def a_mission_proposes(self, name: str, approval: str, mode: str, requester: str) -> None:
+    def a_mission_proposes(self, name: str, findings: list[str], **asked: str) -> None:
+        """One that is to remove the finding fails for as long as the other object has it."""
         if ("deployments.apps", "shop", name) not in self.scene.cluster.objects:
             a_shop(self.scene.cluster, name)
-        self.changes.append(
-            self.scene.drafted(
-                "rollback", name=name, approval=approval, mode=mode, requester=requester
-            )
-        )
+        self.changes.append(self.scene.drafted("rollback", name=name, findings=findings, **asked))
 
     @precondition(lambda self: self.changes)
-    @rule(data=st.data(), turns=st.integers(1, 25))
+    @rule(data=st.data(), turns=st.sampled_from([2, 8, 25, 40]))
     def it_goes_its_way(self, data: st.DataObject, turns: int) -> None:
         """Nothing comes in between: it is looked at when it is due, and bo approves."""
         change = self.any_change(data)
