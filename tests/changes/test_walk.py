@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from engine.model.change import Operation
 
 STEPS: Final = 50
-WALK_STEPS: Final = int(os.environ.get("WALK_STEPS", "2000"))
+WALK_STEPS: Final = int(os.environ.get("WALK_STEPS", "1000"))
 S = ChangeState
 NAMES: Final = ("web", "api")
 BRAKES: Final = "budgets: {changes_per_hour: 1000}\nverification: {window: 60s}\n"
