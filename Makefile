@@ -22,11 +22,12 @@ demo: environment-runtime ## see the whole path at work on a recorded cluster; n
 test: environment testbeds ## run all tests; ARGS="-k name" for some of them
 	.venv/bin/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-nightly: environment ## run the random tests of rules and changes at length: some hours
+nightly: environment ## run the random tests of rules, changes and store at length: some hours
 	CEL_EXAMPLES=100000 RULE_FUZZ_EXAMPLES=1000000 PROMTOOL_TRACES=400 \
-	INTERLEAVINGS=1000 WALK_STEPS=100000 .venv/bin/python -m pytest \
-	--timeout 0 --hypothesis-profile nightly tests/stream tests/rules \
-	tests/changes/test_walk.py tests/changes/test_interleavings.py $(ARGS)
+	INTERLEAVINGS=1000 WALK_STEPS=100000 STORE_DAMAGES=1000 STORE_KILLS=200 \
+	.venv/bin/python -m pytest --timeout 0 --hypothesis-profile nightly tests/stream tests/rules \
+	tests/changes/test_walk.py tests/changes/test_interleavings.py \
+	tests/store/test_damage.py tests/store/test_kill.py $(ARGS)
 
 chaos: environment testbeds ## kill, stop and starve all there is, beside a ledger: hours; ARGS="--quick"
 	@.venv/bin/python -m tests.chaos $(ARGS)

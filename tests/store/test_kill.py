@@ -50,7 +50,7 @@ def run_until_killed(place: str, seconds: float) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_each_commit_is_whole_or_absent_after_kill_9(place: str) -> None:
-    kills = int(os.environ.get("STORE_KILLS", "20"))
+    kills = int(os.environ.get("STORE_KILLS", "10"))
     chance = random.Random(kills)
     said: list[str] = []
     for _ in range(kills):
