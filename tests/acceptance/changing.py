@@ -257,10 +257,13 @@ class Changing:
         return {one["id"]: one["state"] for one in answer.json()}
 
     def state(self, *wanted: str, within_s: float = 60) -> str:
-        """Wait until the one change is in a state of `wanted`; return which."""
+        """Wait until the first change is in a state of `wanted`; return which.
+
+        One that was overtaken is planned anew, as another one.
+        """
 
         def there() -> str | None:
-            (state,) = set(self.states().values()) or {""}
+            *_, state = ("", *self.states().values())  # the latest comes first
             return state if state in wanted else None
 
         found = eventually(there, within_s)

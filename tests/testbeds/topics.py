@@ -15,6 +15,7 @@ from aiokafka.errors import (
     KafkaError,
     NodeNotReadyError,
     NotControllerError,
+    RequestTimedOutError,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -29,7 +30,13 @@ T = TypeVar("T")
 # asks that one alone for as long as this: so ask for a short time, and anew.
 _TIMEOUT_MS = 10_000
 # The client picked a node that is down, or asked one that no longer leads: ask another one.
-_UNSENT = (NodeNotReadyError, KafkaConnectionError, NotControllerError, TimeoutError)
+_UNSENT = (
+    NodeNotReadyError,
+    KafkaConnectionError,
+    NotControllerError,
+    RequestTimedOutError,
+    TimeoutError,
+)
 
 # A loop of its own: the caller may be inside one that runs.
 _loops = ThreadPoolExecutor(max_workers=1, thread_name_prefix="topics")
