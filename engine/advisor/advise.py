@@ -19,6 +19,7 @@ from engine.model.advice import Advised, Tally
 from engine.model.errors import StoreError
 from engine.model.ports import Clock
 from engine.model.report import Report
+from engine.report.words import RISK_ORDER
 
 LOG = structlog.get_logger()
 REMEMBERED: Final = 200
@@ -193,12 +194,12 @@ def _ranked(report: Report, answer: Answer, question: Question) -> Report:
     first = {one.risk: one.id == choice for one in report.changes if one.id == choice}
     changes = sorted(
         report.changes,
-        key=lambda one: (_RISKS.index(one.risk), first.get(one.risk, False) and one.id != choice),
+        key=lambda one: (
+            RISK_ORDER.index(one.risk),
+            first.get(one.risk, False) and one.id != choice,
+        ),
     )
     return report.model_copy(update={"incidents": incidents, "changes": changes})
-
-
-_RISKS: Final = ("low", "medium", "high")
 
 
 def _known(ranking: Sequence[str], question: Question) -> list[tuple[int, str]]:

@@ -6,16 +6,17 @@ from datetime import timedelta
 
 from engine.app.config import AppConfig
 from engine.app.pages import mission_line
+from engine.app.policy_file import places_of
 from engine.changes.policy import Policy, User, may_order
 from engine.missions.run import prepare
-from engine.missions.targets import Place, resolve
+from engine.missions.targets import resolve
 from engine.model.change_row import Freeze
 from engine.model.errors import DogwatchError, Refused, StoreError, nearest
 from engine.model.ids import mission_id
 from engine.model.instant import rfc3339, to_us
 from engine.model.mission import MissionRow
+from engine.model.moved import Tell, nobody
 from engine.model.ports import Clock
-from engine.store.deciding import Tell, nobody
 from engine.store.store import Store
 from engine.web.ports import ALL, CLUSTER, Order, Targets
 from engine.web.views import MissionLine
@@ -117,9 +118,8 @@ class StoredOrders:
         return row.clusters or None
 
     def _chosen(self, targets: Targets) -> tuple[str, ...]:
-        places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
         try:
-            return resolve(targets.model_dump(exclude_none=True), places)
+            return resolve(targets.model_dump(exclude_none=True), places_of(self.settings))
         except ValueError as error:
             raise DogwatchError(f"targets: {error}") from error
 

@@ -1,8 +1,7 @@
 """Look at a cluster with the eyes of a mission kind: before a change, on its trial, and after."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from engine.analysis.cluster_view import ClusterView
 from engine.app.config import MissionsConfig
@@ -41,10 +40,7 @@ class Assessor:
         kind, params = prepare(draft.kind, draft.kind_params)
         name = draft.target.cluster
         needs = (*kind.needs, *TEMPLATES[draft.template].needs)
-        choose: Callable[[ClusterSnapshot], Any] | None = None
-        if kind.logs is not None:
-            logs = kind.logs
-            choose = lambda cluster: logs(cluster, params)  # noqa: E731 - as collect takes it
+        choose = kind.choosing(params)
         within_s = self._settings.collect_s
         snapshot = await collect(
             {name: self._clusters.get(name)}, needs, choose, self._clock, within_s=within_s

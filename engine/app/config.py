@@ -36,52 +36,49 @@ def _with_port(address: str) -> str:
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
-class WriterConfig(Config):
+class ReachConfig(Config):
+    """How a cluster is reached.
+
+    Either `in_cluster: true`, or a context of a kubeconfig (default: its current one).
+    `exec_commands` lists the credential plugins that may be run; none by default.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    exec_commands: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.in_cluster and (self.kubeconfig or self.context):
+            raise ValueError("in_cluster excludes kubeconfig and context")
+        return self
+
+
+class WriterConfig(ReachConfig):
     """How `dogwatch run --role writer` reaches a cluster: with credentials of its own.
 
     `impersonate` is who it acts as to change something, `{kind}` standing for the mission kind;
     `propose_as` who it acts as to try a change without doing it. Empty: as itself.
     """
 
-    kubeconfig: str | None = None
-    context: str | None = None
-    in_cluster: bool = False
-    exec_commands: tuple[str, ...] = ()
     impersonate: str = "system:serviceaccount:dogwatch:dogwatch-{kind}"
     propose_as: str = "system:serviceaccount:dogwatch:dogwatch-proposer"
 
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.in_cluster and (self.kubeconfig or self.context):
-            raise ValueError("in_cluster excludes kubeconfig and context")
-        return self
 
-
-class ClusterConfig(Config):
+class ClusterConfig(ReachConfig):
     """One cluster to watch and read.
 
-    Either `in_cluster: true`, or a context of a kubeconfig (default: its current one).
-    `exec_commands` lists the credential plugins that may be run; none by default.
     `resources` replaces the watched resources, for example [pods, deployments.apps].
     Missions and policies choose clusters by `labels` and `groups`. Without `writer` nothing is
     ever changed there.
     """
 
     name: Name
-    kubeconfig: str | None = None
-    context: str | None = None
-    in_cluster: bool = False
-    exec_commands: tuple[str, ...] = ()
     resources: tuple[str, ...] | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     groups: Texts = ()
     writer: WriterConfig | None = None
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if self.in_cluster and (self.kubeconfig or self.context):
-            raise ValueError("in_cluster excludes kubeconfig and context")
-        return self
 
 
 class SinkConfig(Config, extra="allow"):

@@ -24,13 +24,13 @@ from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import Refused
+from engine.model.moved import Tell
 from engine.model.ports import Clock
 from engine.store.store import Store
 from engine.web.ports import Decided
 
 LOG = structlog.get_logger()
 _ENDED = {ChangeState.APPROVED, ChangeState.REJECTED, ChangeState.EXPIRED}
-Tell = Callable[[ChangeRow], Sequence[Delivery]]
 
 
 class Desk:
@@ -146,13 +146,18 @@ class Desk:
         return Decided(after, _said(decision, after, judge(policy, after, now)))
 
 
+def wanted_of(row: ChangeRow, policy: Policy | None) -> Needed:
+    """Return what approving the change of `row` asks for; without a policy nobody may."""
+    return needed(policy, row) if policy is not None else Needed(0, "", ())
+
+
 def told_of(row: ChangeRow, policy: Policy | None, now: datetime, url: str) -> Sequence[Delivery]:
     """Return who is told at once that a decision was made about `row`.
 
     While more people are needed they are asked again, and hear who has approved. `url` is of the
     pages.
     """
-    wanted = needed(policy, row) if policy is not None else Needed(0, "", ())
+    wanted = wanted_of(row, policy)
     if row.state in _ENDED:
         return asks(row, Occasion.CHANGE, now, url=url, needed=wanted)
     if row.state is ChangeState.AWAITING:

@@ -25,7 +25,7 @@ from engine.app.means import Means
 from engine.app.opening import exclusive, open_bus, open_store
 from engine.app.policies import Policies
 from engine.app.policy_file import places_of
-from engine.app.process import process_name
+from engine.app.process import LOCAL, process_name
 from engine.app.roles import ALL, Role
 from engine.app.shelf import SnapshotShelf
 from engine.app.working import Workers
@@ -34,7 +34,6 @@ from engine.missions.ending import ended
 from engine.missions.notices import tell_result
 from engine.missions.registry import kinds
 from engine.missions.run import failed
-from engine.missions.targets import Place
 from engine.model.delivery import Delivery
 from engine.model.errors import StoreError
 from engine.model.mission import MissionRow
@@ -47,7 +46,6 @@ from sinks.registry import make
 LOG = structlog.get_logger()
 REAP_S = 5.0
 """How often to look for missions whose process died."""
-LOCAL = "local"
 
 
 class Engine:
@@ -201,7 +199,7 @@ class Engine:
         workers = Workers(self.store, self._clusters, shelf, missions, clock)
         workers.process, workers.rule_of = self.process, self.force.rule_of
         workers.routes, workers.told = self.force.routes, self._mission_ended
-        workers.places = [Place(one.name, one.labels, one.groups) for one in self.settings.clusters]
+        workers.places = places_of(self.settings)
         written = [one.name for one in self.settings.clusters if one.writer is not None]
         workers.changeable = frozenset(written if self.settings.changes.policy_file else ())
         workers.advise = Advisor(self.settings.advisor, self.store, clock).advise

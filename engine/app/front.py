@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from engine.app.acting import StoredOrders
 from engine.app.config import AppConfig
 from engine.app.configured import options
-from engine.app.deciding import Desk, told_of
+from engine.app.deciding import Desk, told_of, wanted_of
 from engine.app.keys import signing_key
 from engine.app.pages import StoredPages
 from engine.app.policies import Policies
 from engine.app.sign_in import SignIn
-from engine.changes.policy import Needed, needed
+from engine.changes.policy import Needed
 from engine.model.change_row import ChangeRow
 from engine.model.delivery import Ask, Delivery
 from engine.model.errors import Retryable
@@ -59,6 +59,7 @@ class Front:
         self._clock = clock
         self._key = signing_key(settings)
         self._url = settings.changes.url or ""
+        self._base = urlsplit(self._url).path.rstrip("/")
         self.sign_in = SignIn(lambda: policies.policy, clock)
         self.desk = Desk(
             store, lambda: policies.policy, self.decided, clock, told, self.sign_in.user_of_token
@@ -76,7 +77,6 @@ class Front:
         """Return what pages and API work with; None where several processes share no key."""
         if self._key is None:
             return None
-        url = urlsplit(self._url)
         return People(
             desk=self.desk,
             pages=StoredPages(
@@ -96,8 +96,8 @@ class Front:
             ),
             clock=self._clock,
             key=self._key,
-            base=url.path.rstrip("/"),
-            secure=url.scheme == "https",
+            base=self._base,
+            secure=urlsplit(self._url).scheme == "https",
         )
 
     def sign(self, ask: Ask, address: str) -> str:
@@ -120,7 +120,7 @@ class Front:
             keys=self._keys,
             change=self._store.change,
             needed=self._needed,
-            base=urlsplit(self._url).path.rstrip("/"),
+            base=self._base,
         )
         return [*self._slack(), *link_routes(links)]
 
@@ -128,8 +128,7 @@ class Front:
         return [self._key] if self._key else []
 
     def _needed(self, row: ChangeRow) -> Needed:
-        policy = self.policies.policy
-        return needed(policy, row) if policy else Needed(0, "", ())
+        return wanted_of(row, self.policies.policy)
 
     def _buttons(self) -> list[Any]:
         """Return the options of the Slack sinks that have buttons."""

@@ -69,8 +69,7 @@ def run_live(
     made, checked = prepare(kind, params)
     wanted = _wanted(settings, names)
     _refuse_unread(params, [one.name for one in wanted])
-    logs = made.logs
-    choose = (lambda cluster: logs(cluster, checked)) if logs else None
+    choose = made.choosing(checked)
     snapshot = _collected(settings, wanted, made.needs, choose, progress=progress)
     return _report(kind, params, snapshot, made.run(snapshot, checked, SystemClock().now()))
 

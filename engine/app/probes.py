@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,6 +12,7 @@ from engine import meters
 from engine.app.config import AppConfig
 from engine.app.engine import Engine
 from engine.app.ingesting import Watching, accept, refuse
+from engine.app.process import Pulse
 from engine.bus.codec import Bad
 from engine.model.errors import DogwatchError, StoreError
 from engine.model.instant import MICROS, to_us
@@ -21,8 +21,6 @@ from engine.report.clean import clean
 from engine.stream.account import Degraded
 from engine.web.app import Accepted, Health, Ports
 
-ALIVE_S = 10.0
-TICK_S = 1.0
 ERROR_SHOWN = 200
 """Characters of an error that the page of readiness shows."""
 
@@ -41,7 +39,7 @@ class Probes:
         self._clock = clock
         self._engine: Engine | None = None
         self._watchings: Sequence[Watching] = ()
-        self._turned = time.monotonic()
+        self._pulse = Pulse(clock)
         self.waits_for = "starting"
 
     def ready(self, engine: Engine, watchings: Sequence[Watching]) -> None:
@@ -49,10 +47,14 @@ class Probes:
         self._engine = engine
         self._watchings = watchings
 
+    def wait_for(self, why: str) -> None:
+        """Say that there is no engine yet, and `why`."""
+        self.waits_for = why
+
     def ports(self, *, takes_signals: bool) -> Ports:
         """Return what the pages ask."""
         return Ports(
-            live=lambda: time.monotonic() - self._turned < ALIVE_S,
+            live=lambda: self._pulse.alive,
             checks=self._checks,
             metrics=self._metrics,
             accept=self._accept if takes_signals else None,
@@ -65,11 +67,7 @@ class Probes:
     async def turn(self) -> None:
         """Take note every second that the loop turns, for ever."""
         while True:
-            due = time.monotonic() + TICK_S
-            await asyncio.sleep(TICK_S)
-            self._turned = time.monotonic()
-            meters.HEARTBEAT.set(self._clock.now().timestamp())
-            meters.LAG.set(self._turned - due)
+            await self._pulse.beat()
             if self._engine is not None:
                 with contextlib.suppress(StoreError):  # the bus itself says why, see `_checks`
                     await self._engine.bus.check()

@@ -6,10 +6,11 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvicorn
@@ -18,9 +19,17 @@ from starlette.types import Receive, Scope, Send
 
 from engine import meters
 from engine.app.web_server import Server
-from engine.model.errors import ConfigError
+from engine.model.errors import ConfigError, StoreError
+from engine.model.ports import Clock
 
 LOG = structlog.get_logger()
+LOCAL = "local"
+"""Name of a process that has no peers."""
+AGAIN_S = 2.0
+"""Between attempts to open a store that others serve."""
+ALIVE_S = 10.0
+TICK_S = 1.0
+T = TypeVar("T")
 THREADS = 32
 """For calls that wait, such as those of the store: one that hangs shall not block the others."""
 
@@ -77,6 +86,39 @@ class Process:
                 going_on.cancel()
         LOG.info("stopped")
 
+    async def opened(
+        self, opening: Callable[[], Awaitable[T]], waits: Callable[[str], None] | None
+    ) -> T | None:
+        """Return what `opening` gives once its store can be reached.
+
+        Args:
+            opening: raises StoreError as long as it can not.
+            waits: is told why it is waited; None for a store that nobody else serves.
+
+        Returns:
+            None when this process is asked to stop before.
+
+        Raises:
+            StoreError: that of `opening`, where there is nothing to wait for.
+        """
+        stopping = asyncio.ensure_future(self.stop.wait())
+        last = ""
+        try:
+            while not stopping.done():
+                try:
+                    return await opening()
+                except StoreError as error:
+                    if waits is None:
+                        raise
+                    if last != str(error):
+                        LOG.warning("waiting for the store", error=str(error))
+                    last = str(error)
+                    waits(last)
+                await asyncio.wait({stopping}, timeout=AGAIN_S)
+            return None
+        finally:
+            stopping.cancel()
+
     async def until_stopped(self) -> None:
         """Return once this process was asked to stop, and who was promised an answer has it."""
         await self.stop.wait()
@@ -84,6 +126,27 @@ class Process:
         self._web.should_exit = True
         if self._serving is not None:
             await self._serving
+
+
+class Pulse:
+    """Takes note, every second, that the loop turns."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._turned = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop turned lately."""
+        return time.monotonic() - self._turned < ALIVE_S
+
+    async def beat(self) -> None:
+        """Wait for the next second, and take note that it has come."""
+        due = time.monotonic() + TICK_S
+        await asyncio.sleep(TICK_S)
+        self._turned = time.monotonic()
+        meters.HEARTBEAT.set(self._clock.now().timestamp())
+        meters.LAG.set(self._turned - due)
 
 
 def process_name() -> str:

@@ -3,10 +3,21 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from engine.app.config import ClusterConfig
+from engine.app.config import ClusterConfig, ReachConfig
 from engine.cluster.contexts import Context
 from engine.cluster.reader import Reader
 from engine.model.ports import SystemClock
+
+
+def context_of(config: ReachConfig, act_as: str = "") -> Context:
+    """Return how the cluster of `config` is reached, as the user `act_as` where one is named."""
+    return Context(
+        kubeconfig=config.kubeconfig,
+        context=config.context,
+        in_cluster=config.in_cluster,
+        exec_commands=frozenset(config.exec_commands),
+        act_as=act_as,
+    )
 
 
 @asynccontextmanager
@@ -15,14 +26,7 @@ async def reach(config: ClusterConfig, *, act_as: str = "") -> AsyncIterator[Rea
 
     Nothing is sent before its first read.
     """
-    context = Context(
-        kubeconfig=config.kubeconfig,
-        context=config.context,
-        in_cluster=config.in_cluster,
-        exec_commands=frozenset(config.exec_commands),
-        act_as=act_as,
-    )
-    reader = Reader(config.name, context, SystemClock())
+    reader = Reader(config.name, context_of(config, act_as), SystemClock())
     try:
         yield reader
     finally:

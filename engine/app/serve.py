@@ -24,7 +24,6 @@ from engine.app.reloading import RuleFiles, Texts
 from engine.app.roles import ALONE, Role, roles_of
 from engine.app.upkeep import forget
 from engine.cluster.reader import Reader
-from engine.model.errors import StoreError
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.web.app import build
@@ -32,8 +31,6 @@ from engine.web.app import build
 LOG = structlog.get_logger()
 SWITCH_S = 0.0005
 """How long a thinking mission keeps the interpreter from the loop that delivers."""
-AGAIN_S = 2.0
-"""Between attempts to open a store that others serve."""
 
 
 def serve(path: str, roles: Collection[Role] = ()) -> None:
@@ -122,21 +119,15 @@ class _Everything:
 
     async def _opened(self, stack: AsyncExitStack, readers: dict[str, Reader]) -> Engine | None:
         """Return the engine once its store can be opened, None when asked to stop before."""
-        stopping = asyncio.ensure_future(self._process.stop.wait())
-        while not stopping.done():
+
+        async def opening() -> Engine:
             engine = Engine(
                 self._settings, self._rule_files.first, readers, self._clock, self._roles
             )
-            try:
-                return await stack.enter_async_context(engine)
-            except StoreError as error:
-                if not self._settings.store.shared:
-                    raise
-                if self._probes.waits_for != str(error):
-                    LOG.warning("waiting for the store", error=str(error))
-                self._probes.waits_for = str(error)
-            await asyncio.wait({stopping}, timeout=AGAIN_S)
-        return None
+            return await stack.enter_async_context(engine)
+
+        shared = self._settings.store.shared
+        return await self._process.opened(opening, self._probes.wait_for if shared else None)
 
     def _watchings(self, engine: Engine, readers: dict[str, Reader]) -> list[Watching]:
         if Role.WATCHER not in self._roles or engine.intake is None:

@@ -17,9 +17,10 @@ from engine.missions.chain import prefilled
 from engine.missions.leg import LegEnd, leg
 from engine.missions.notices import Route, tell_result
 from engine.missions.propose import asked, change_rows
-from engine.missions.run import Advise, Means, Tell
+from engine.missions.run import Advise, Means
 from engine.model.errors import Fenced, StoreError
 from engine.model.mission import MissionRow
+from engine.model.moved import Tell, nobody
 from engine.model.ports import Clock, Cluster
 from engine.rules.rule import Rule
 from engine.store.firings import FiringRow
@@ -27,7 +28,7 @@ from engine.store.store import Store
 from engine.stream.orders import parent_of
 
 if TYPE_CHECKING:
-    from engine.missions.targets import Place
+    from engine.changes.policy import Place
 
 LOG = structlog.get_logger()
 LOOK_S = 1.0
@@ -60,10 +61,10 @@ class Workers:
         self.process = "local"
         self.rule_of: Callable[[str, str], Rule | None] = lambda _name, _firing: None
         self.routes: Sequence[Route] = ()
-        self.places: Sequence[Place] = ()
+        self.places: Mapping[str, Place] = {}
         self.changeable: frozenset[str] | None = None
         self.advise: Advise | None = None
-        self.tell: Tell = lambda _: ()
+        self.tell: Tell = nobody
         self.told: Callable[[], None] = lambda: None
 
     def call(self) -> None:

@@ -5,7 +5,6 @@ It reads clusters with the reader's credentials, to judge; decisions come to it 
 
 import asyncio
 import socket
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -21,10 +20,10 @@ from engine.app.lock import hold
 from engine.app.opening import open_store, own_files
 from engine.app.policies import Policies
 from engine.app.policy_file import places_of
-from engine.app.process import Process, process_name
+from engine.app.process import LOCAL, Process, Pulse, process_name
 from engine.app.reaching import reach
 from engine.app.writers import Writers
-from engine.app.writing import LEASE, Writing
+from engine.app.writing import Writing
 from engine.changes.asking import asks
 from engine.changes.means import Means
 from engine.changes.policy import needed
@@ -33,16 +32,12 @@ from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery, Occasion
 from engine.model.errors import ConfigError, DogwatchError, StoreError
 from engine.model.ports import SystemClock
+from engine.store.change_moves import WRITER
 from engine.store.store import Store
 from engine.web.app import Health, Ports, build
 
 LOG = structlog.get_logger()
-ALIVE_S = 10.0
-TICK_S = 1.0
-AGAIN_S = 2.0
-"""Between attempts to open a store that others serve."""
 ROLE = "writer"
-LOCAL = "local"
 
 
 class WriterProcess:
@@ -56,7 +51,7 @@ class WriterProcess:
             )
         self._settings = settings
         self._clock = SystemClock()
-        self._turned = time.monotonic()
+        self._pulse = Pulse(self._clock)
         self._writing: Writing | None = None
         self._policies: Policies | None = None
         self._leases: Leases | None = None
@@ -83,23 +78,17 @@ class WriterProcess:
         settings = self._settings
         if own_files(settings):
             stack.enter_context(hold(Path(settings.data_dir), ROLE))
-        stopping = asyncio.ensure_future(self._process.stop.wait())
-        while not stopping.done():
-            try:
-                store = await asyncio.to_thread(open_store, settings, self._clock)
-            except StoreError as error:
-                if not settings.store.shared:
-                    stopping.cancel()
-                    raise
-                if self._waits_for != str(error):
-                    LOG.warning("waiting for the store", error=str(error))
-                self._waits_for = str(error)
-            else:
-                stopping.cancel()
-                stack.callback(store.close)
-                return store
-            await asyncio.wait({stopping}, timeout=AGAIN_S)
-        return None
+
+        async def opening() -> Store:
+            store = await asyncio.to_thread(open_store, settings, self._clock)
+            stack.callback(store.close)
+            return store
+
+        waits = self._wait_for if settings.store.shared else None
+        return await self._process.opened(opening, waits)
+
+    def _wait_for(self, why: str) -> None:
+        self._waits_for = why
 
     async def _work(self, stack: AsyncExitStack, store: Store) -> None:
         settings = self._settings
@@ -123,14 +112,14 @@ class WriterProcess:
             policy=lambda: policies.policy,
             asks=_Asking(store, policies, settings.changes.url or ""),
             clock=self._clock,
-            may_write=lambda: leases.left_s(LEASE) > 0,
+            may_write=lambda: leases.left_s(WRITER) > 0,
         )
         self._leases = leases
         self._writing = Writing(store, means, leases, settings.changes)
         self._policies = policies
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(leases.hold(LEASE, self._writing.run)),
+                group.create_task(leases.hold(WRITER, self._writing.run)),
                 group.create_task(policies.run()),
             ]
             LOG.info("running", listen=self._process.url, writes=writers.clusters, roles=[ROLE])
@@ -141,11 +130,7 @@ class WriterProcess:
     async def _turn(self) -> None:
         """Take note every second that the loop turns, for ever."""
         while True:
-            due = time.monotonic() + TICK_S
-            await asyncio.sleep(TICK_S)
-            self._turned = time.monotonic()
-            meters.HEARTBEAT.set(self._clock.now().timestamp())
-            meters.LAG.set(self._turned - due)
+            await self._pulse.beat()
 
     def _checks(self) -> list[Health]:
         writing, policies, leases = self._writing, self._policies, self._leases
@@ -171,7 +156,7 @@ class WriterProcess:
             return await self._policies.reload()
 
         return Ports(
-            live=lambda: time.monotonic() - self._turned < ALIVE_S,
+            live=lambda: self._pulse.alive,
             checks=self._checks,
             metrics=metrics,
             accept=None,

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from engine.app.config import ClusterConfig, WriterConfig
-from engine.cluster.contexts import Context
+from engine.app.reaching import context_of
 from engine.cluster.writer import ClusterWriter
 from engine.model.errors import ClusterError
 
@@ -49,13 +49,7 @@ class Writers:
     def _as(self, cluster: str, who: str) -> ClusterWriter:
         key = (cluster, who)
         if key not in self._made:
-            config = self._config(cluster)
-            context = Context(
-                kubeconfig=config.kubeconfig,
-                context=config.context,
-                in_cluster=config.in_cluster,
-                exec_commands=frozenset(config.exec_commands),
-            )
+            context = context_of(self._config(cluster))
             made = ClusterWriter(cluster, context, act_as=who, salt=self._salt)
             self._open.push_async_callback(made.aclose)
             self._made[key] = made

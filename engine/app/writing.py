@@ -13,10 +13,10 @@ from engine.changes.drive import advance
 from engine.changes.means import Means
 from engine.model.change_row import ChangeRow
 from engine.model.errors import DogwatchError, Fenced, IllegalMove, StoreError
+from engine.store.change_moves import WRITER
 from engine.store.store import Store
 
 LOG = structlog.get_logger()
-LEASE = "writer"
 ELSEWHERE = "another process is the writer"
 AGAIN = timedelta(seconds=5)
 """How long a change is left alone that could not be gone on with, at first."""
@@ -50,7 +50,7 @@ class Writing:
                     await self._write()
                 except* Fenced:
                     # The lease is taken anew before long, or this is cancelled.
-                    LOG.warning("another writer took over", epoch=self._leases.epoch(LEASE))
+                    LOG.warning("another writer took over", epoch=self._leases.epoch(WRITER))
                     await asyncio.sleep(AGAIN.total_seconds())
         finally:
             self.problem = ELSEWHERE
@@ -80,7 +80,7 @@ class Writing:
             self._at_hand[row.id] = group.create_task(self._go_on(row))
 
     async def _go_on(self, row: ChangeRow) -> None:
-        epoch = self._leases.epoch(LEASE)
+        epoch = self._leases.epoch(WRITER)
         try:
             async with self._slot(row):
                 await advance(row, self._means, epoch=epoch)

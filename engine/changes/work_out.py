@@ -170,8 +170,7 @@ async def try_out(proposer: Writer, edit: Edit, cluster_uid: str) -> Tried:
 
 async def preflight(turn: Turn, operations: Sequence[Operation]) -> None:
     """Ask whether the writer may do all of `operations`. Raises Halt: it lacks rights."""
-    row = turn.row
-    writer = turn.means.writer(row.draft.target.cluster, row.draft.kind)
+    writer = turn.writer()
     lacking = [one for one in operations if not await writer.allowed(one)]
     if lacking:
         texts = dict.fromkeys(f"{one.verb} {named(one.target)}" for one in lacking)

@@ -10,8 +10,10 @@ from engine.cli.output import ConfigFile, Form, Output, on_terminal, print_line
 from engine.model.change_row import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from engine.app.person import Person
-    from engine.web.views import ChangeView
+    from engine.web.views import ChangeView, MissionLine
 
 VIA = "cli"
 NOT_GOOD = 1
@@ -86,11 +88,7 @@ def cancel(
     config: ConfigFile = "dogwatch.yaml",
 ) -> None:
     """End a mission; its changes are withdrawn unless one is being made right now."""
-    from engine.app.person import identified
-
-    with identified(config, token_file) as person:
-        done = person.orders.cancel(person.user, id)
-        typer.echo(f"{done.id}: {done.kind} is {done.state}")
+    _order(config, token_file, lambda person: person.orders.cancel(person.user, id))
 
 
 def resume(
@@ -99,11 +97,7 @@ def resume(
     config: ConfigFile = "dogwatch.yaml",
 ) -> None:
     """Run a failed mission again."""
-    from engine.app.person import identified
-
-    with identified(config, token_file) as person:
-        done = person.orders.resume(person.user, id)
-        typer.echo(f"{done.id}: {done.kind} is {done.state}")
+    _order(config, token_file, lambda person: person.orders.resume(person.user, id))
 
 
 def watch(
@@ -153,6 +147,15 @@ def queued(
     with identified(*known) as person:
         done = person.orders.run(person.user, order)
     return f"{done.id}: {done.kind} is {done.state} for {', '.join(done.clusters)}"
+
+
+def _order(config: str, token_file: str | None, order: "Callable[[Person], MissionLine]") -> None:
+    """Do `order` in the name of the person, and say where the mission stands then."""
+    from engine.app.person import identified
+
+    with identified(config, token_file) as person:
+        done = order(person)
+        typer.echo(f"{done.id}: {done.kind} is {done.state}")
 
 
 def _shown(person: "Person", wanted: str, choice: str) -> "ChangeView":

@@ -12,6 +12,7 @@ from engine.model.change_state import ChangeState
 from engine.model.delivery import Occasion
 from engine.model.mission import MissionRow
 from engine.model.report import Finding, Incident, ObjectRef, ProposedChange, Report
+from engine.report.words import RISK_ORDER
 from engine.rules.rule import Rule
 
 MOST_IN_CLUSTER: Final = 3
@@ -20,7 +21,6 @@ MOST: Final = 10
 """Changes of one phase in all."""
 _PROOF: Final = 5
 """Pieces of evidence that people are shown who are asked."""
-_RISKS: Final = ("low", "medium", "high")
 Place = tuple[str, str, str, str]
 
 
@@ -128,7 +128,7 @@ def _options(
     spent = {_place(row.draft.target) for row in rows if row.state is ChangeState.NEEDS_HUMAN}
     able = [
         one
-        for one in sorted(report.changes, key=lambda one: _RISKS.index(one.risk))
+        for one in sorted(report.changes, key=lambda one: RISK_ORDER.index(one.risk))
         if (one.template, _place(one.target)) not in tried
         and _place(one.target) not in spent
         and all(check.holds is not False for check in one.preconditions)

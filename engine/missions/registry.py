@@ -50,6 +50,11 @@ class MissionKind:
     phases: int = 1
     changes: tuple[str, ...] = ()
 
+    def choosing(self, params: Any) -> "Callable[[ClusterSnapshot], Iterable[LogKey]] | None":
+        """Return what chooses the log tails that `params` ask for; None: it wants none."""
+        logs = self.logs
+        return None if logs is None else lambda cluster: logs(cluster, params)
+
 
 _registered: dict[str, MissionKind] = {}
 

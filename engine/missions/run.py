@@ -10,19 +10,20 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from engine.changes.policy import Place
 from engine.missions.collect import collect
 from engine.missions.reach import with_reach
 from engine.missions.registry import MissionKind, kinds
-from engine.missions.targets import Place, resolve
+from engine.missions.targets import resolve
 from engine.model.advice import Advised
 from engine.model.change_row import ChangeRow
-from engine.model.delivery import Delivery
 from engine.model.errors import DogwatchError, SnapshotError, StoreError, nearest
 from engine.model.instant import from_us, parse_rfc3339, rfc3339, to_us
 from engine.model.mission import MissionRow
+from engine.model.moved import Tell, nobody
 from engine.model.ports import Clock, Cluster
 from engine.model.report import Coverage, Outcome, Report, Unknown
-from engine.model.snapshot import ClusterSnapshot, Snapshot
+from engine.model.snapshot import Snapshot
 from engine.rules import wording
 
 
@@ -44,7 +45,7 @@ class Journal(Protocol):
         """Return the changes that `mission` proposed."""
         ...
 
-    def withdraw(self, mission: str, who: str, now: datetime, deliveries: "Tell") -> int:
+    def withdraw(self, mission: str, who: str, now: datetime, deliveries: Tell) -> int:
         """Take back the changes of `mission` of which nothing was written yet, and tell of it."""
         ...
 
@@ -61,7 +62,6 @@ class Shelf(Protocol):
         ...
 
 
-Tell = Callable[[ChangeRow], Sequence[Delivery]]
 Advise = Callable[[Report, str], Awaitable[Advised]]
 STALE: Final = timedelta(hours=1)
 """How old a snapshot may be on which a leg that was cut off goes on."""
@@ -73,7 +73,7 @@ class Means:
 
     Attributes:
         clusters: how to read each cluster, by name.
-        places: what targets choose clusters by; those that are not there have only a name.
+        places: what targets choose clusters by, by name; one that is not there has only that.
         collect_s, run_s: bound collecting (a cluster) and thinking.
         gate_s: how long a leg waits at most for what it proposed.
         changeable: clusters where changes can be made; None: all of them.
@@ -88,10 +88,10 @@ class Means:
     collect_s: float = 60.0
     run_s: float = 120.0
     gate_s: float = 7 * 86_400.0
-    places: Sequence[Place] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
     changeable: frozenset[str] | None = None
     advise: Advise | None = None
-    tell: Tell = lambda _: ()
+    tell: Tell = nobody
 
 
 @dataclass
@@ -206,10 +206,7 @@ async def _collected(
     shelved = mission.id if mission.phase == 1 else f"{mission.id}.{mission.phase}"
     if (kept := await _kept(steps, shelved, means)) is not None:
         return kept
-    logs = kind.logs
-    choose: Callable[[ClusterSnapshot], Any] | None = (
-        (lambda cluster: logs(cluster, params)) if logs else None
-    )
+    choose = kind.choosing(params)
     wanted = {name: means.clusters.get(name) for name in await _targets(steps, means)}
     snapshot = await collect(wanted, kind.needs, choose, means.clock, within_s=means.collect_s)
     now = means.clock.now()
@@ -237,8 +234,7 @@ async def _targets(steps: _Steps, means: Means) -> tuple[str, ...]:
         return mission.clusters
     if (kept := steps.get("targets")) is not None:
         return tuple(kept)
-    named = {one.name: one for one in means.places}
-    places = [named.get(name, Place(name)) for name in sorted(means.clusters)]
+    places = {name: means.places.get(name, Place()) for name in means.clusters}
     chosen = resolve(mission.targets or {"all": True}, places)
     await steps.keep("targets", list(chosen))
     return chosen

@@ -1,11 +1,21 @@
-"""Moved: what else changes in the row of a change when it moves from one state to the next."""
+"""What else is written when a change moves from one state to the next, and who is told."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from engine.model.change import Change, ProbeResult
+from engine.model.change_row import ChangeRow
 from engine.model.delivery import Delivery
+
+Tell: TypeAlias = Callable[[ChangeRow], Sequence[Delivery]]
+"""Who is told of a change as it stands."""
+
+
+def nobody(_: ChangeRow) -> Sequence[Delivery]:
+    """Tell nobody of a change."""
+    return ()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Decisions: the first terminal one wins, one person counts once, a late one changes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import Connection, Row, exists, select, update
 
@@ -10,9 +10,9 @@ from engine.failpoint import Point, around
 from engine.model.change import Change, Risk
 from engine.model.change_row import ChangeRow, Decision, Judgement, Verdict
 from engine.model.change_state import ChangeEvent, ChangeState
-from engine.model.delivery import Delivery
 from engine.model.errors import Refused
 from engine.model.instant import from_us, rfc3339, to_us
+from engine.model.moved import Tell, nobody
 from engine.store.audit import Note, append
 from engine.store.change_moves import held, held_mission, shift
 from engine.store.change_rows import change_rows, the_change
@@ -37,12 +37,6 @@ _UNDENIED = {
 
 _UNASKED = frozenset({ChangeState.DRAFT, ChangeState.PROPOSED})
 """Nobody was asked about it yet, so that nobody need hear that it is over."""
-Tell: TypeAlias = Callable[[ChangeRow], Sequence[Delivery]]
-
-
-def nobody(_: ChangeRow) -> Sequence[Delivery]:
-    """Tell nobody of a change."""
-    return ()
 
 
 class Deciding(Database):

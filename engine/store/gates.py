@@ -12,13 +12,14 @@ from engine.model.delivery import Delivery
 from engine.model.errors import Refused, StoreError
 from engine.model.instant import to_us
 from engine.model.mission import MissionEvent, MissionRow, MissionState, move
+from engine.model.moved import Tell, nobody
 from engine.model.report import Report
 from engine.store.audit import Note, append
 from engine.store.change_moves import held_mission, shift, wake, wake_if_settled
 from engine.store.change_rows import new_values, settled
 from engine.store.change_tables import changes
 from engine.store.database import Database, retried
-from engine.store.deciding import Tell, deny_all, nobody
+from engine.store.deciding import deny_all
 from engine.store.deliveries import add_deliveries
 from engine.store.dialect import insert_new
 from engine.store.mission_rows import mission_row

@@ -22,8 +22,8 @@ from engine.model.change_state import ChangeEvent, ChangeState
 from engine.model.delivery import Occasion
 from engine.model.errors import DogwatchError, Refused
 from engine.model.firing import State
+from engine.model.moved import Tell, nobody
 from engine.model.ports import SystemClock
-from engine.store.deciding import Tell, nobody
 from engine.web.ports import Order, People, Targets
 from tests.app.office import ANN_TOKEN, Office, an_office, offices
 from tests.store.changes_of import a_target, a_write

@@ -11,11 +11,12 @@ from engine.missions import registry
 from engine.missions.leg import LegEnd, leg
 from engine.missions.propose import change_rows, drafts
 from engine.missions.registry import kinds
-from engine.missions.run import Means, Tell
+from engine.missions.run import Means
 from engine.model.change_row import ChangeRow, Step, Written
 from engine.model.change_state import ChangeState
 from engine.model.delivery import Delivery
 from engine.model.mission import MissionRow
+from engine.model.moved import Tell
 from engine.model.report import Finding, ObjectRef, Outcome, Report
 from engine.model.snapshot import Snapshot
 from tests.missions.test_propose import KIND, NOON, a_report, an_option, ref

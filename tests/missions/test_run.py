@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from engine.changes.policy import Place
 from engine.missions import registry
 from engine.missions.registry import kinds
-from engine.missions.run import Means, Tell, run
-from engine.missions.targets import Place
+from engine.missions.run import Means, run
 from engine.model.advice import Advised
 from engine.model.change_row import ChangeRow
 from engine.model.errors import SnapshotError
 from engine.model.mission import MissionRow
+from engine.model.moved import Tell
 from engine.model.report import Outcome, Report
 from engine.model.snapshot import Snapshot
 
@@ -190,10 +191,10 @@ async def test_clusters_are_chosen_once_and_stay_the_same() -> None:
     notebook = Notebook()
     clusters = {name: OneNode(name) for name in ("eu", "us")}
     mission = replace(a_mission(), clusters=(), targets={"groups": ["prod"]})
-    places = [Place("eu", groups=("prod",)), Place("us", groups=("lab",))]
+    places = {"eu": Place(groups=("prod",)), "us": Place(groups=("lab",))}
     means = Means(clusters, notebook, notebook, Ticking(), places=places)
     assert set((await run(mission, means)).clusters) == {"eu"}
-    moved = replace(means, places=[Place("us", groups=("prod",))])
+    moved = replace(means, places={"us": Place(groups=("prod",))})
     assert set((await run(replace(mission, phase=2), moved)).clusters) == {"eu"}
 
 

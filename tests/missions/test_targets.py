@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
-from engine.missions.targets import Place, resolve
+from engine.changes.policy import Place
+from engine.missions.targets import resolve
 from engine.model.errors import DogwatchError
 
-PLACES = [
-    Place("us-1", {"tier": "front"}, ("prod",)),
-    Place("eu-2", {"tier": "back"}, ("prod", "eu")),
-    Place("eu-1", {"tier": "front"}, ("eu",)),
-    Place("lab"),
-]
+PLACES = {
+    "us-1": Place({"tier": "front"}, ("prod",)),
+    "eu-2": Place({"tier": "back"}, ("prod", "eu")),
+    "eu-1": Place({"tier": "front"}, ("eu",)),
+    "lab": Place(),
+}
 
 
 @pytest.mark.parametrize(
@@ -37,4 +38,4 @@ def test_targets_that_choose_nothing_are_told_with_the_clusters_there_are() -> N
     with pytest.raises(DogwatchError, match=wanted):
         resolve({"groups": ["x"], "labels": "tier=front"}, PLACES)
     with pytest.raises(DogwatchError, match="known: none"):
-        resolve({"all": True}, [])
+        resolve({"all": True}, {})
