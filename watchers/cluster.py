@@ -3,37 +3,55 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import structlog
+
 from engine.model.config import Config
 from engine.model.errors import ClusterError
-from engine.model.ports import Clock, Watch
+from engine.model.ports import Clock, Memory, Metrics, Watch
 from engine.model.signal import Signal
 from engine.model.watch import ResourceStatus
-from watchers import events, objects
+from watchers.memory import Forgetful
 from watchers.merge import merge
-from watchers.registry import Scene, kinds
+from watchers.registry import Scene, WatcherKind, kinds
 
+LOG = structlog.get_logger()
 BATCH = 500
 _FIRST_WAIT_S = 0.8
 _LONGEST_WAIT_S = 30.0
 _CHANCE = secrets.SystemRandom()
 """Clusters that went down together must not come back in step."""
-BUILT_IN = (objects, events)
-"""Importing them registers them."""
+_FEEDING = ("objects", "events")
+"""They begin last, so that what the others take off their stream begins with its beginning."""
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the watchers of a cluster have beside its API; see watchers.registry.Scene."""
+
+    metrics: Metrics | None = None
+    memory: Callable[[str], Memory] = lambda _: Forgetful()
 
 
 @dataclass
 class WatchStatus:
     """How watching one cluster fares, for metrics and readiness.
 
-    `fault` says why the cluster could not be reached at all; `resources` has the rest.
+    `fault` says why the cluster could not be reached at all; `resources` has what is watched, and
+    `sources` by watcher and source why it cannot be read, empty while it can.
     """
 
     fault: str = ""
     resources: dict[str, ResourceStatus] = field(default_factory=dict)
+    sources: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def take(self, signal: Signal) -> None:
+        """Take note of what a `watcher` signal tells."""
+        data = signal.data
+        self.sources[str(data["watcher"]), str(data["resource"])] = str(data["message"])
 
     def staleness_s(self, now: datetime) -> float | None:
         """Return the seconds since everything was seen, None while that never was.
@@ -60,8 +78,9 @@ _ABSENT = ("forbidden", "not-found")
 async def watch(
     source: Watch,
     clock: Clock,
-    configs: Mapping[str, Config] | None = None,
+    configs: Mapping[str, Config],
     status: WatchStatus | None = None,
+    means: Means | None = None,
 ) -> AsyncGenerator[list[Signal]]:
     """Yield what happens in one cluster, for ever, in batches of up to 500 signals.
 
@@ -71,24 +90,49 @@ async def watch(
     Args:
         source: the cluster.
         clock: gives the time of what is told of a cluster that was never reached.
-        configs: config by name of watcher; a watcher that is not named has its defaults.
+        configs: the watchers to run, by name (see watchers.registry.chosen).
         status: kept up to date, if given.
+        means: what they have beside the API.
     """
-    status = status or WatchStatus()
+    status, means = status or WatchStatus(), means or Means()
     identity = ""
     async for told, found in _reach(source, clock, status):
         identity = found
         if told:
             yield told
-    scene = Scene(source, identity, status=status.resources)
-    chosen = configs or {}
-    streams = {
-        name: kind.run(chosen.get(name) or kind.config(), scene) for name, kind in kinds().items()
-    }
+    scene = Scene(source, identity, clock, means.metrics, means.memory, status=status.resources)
+    ordered = sorted(configs, key=lambda name: (name in _FEEDING, name))
+    streams = {name: _guarded(kinds()[name], configs[name], scene) for name in ordered}
     async with contextlib.aclosing(merge(streams)) as merged:
         async for came in merged:
             for batch in _batches([signal for _, signals in came for signal in signals]):
+                for tap in scene.taps:
+                    tap(batch)
+                for signal in batch:
+                    if signal.type == "watcher":
+                        status.take(signal)
                 yield batch
+
+
+async def _guarded(kind: WatcherKind, config: Config, scene: Scene) -> AsyncGenerator[list[Signal]]:
+    """Run one watcher; one that breaks is told of and begun again, and hinders no other."""
+    wait_s, broken = _FIRST_WAIT_S, False
+    while True:
+        try:
+            async with contextlib.aclosing(kind.run(config, scene)) as batches:
+                async for batch in batches:
+                    if broken:
+                        yield [_state(scene.source.name, "", scene.clock.now(), kind.name)]
+                        broken = False
+                    yield batch
+        except Exception as error:
+            LOG.exception("a watcher broke", watcher=kind.name, cluster=scene.source.name)
+            broken, fault = True, f"broken: {type(error).__name__}"
+            yield [_state(scene.source.name, fault, scene.clock.now(), kind.name)]
+        else:
+            return
+        await asyncio.sleep(wait_s)
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
 async def _reach(
@@ -112,8 +156,8 @@ async def _reach(
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
-def _state(cluster: str, fault: str, at: datetime) -> Signal:
-    source = f"watchers/cluster/{cluster}"
+def _state(cluster: str, fault: str, at: datetime, watcher: str = "cluster") -> Signal:
+    source = f"watchers/{watcher}/{cluster}"
     return Signal(
         id=f"{source}@{at.isoformat()}",
         source=source,
@@ -122,7 +166,7 @@ def _state(cluster: str, fault: str, at: datetime) -> Signal:
         time=at,
         cluster=cluster,
         data={
-            "watcher": "cluster",
+            "watcher": watcher,
             "resource": "",
             "state": "unread" if fault else "ok",
             "reason": fault.partition(":")[0],

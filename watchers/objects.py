@@ -16,7 +16,7 @@ from watchers.heartbeat import Pulse
 from watchers.marks import bare, marks
 from watchers.merge import merge
 from watchers.owners import controller
-from watchers.registry import Scene, watcher
+from watchers.registry import Scene, Source, watcher
 from watchers.trim import trim
 
 RESOURCES = (
@@ -45,7 +45,10 @@ class ObjectsConfig(Config):
     resources: tuple[str, ...] = Field(default=RESOURCES, min_length=1)
 
 
-@watcher("objects", config=ObjectsConfig)
+SOURCES = tuple(Source(name, f"{name.partition('.')[0]} as signals") for name in RESOURCES)
+
+
+@watcher("objects", config=ObjectsConfig, sources=SOURCES)
 async def watch_objects(config: ObjectsConfig, scene: Scene) -> AsyncGenerator[list[Signal]]:
     """Yield `k8s.object` for each change, `watcher` for faults, and heartbeats.
 
@@ -89,6 +92,9 @@ def _signals(scene: Scene, pulse: Pulse, resource: str, observation: Observation
     at = pulse.time(observation.at)
     for change in observation.changes:
         scene.owners.learn(change.object)
+        scene.kept.take(resource, change)
+    if not observation.partial and not observation.fault:
+        scene.kept.settle(resource)
     signals = [_signal(scene, pulse.source, resource, at, change) for change in observation.changes]
     for change in observation.changes:
         if change.type is ChangeType.DELETED:

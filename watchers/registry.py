@@ -1,15 +1,23 @@
 """The watchers: one file and one registered function each."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
 from engine.model.config import Config
-from engine.model.ports import Watch
+from engine.model.ports import Clock, Memory, Metrics, SystemClock, Watch
 from engine.model.signal import Signal
-from engine.model.watch import Observation, ResourceStatus
+from engine.model.watch import WHOLE, Observation, Part, ResourceStatus
+from watchers.kept import Kept
+from watchers.memory import Forgetful
 from watchers.owners import Owners
+
+NAMES = ("events", "objects")
+"""Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
+Tap = Callable[[list[Signal]], None]
 
 
 @dataclass(frozen=True)
@@ -19,48 +27,119 @@ class Scene:
     Attributes:
         source: the cluster.
         identity: uid of its kube-system, or its name where that can not be read.
+        clock: wall clock.
+        metrics: the Prometheus of the cluster, None where the configuration names none.
+        memory: gives a watcher, by its name, what it remembers over restarts.
         owners: who owns what; filled by the watcher of objects.
+        kept: small views of the objects that the watcher of objects sees.
+        taps: each is handed every batch of signals of this cluster before it is published.
         status: how the watch of each resource fares, by resource.
     """
 
     source: Watch
     identity: str
+    clock: Clock = field(default_factory=SystemClock)
+    metrics: Metrics | None = None
+    memory: Callable[[str], Memory] = lambda _: Forgetful()
     owners: Owners = field(default_factory=Owners)
+    kept: Kept = field(default_factory=Kept)
+    taps: list[Tap] = field(default_factory=list)
     status: dict[str, ResourceStatus] = field(default_factory=dict)
 
-    def watch(self, resource: str) -> AsyncGenerator[Observation]:
-        """Watch `resource`, keeping its status."""
+    def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
+        """Watch `resource`, or a part of it, keeping its status."""
         status = self.status.setdefault(resource, ResourceStatus())
-        return self.source.watch(resource, status)
+        return self.source.watch(resource, status, part)
+
+    @contextmanager
+    def tapped(self, tap: Tap) -> Iterator[None]:
+        """Hand every batch of this cluster to `tap` within the context."""
+        self.taps.append(tap)
+        try:
+            yield
+        finally:
+            self.taps.remove(tap)
 
 
 Run = Callable[[Any, Scene], AsyncGenerator[list[Signal]]]
 
 
 @dataclass(frozen=True)
+class Source:
+    """One thing that a watcher reads, as `dogwatch doctor` and the RBAC manifests know it.
+
+    Attributes:
+        name: a resource (`pods`, `secrets`, `certificates.cert-manager.io`), a path of the API
+            server (`/metrics`), or a word of its own (`prometheus`): `resource` of the `watcher`
+            signals that tell of it.
+        gives: what is known by it, in words.
+        setting: what turns it on where it is not on by itself, such as `clusters[].prometheus.url`.
+        verbs: the rights that it takes; none for what is no part of the API server.
+        optional: many clusters do not have it: then that is no fault.
+    """
+
+    name: str
+    gives: str
+    setting: str = ""
+    verbs: tuple[str, ...] = ("get", "list", "watch")
+    optional: bool = False
+
+
+@dataclass(frozen=True)
 class WatcherKind:
-    """One registered watcher."""
+    """One registered watcher; `default`: it runs where the configuration does not say."""
 
     name: str
     config: type[Config]
     run: Run
+    sources: tuple[Source, ...] = ()
+    default: bool = True
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.run.__doc__ or "").strip().partition("\n")[0]
 
 
 _KINDS: dict[str, WatcherKind] = {}
 
 
-def watcher(name: str, *, config: type[Config]) -> Callable[[Run], Run]:
+def watcher(
+    name: str, *, config: type[Config], sources: tuple[Source, ...] = (), default: bool = True
+) -> Callable[[Run], Run]:
     """Register an async generator of batches of signals as the watcher `name`."""
 
     def register(run: Run) -> Run:
         if name in _KINDS:
             raise ValueError(f"a watcher named {name} is registered already")
-        _KINDS[name] = WatcherKind(name, config, run)
+        _KINDS[name] = WatcherKind(name, config, run, sources, default)
         return run
 
     return register
 
 
 def kinds() -> Mapping[str, WatcherKind]:
-    """Return the registered watchers by name."""
+    """Return the watchers by name, each imported."""
+    for name in NAMES:
+        import_module(f"watchers.{name}")
     return MappingProxyType(_KINDS)
+
+
+def chosen(blocks: Mapping[str, Any]) -> dict[str, Config]:
+    """Return the config of each watcher to run, by name.
+
+    Args:
+        blocks: by name of watcher a mapping of options, true, or false for not to run it.
+
+    Raises:
+        KeyError: no watcher has that name.
+        pydantic.ValidationError: options are refused.
+    """
+    known = kinds()
+    given = {name: {} if block is True else block for name, block in blocks.items()}
+    named = {**{name: {} for name, kind in known.items() if kind.default}, **given}
+    return {
+        name: known[name].config.model_validate(block)
+        for name, block in named.items()
+        if block is not False
+    }

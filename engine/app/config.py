@@ -14,6 +14,7 @@ from pydantic import (
 
 from engine.advisor.settings import AdvisorConfig
 from engine.bus.settings import KafkaConfig
+from engine.metrics.settings import PrometheusConfig
 from engine.model.config import Config
 
 NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
@@ -69,13 +70,15 @@ class WriterConfig(ReachConfig):
 class ClusterConfig(ReachConfig):
     """One cluster to watch and read.
 
-    `resources` replaces the watched resources, for example [pods, deployments.apps].
-    Missions and policies choose clusters by `labels` and `groups`. Without `writer` nothing is
-    ever changed there.
+    `watchers` has for each watcher its options, true, or false for not to run it; those that are
+    not named run where they need nothing to be configured. `prometheus` is where metrics of the
+    cluster are asked for. Missions and policies choose clusters by `labels` and `groups`.
+    Without `writer` nothing is ever changed there.
     """
 
     name: Name
-    resources: tuple[str, ...] | None = None
+    watchers: dict[str, bool | dict[str, Any]] = Field(default_factory=dict)
+    prometheus: PrometheusConfig | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     groups: Texts = ()
     writer: WriterConfig | None = None

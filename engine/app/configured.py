@@ -9,15 +9,18 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.app.config import AppConfig, SinkConfig
+from engine.app.config import AppConfig, ClusterConfig, SinkConfig
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
 from engine.rules.modelled import Where, fields_of, message, place
 from engine.rules.yaml import Node
 from sinks.registry import kinds
+from watchers.registry import kinds as watcher_kinds
 
 PREFIX = "DOGWATCH_"
+_PATHS = ("_file", "_path", "kubeconfig")
+"""Ends of the names of options that hold a path."""
 NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE", "DOGWATCH_TOKEN"}
 
 
@@ -96,12 +99,29 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
         # A policy that is not there stops changes, and nothing else.
         block = {**_mapping(settings.get(name)), "policy_file": None}
         yield from _file_faults((name,), block, folder)
+    clusters = settings.get("clusters")
+    for number, cluster in enumerate(clusters if isinstance(clusters, list) else ()):
+        yield from _cluster_faults(("clusters", number), _mapping(cluster), folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         named = _mapping(route).get("sinks")
         for at, name in enumerate([named] if isinstance(named, str) else named or ()):
             if isinstance(name, str) and name not in sinks:
                 yield ("routes", number, "sinks", at), wording.unknown("sink", name, sinks)
+
+
+def _cluster_faults(
+    at: Where, cluster: Mapping[str, Any], folder: Path
+) -> Iterator[tuple[Where, str]]:
+    known = watcher_kinds()
+    for name, block in _mapping(cluster.get("watchers")).items():
+        where = (*at, "watchers", name)
+        if name not in known:
+            yield where, wording.unknown("watcher", name, known)
+        elif isinstance(block, dict):
+            yield from _option_faults(where, known[name].config, block)
+            yield from _file_faults(where, block, folder)
+    yield from _file_faults((*at, "prometheus"), _mapping(cluster.get("prometheus")), folder)
 
 
 def _sink_faults(name: str, sink: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
@@ -114,14 +134,20 @@ def _sink_faults(name: str, sink: Mapping[str, Any], folder: Path) -> Iterator[t
         yield (*at, "type"), wording.unknown("sink type", type_, kinds())
         return
     given = {option: value for option, value in sink.items() if option != "type"}
+    yield from _option_faults(at, kind.config, given)
+    yield from _file_faults(at, given, folder)
+
+
+def _option_faults(
+    at: Where, config: type[Config], given: Mapping[str, Any]
+) -> Iterator[tuple[Where, str]]:
     try:
-        kind.config.model_validate(given)
+        config.model_validate(given)
     except ValidationError as error:
         for details in error.errors():
             where = (*at, *details["loc"])
-            known = [one.alias or n for n, one in kind.config.model_fields.items()]
+            known = [one.alias or n for n, one in config.model_fields.items()]
             yield where, _message({**details, "loc": where}, known)
-    yield from _file_faults(at, given, folder)
 
 
 def _file_faults(
@@ -196,7 +222,7 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
     blocks = ("http", "store", "bus", "changes", "advisor")
     return config.model_copy(
         update={
-            "clusters": tuple(_rooted_block(one, folder) for one in config.clusters),
+            "clusters": tuple(_rooted_cluster(one, folder) for one in config.clusters),
             "data_dir": _rooted_path(config.data_dir, folder),
             "rules": tuple(_rooted_path(path, folder) for path in config.rules),
             "sinks": {name: _rooted_sink(one, folder) for name, one in config.sinks.items()},
@@ -218,6 +244,27 @@ def _rooted_block(block: Any, folder: Path) -> Any:
         elif value is not None and (name.endswith("_file") or name == "kubeconfig"):
             given[name] = _rooted_path(value, folder)
     return block.model_copy(update=given)
+
+
+def _rooted_cluster(cluster: ClusterConfig, folder: Path) -> ClusterConfig:
+    """Return `cluster` with its paths, and those of its watchers, made absolute."""
+    watchers = {name: _rooted_options(block, folder) for name, block in cluster.watchers.items()}
+    rooted: ClusterConfig = _rooted_block(cluster, folder)
+    return rooted.model_copy(update={"watchers": watchers})
+
+
+def _rooted_options(given: Any, folder: Path) -> Any:
+    """Return options of a watcher with what names a file in them, at any depth, made absolute."""
+    if isinstance(given, list):
+        return [_rooted_options(one, folder) for one in given]
+    if not isinstance(given, dict):
+        return given
+    return {
+        name: _rooted_path(value, folder)
+        if isinstance(value, str) and name.endswith(_PATHS)
+        else _rooted_options(value, folder)
+        for name, value in given.items()
+    }
 
 
 def _rooted_sink(sink: SinkConfig, folder: Path) -> SinkConfig:

@@ -1,7 +1,7 @@
 """Signals into the intake: those of the watchers, and those that come by HTTP."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -19,13 +19,30 @@ from engine.model.ports import Clock, Watch
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
 from engine.web.app import Accepted
-from watchers.cluster import WatchStatus, watch
-from watchers.objects import ObjectsConfig
+from watchers.cluster import Means, WatchStatus, watch
+from watchers.registry import chosen
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
 OUTSIDE = -1
 """The offset in quarantine of what never came onto the bus."""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What one watcher of one cluster remembers, in the store; the port `Memory`."""
+
+    store: Store
+    cluster: str
+    watcher: str
+
+    async def recall(self) -> dict[str, bytes]:
+        """Return all of it. Raises StoreError."""
+        return await asyncio.to_thread(self.store.memories, self.cluster, self.watcher)
+
+    async def keep(self, changes: Mapping[str, bytes | None]) -> None:
+        """Remember `changes`, None: forget that key. Raises StoreError."""
+        await asyncio.to_thread(self.store.remember, self.cluster, self.watcher, changes)
 
 
 @dataclass
@@ -39,6 +56,7 @@ class Watching:
     reader: Watch
     intake: Intake
     clock: Clock
+    means: Means = field(default_factory=Means)
     status: WatchStatus = field(default_factory=WatchStatus)
 
     def __post_init__(self) -> None:
@@ -57,9 +75,9 @@ class Watching:
 
     async def _watch(self, relists: int) -> None:
         """Watch until the relists asked for are another number."""
-        resources = self.config.resources
-        configs = {"objects": ObjectsConfig(resources=tuple(resources))} if resources else None
-        async with aclosing(watch(self.reader, self.clock, configs, self.status)) as batches:
+        configs = chosen(self.config.watchers)
+        stream = watch(self.reader, self.clock, configs, self.status, self.means)
+        async with aclosing(stream) as batches:
             async for signals in batches:
                 with failpoint.around(Point.SIGNAL_READ):
                     batch = Batch(signals)

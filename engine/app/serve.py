@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,7 +17,7 @@ from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
 from engine.app.front import Front
-from engine.app.ingesting import Watching
+from engine.app.ingesting import Remembered, Watching
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
 from engine.app.reaching import reach
@@ -27,6 +28,7 @@ from engine.cluster.reader import Reader
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.web.app import build
+from watchers.cluster import Means
 
 LOG = structlog.get_logger()
 SWITCH_S = 0.0005
@@ -133,7 +135,13 @@ class _Everything:
         if Role.WATCHER not in self._roles or engine.intake is None:
             return []
         return [
-            Watching(one, readers[one.name], engine.intake, self._clock)
+            Watching(
+                one,
+                readers[one.name],
+                engine.intake,
+                self._clock,
+                Means(memory=partial(Remembered, engine.store, one.name)),
+            )
             for one in self._settings.clusters
         ]
 

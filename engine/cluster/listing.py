@@ -8,6 +8,7 @@ from engine.cluster.resources import Resource
 from engine.cluster.server import Server
 from engine.model.errors import ClusterError
 from engine.model.snapshot import Object
+from engine.model.watch import WHOLE, Part
 
 PAGE = 500
 
@@ -21,19 +22,21 @@ class Page:
     last: bool
 
 
-async def pages(server: Server, resource: Resource) -> AsyncGenerator[Page]:
+async def pages(server: Server, resource: Resource, part: Part = WHOLE) -> AsyncGenerator[Page]:
     """Yield the pages of one consistent list.
 
     Raises:
         ClusterError: `expired` when the list grew too old between two pages: begin again;
             as Client.get.
     """
-    params: dict[str, str | int] = {"limit": PAGE}
+    params: dict[str, str | int] = {"limit": PAGE, **selectors(part)}
     while True:
         answer = await server.client.json(resource.path, params)
         try:
             metadata = answer["metadata"]
-            objects = [_typed(item, resource, server.salt) for item in answer.get("items") or []]
+            objects = [
+                kept(item, resource, server.salt, part) for item in answer.get("items") or []
+            ]
             following = metadata.get("continue") or ""
             version = metadata.get("resourceVersion", "")
         except (AttributeError, KeyError, TypeError) as error:
@@ -44,7 +47,15 @@ async def pages(server: Server, resource: Resource) -> AsyncGenerator[Page]:
         params["continue"] = following
 
 
-def _typed(item: Object, resource: Resource, salt: bytes) -> Object:
-    """The items of a list lack apiVersion and kind."""
+def selectors(part: Part) -> dict[str, str]:
+    """Return the parameters that ask for `part` only."""
+    asked = {"fieldSelector": part.fields, "labelSelector": part.labels}
+    return {name: value for name, value in asked.items() if value}
+
+
+def kept(item: Object, resource: Resource, salt: bytes, part: Part) -> Object:
+    """Return what is kept of an object: cleaned, typed (items of a list are not), and its view."""
     typed = {"apiVersion": resource.api_version, "kind": resource.kind, **item}
-    return clean(typed, salt)
+    if part.view is None:
+        return clean(typed, salt)
+    return {**clean(typed, salt), **part.view(typed)}

@@ -2,19 +2,19 @@
 
 import random
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from urllib.parse import quote
 
 from engine.cluster.client import Client
 from engine.cluster.contexts import Context
 from engine.cluster.listing import pages
 from engine.cluster.reflector import TIMING, Reflector, Timing
-from engine.cluster.resources import Discovery
+from engine.cluster.resources import Discovery, Resource
 from engine.cluster.server import Server, identity
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock
 from engine.model.snapshot import Object
-from engine.model.watch import Observation, ResourceStatus
+from engine.model.watch import WHOLE, Observation, Part, ResourceStatus
 
 LISTS = 3
 LOG_LINES = 500
@@ -55,7 +55,7 @@ class Reader:
         answer = await self._client.json("/version")
         return str(answer.get("gitVersion", "")) if isinstance(answer, dict) else ""
 
-    async def list(self, resource: str) -> list[Object]:
+    async def list(self, resource: str, part: Part = WHOLE) -> list[Object]:
         """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON.
 
         Raises:
@@ -64,11 +64,11 @@ class Reader:
         found = await self._server.discovery.resource(resource)
         for _ in range(LISTS - 1):
             try:
-                return [o async for page in pages(self._server, found) for o in page.objects]
+                return await _listed(self._server, found, part)
             except ClusterError as error:
                 if error.reason != "expired":
                     raise
-        return [o async for page in pages(self._server, found) for o in page.objects]
+        return await _listed(self._server, found, part)
 
     async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
         """Return the last 500 lines (64 KiB at most) of a container's log.
@@ -92,11 +92,21 @@ class Reader:
         raw = await self._client.get(path, params, tail_bytes=LOG_BYTES)
         return raw.decode(errors="replace")
 
-    def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+    async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        """Return what the server answers to a GET of `path`. Raises ClusterError."""
+        return (await self._client.get(path, params)).decode(errors="replace")
+
+    def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
         """Yield what happens to `resource`, for ever (see engine.model.ports.Watch)."""
         reflector = Reflector(self._server, self._clock, self._chance, self._timing)
-        return reflector.watch(resource, status)
+        return reflector.watch(resource, status, part)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+
+async def _listed(server: Server, found: Resource, part: Part) -> list[Object]:
+    return [obj async for page in pages(server, found, part) for obj in page.objects]

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 import msgspec
 
 from engine.cluster.backoff import Backoff
-from engine.cluster.clean import clean
 from engine.cluster.known import Known, OlderList
 from engine.cluster.lines import lines
-from engine.cluster.listing import pages
+from engine.cluster.listing import kept, pages, selectors
 from engine.cluster.resources import Resource
 from engine.cluster.server import Server
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock
 from engine.model.snapshot import Object
-from engine.model.watch import Change, Observation, ResourceStatus
+from engine.model.watch import WHOLE, Change, Observation, Part, ResourceStatus
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,14 @@ class Reflector:
         self._relist = "start"
         self._at_once = True
         self._status = ResourceStatus()
+        self._part = WHOLE
         self._backoff = Backoff(chance)
 
-    async def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+    async def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
         """Yield what happens to `resource`; see engine.model.ports.Watch."""
-        self._status = status
+        self._status, self._part = status, part
         while True:
             wait_s = 0.0
             try:
@@ -109,7 +111,7 @@ class Reflector:
     async def _list(self, found: Resource) -> AsyncGenerator[list[Change]]:
         self._known.begin()
         version = ""
-        async with contextlib.aclosing(pages(self._server, found)) as listed:
+        async with contextlib.aclosing(pages(self._server, found, self._part)) as listed:
             async for page in listed:
                 version = page.version
                 try:
@@ -131,6 +133,7 @@ class Reflector:
             "allowWatchBookmarks": "true",
             "resourceVersion": self._known.version,
             "timeoutSeconds": timeout_s,
+            **selectors(self._part),
         }
         frozen_s = timeout_s + self._timing.beyond_s
         self._status.restarts += 1
@@ -159,8 +162,8 @@ class Reflector:
                 event = _decoded(line, found)
             except ClusterError as error:
                 return changes, error
-            typed = {"apiVersion": found.api_version, "kind": found.kind, **event.object}
-            change = self._known.event(event.type, clean(typed, self._server.salt))
+            obj = kept(event.object, found, self._server.salt, self._part)
+            change = self._known.event(event.type, obj)
             if change is not None:
                 changes.append(change)
         return changes, None

@@ -68,6 +68,18 @@ class ClusterError(DogwatchError):
         super().__init__(message)
 
 
+class MetricsError(DogwatchError):
+    """A source of metrics did not answer, or answered no; `reason` is a short stable word.
+
+    unreachable, timeout, unauthorized, refused (4xx, such as 422 for a wrong expression),
+    unavailable (5xx), throttled, malformed, too-large.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 class Retryable(DogwatchError):
     """A delivery may succeed later (429, 5xx, timeout, no connection)."""
 

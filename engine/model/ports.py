@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from engine.model.change import Operation
 from engine.model.delivery import Delivery, Receipt
+from engine.model.series import Series
 from engine.model.signal import Signal
-from engine.model.watch import Observation, ResourceStatus
+from engine.model.watch import WHOLE, Observation, Part, ResourceStatus
 
 
 class Clock(Protocol):
@@ -89,20 +90,63 @@ class Writer(Protocol):
 
 
 class Watch(Protocol):
-    """One cluster to watch."""
+    """One cluster to watch. What reads once raises ClusterError, as `Cluster` does."""
 
     name: str
 
     async def identity(self) -> str:
-        """Return the uid of the namespace kube-system. Raises ClusterError."""
+        """Return the uid of the namespace kube-system."""
         ...
 
-    def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+    async def version(self) -> str:
+        """Return the server's gitVersion, for example v1.36.3."""
+        ...
+
+    async def list(self, resource: str, part: Part = WHOLE) -> list[dict[str, Any]]:
+        """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON."""
+        ...
+
+    async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        """Return what the server answers to a GET of `path`, such as `/metrics`."""
+        ...
+
+    def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
         """Yield what happens to `resource`, for ever; keeps `status` up to date.
 
         Never raises for a sick cluster: an observation with a fault tells of it, and one
         without tells that all is well again.
         """
+        ...
+
+
+class Metrics(Protocol):
+    """One source of time series, such as a Prometheus. Raises MetricsError."""
+
+    async def query(self, expression: str, at: datetime) -> list[Series]:
+        """Return the value of each series of a PromQL expression at the instant `at`.
+
+        Stale series, NaN and infinities are left out: a gap is a gap.
+        """
+        ...
+
+    async def range(
+        self, expression: str, start: datetime, end: datetime, step_s: float
+    ) -> list[Series]:
+        """Return the values of each series from `start` to `end`, every `step_s` seconds."""
+        ...
+
+
+class Memory(Protocol):
+    """What one watcher of one cluster remembers over restarts: small values by key."""
+
+    async def recall(self) -> dict[str, bytes]:
+        """Return all of it. Raises StoreError."""
+        ...
+
+    async def keep(self, changes: Mapping[str, bytes | None]) -> None:
+        """Remember `changes`, None: forget that key. Durable on return. Raises StoreError."""
         ...
 
 

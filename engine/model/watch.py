@@ -1,12 +1,34 @@
 """What a watch of one resource of one cluster saw."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 Object = dict[str, Any]
+View = Callable[[Object], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Which objects of a resource are asked for, and what is taken off each.
+
+    Attributes:
+        fields: field selector, such as `type=kubernetes.io/tls`.
+        labels: label selector.
+        view: given an object as the server sent it, returns what to add to it before Secret
+            values, managedFields and the like are dropped. It must return nothing that must not
+            leave the process.
+    """
+
+    fields: str = ""
+    labels: str = ""
+    view: View | None = None
+
+
+WHOLE = Part()
 
 
 class ChangeType(StrEnum):

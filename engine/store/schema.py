@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from engine.store.words import Name, Words
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration; a test holds it equal to the one Alembic finds."""
 
 metadata = MetaData()
@@ -222,4 +222,13 @@ conditions = Table(
     Column("id", Name, nullable=False, unique=True),
     Column("record", LargeBinary, nullable=False),
     Index("ix_conditions_partition", "partition", "seq"),
+)
+
+memories = Table(
+    "memories",
+    metadata,
+    Column("cluster", Name, primary_key=True),
+    Column("watcher", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
 )

@@ -11,6 +11,7 @@ from engine.store.firings import Firings
 from engine.store.gates import Gates
 from engine.store.kept_once import KeptOnce
 from engine.store.leases import Leases
+from engine.store.memories import Memories
 from engine.store.missions import Missions
 from engine.store.model_use import ModelUse
 from engine.store.placements import Placements
@@ -32,6 +33,7 @@ class Store(
     Firings,
     Gates,
     KeptOnce,
+    Memories,
     Missions,
     ModelUse,
     Outbox,

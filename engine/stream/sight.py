@@ -6,7 +6,9 @@ from engine.model.signal import LEVEL_TYPES, Signal, view
 from engine.stream.sample import Sample
 from engine.stream.series import series_of
 
-MORTAL: Final = frozenset({"k8s.object", "condition"})
+_DELETED: Final = frozenset({"k8s.object", "hardware", "certificate", "drift", "version"})
+"""Types of signals that say in `data.change` that what they are about is gone."""
+MORTAL: Final = _DELETED | {"condition"}
 """Types of signals about something that can be deleted."""
 _ENDED: Final = frozenset({"resolved", "healthy"})
 """States that end a condition."""
@@ -33,7 +35,7 @@ class Sight:
         self.mortal = kind in MORTAL
         self.series = series_of(signal)
         self.gone = self.synced = False
-        if kind == "k8s.object":
+        if kind in _DELETED:
             change = signal.data.get("change")
             self.synced = change == "synced"
             self.gone = change == "deleted"

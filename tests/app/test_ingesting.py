@@ -16,7 +16,7 @@ from engine.app.reaching import reach
 from engine.bus.codec import encode
 from engine.bus.embedded import EmbeddedBus
 from engine.model.signal import SECOND_STAGE, Signal
-from engine.model.watch import ChangeType, Observation, ResourceStatus
+from engine.model.watch import WHOLE, ChangeType, Observation, Part, ResourceStatus
 from engine.store.store import Store
 from tests.watchers.sources import Script, an_object, change, saw
 
@@ -109,7 +109,9 @@ class Steady(Script):
         self.steady = asyncio.Event()
         self.again = asyncio.Event()
 
-    async def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+    async def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
         self.asked.append(resource)
         if self.asked.count(resource) > 1:
             self.again.set()
@@ -127,7 +129,8 @@ async def test_a_cluster_whose_log_was_lost_in_part_is_listed_anew(tmp_path: Pat
     folding = Relists()
     intake = Intake(bus, folding, Limits(1 << 20, 5, 1000), clock)
     source = Steady()
-    watching = Watching(ClusterConfig(name="west", resources=("pods",)), source, intake, clock)
+    config = ClusterConfig(name="west", watchers={"objects": {"resources": ["pods"]}})
+    watching = Watching(config, source, intake, clock)
     running = [asyncio.create_task(one) for one in (intake.run(), watching.run())]
     async with asyncio.timeout(20):
         await source.steady.wait()

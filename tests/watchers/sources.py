@@ -1,13 +1,23 @@
 """A cluster to watch, at our own port: the test says what each resource shows."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.model.errors import ClusterError
-from engine.model.watch import Change, ChangeType, Observation, ResourceStatus
+from engine.model.watch import (
+    WHOLE,
+    Change,
+    ChangeType,
+    Object,
+    Observation,
+    Part,
+    ResourceStatus,
+)
 
+Answer = TypeVar("Answer")
+Listed = list[Object]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -16,16 +26,23 @@ def after(seconds: float) -> datetime:
 
 
 class Script:
-    """Shows the given observations of each resource, then nothing more."""
+    """Shows the given observations of each resource, then nothing more.
+
+    `lists` and `texts` are what it answers to `list` and `text`; it lacks all else.
+    """
 
     def __init__(
         self,
-        shown: dict[str, list[Observation]],
+        shown: dict[str, list[Observation]] | None = None,
         *,
         identity: tuple[str | ClusterError, ...] = ("uid-kube-system",),
+        lists: Mapping[str, Listed | ClusterError] | None = None,
+        texts: Mapping[str, str | ClusterError] | None = None,
     ) -> None:
         self.name = "west"
-        self.shown = shown
+        self.shown = shown or {}
+        self.lists = dict(lists or {})
+        self.texts = dict(texts or {})
         self.asked: list[str] = []
         self._identity = list(identity)
 
@@ -35,13 +52,34 @@ class Script:
             raise answer
         return answer
 
-    async def watch(self, resource: str, status: ResourceStatus) -> AsyncGenerator[Observation]:
+    async def version(self) -> str:
+        return "v1.36.3"
+
+    async def list(self, resource: str, part: Part = WHOLE) -> Listed:
+        self.asked.append(resource)
+        seen = _answer(self.lists, resource)
+        return seen if part.view is None else [{**one, **part.view(one)} for one in seen]
+
+    async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        self.asked.append(path)
+        return _answer(self.texts, path)
+
+    async def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
         self.asked.append(resource)
         for observation in self.shown.get(resource, []):
             await asyncio.sleep(0)
             status.fault = observation.fault
             status.seen = status.seen if observation.fault else observation.at
             yield observation
+
+
+def _answer(answers: Mapping[str, Answer | ClusterError], asked: str) -> Answer:
+    answer = answers.get(asked, ClusterError("not-found", f"{asked}: there is none"))
+    if isinstance(answer, ClusterError):
+        raise answer
+    return answer
 
 
 def saw(seconds: float, *changes: Change, fault: str = "", partial: bool = False) -> Observation:

@@ -10,10 +10,11 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import ChangeType, ResourceStatus
 from tests.watchers.sources import NOON, Script, after, an_object, change, saw
 from watchers.cluster import BATCH, WatchStatus, watch
+from watchers.events import EventsConfig
 from watchers.objects import ObjectsConfig
-from watchers.registry import kinds, watcher
+from watchers.registry import NAMES, kinds, watcher
 
-PODS_ONLY = {"objects": ObjectsConfig(resources=("pods",))}
+PODS_ONLY = {"objects": ObjectsConfig(resources=("pods",)), "events": EventsConfig()}
 
 
 async def batches(source: Script, status: WatchStatus | None = None) -> list[list[Signal]]:
@@ -77,6 +78,6 @@ def test_a_cluster_is_out_of_reach_while_nothing_of_it_answers() -> None:
 
 
 def test_a_watcher_is_registered_once() -> None:
-    assert set(kinds()) == {"objects", "events"}
+    assert set(kinds()) == set(NAMES)
     with pytest.raises(ValueError, match="a watcher named objects is registered already"):
         watcher("objects", config=ObjectsConfig)(kinds()["objects"].run)

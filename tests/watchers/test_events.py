@@ -21,7 +21,7 @@ def an_event(name: str = "web.1", about: str = "Pod", **parts: Any) -> dict[str,
 
 async def events(*changes: Any, owners: Owners | None = None) -> list[Signal]:
     source = Script({"events": [saw(1, *changes)]})
-    scene = Scene(source, "uid-kube-system", owners or Owners())
+    scene = Scene(source, "uid-kube-system", owners=owners or Owners())
     batches = [batch async for batch in watch_events(EventsConfig(), scene)]
     return [s for batch in batches for s in batch if s.type == "k8s.event"]
 

@@ -16,8 +16,11 @@ from tests.cluster.readers import a_reader, as_persona, through
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import a_deployment, a_service, chaos
 from watchers.cluster import WatchStatus, watch
+from watchers.events import EventsConfig
+from watchers.objects import ObjectsConfig
 
 pytestmark = pytest.mark.real
+BOTH = {"objects": ObjectsConfig(), "events": EventsConfig()}
 
 
 class Heard:
@@ -58,7 +61,7 @@ async def listening(context: Context) -> AsyncGenerator[Heard]:
 
     async def listen() -> None:
         async with a_reader(context) as reader:
-            stream = watch(reader, SystemClock(), status=heard.status)
+            stream = watch(reader, SystemClock(), BOTH, heard.status)
             async with contextlib.aclosing(stream) as batches:
                 async for batch in batches:
                     assert len(batch) <= 500

@@ -60,7 +60,7 @@ def test_managed_fields_of_any_form_are_borne(fields: Any) -> None:
 async def test_the_signal_of_an_object_bears_the_mark_and_the_object_does_not() -> None:
     pod = written(("dogwatch", "12:00:00"))
     source = Script({"pods": [saw(1, change(ChangeType.MODIFIED, pod, old=pod))]})
-    scene = Scene(source, "uid-kube-system", Owners())
+    scene = Scene(source, "uid-kube-system", owners=Owners())
     config = ObjectsConfig(resources=("pods",))
     batches = [batch async for batch in watch_objects(config, scene)]
     (signal,) = (one for batch in batches for one in batch if one.type == "k8s.object")
@@ -73,7 +73,7 @@ async def test_the_signal_of_an_object_bears_the_mark_and_the_object_does_not() 
 async def test_an_event_of_dogwatch_is_marked(source: dict[str, str]) -> None:
     event = an_object("Event", "web.1", involvedObject={"kind": "Pod"}, source=source)
     script = Script({"events": [saw(1, change(ChangeType.ADDED, event))]})
-    scene = Scene(script, "uid-kube-system", Owners())
+    scene = Scene(script, "uid-kube-system", owners=Owners())
     batches = [batch async for batch in watch_events(EventsConfig(), scene)]
     (signal,) = (one for batch in batches for one in batch if one.type == "k8s.event")
     assert signal.data.get("madeBy") == ("dogwatch" if source["component"] == "dogwatch" else None)

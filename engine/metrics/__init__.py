@@ -1,0 +1,1 @@
+"""Time series from elsewhere: Prometheus, metrics-server, endpoints that are scraped."""

@@ -1,0 +1,50 @@
+"""Small views of the objects that the watcher of objects sees, kept for the other watchers.
+
+So that a second watcher of nodes or pods asks nothing more of the API server.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from engine.model.watch import Change, ChangeType, Object
+
+T = TypeVar("T")
+
+
+class Kept:
+    """By resource and view the views of all objects, by uid."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, dict[Callable[[Object], Any], dict[str, Any]]] = {}
+        self._whole: set[str] = set()
+
+    def of(self, resource: str, view: Callable[[Object], T | None]) -> Mapping[str, T]:
+        """Return `view` of each object of `resource` by uid, kept up to date from now on.
+
+        To be asked for when a watcher begins: what was seen before that is not in it. An object
+        of which the view is None is left out.
+        """
+        views = self._views.setdefault(resource, {})
+        return cast("Mapping[str, T]", views.setdefault(view, {}))
+
+    def whole(self, resource: str) -> bool:
+        """Whether `resource` was listed completely, so that an object not kept is not there."""
+        return resource in self._whole
+
+    def settle(self, resource: str) -> None:
+        """Take note that `resource` was listed completely."""
+        self._whole.add(resource)
+
+    def take(self, resource: str, change: Change) -> None:
+        """Take note of one change."""
+        views = self._views.get(resource)
+        if not views:
+            return
+        uid = str(change.object["metadata"].get("uid", ""))
+        gone = change.type is ChangeType.DELETED
+        for view, kept in views.items():
+            seen = None if gone else view(change.object)
+            if seen is None:
+                kept.pop(uid, None)
+            else:
+                kept[uid] = seen

@@ -1,0 +1,222 @@
+"""Polling: watchers that look every so often, and what is told of what they found."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from engine.model.errors import ClusterError, MetricsError, StoreError
+from engine.model.signal import Signal
+from engine.model.watch import Observation
+from watchers.heartbeat import EVERY, Pulse
+from watchers.registry import Scene
+
+RESEND = timedelta(hours=1)
+"""How often a level that does not change is told again."""
+LONGEST_LOOK_S = 60.0
+_RETRY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that a look found.
+
+    Attributes:
+        type: type of the signal, such as `certificate`.
+        subject: what it is about, unique among the facts of one look.
+        data: data of the signal.
+        source: where it was read, one of the sources of the poll.
+        level: it lasts until it is missed: told when it changes, each hour, and as deleted once a
+            look no longer finds it. Otherwise it is a sample, told at each look.
+    """
+
+    type: str
+    subject: str
+    data: dict[str, Any]
+    source: str
+    level: bool = True
+
+
+@dataclass
+class Looked:
+    """What one look found; `faults` says why a source could not be read (`reason: sentence`).
+
+    What was known of a source that could not be read stays as it is.
+    """
+
+    facts: list[Fact] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
+
+
+Look = Callable[[datetime], Awaitable[Looked]]
+"""Given the instant for which it looks, aware UTC; raises ClusterError or MetricsError where
+nothing at all could be read."""
+
+
+async def poll(
+    name: str, scene: Scene, sources: Sequence[str], every_s: float, look: Look
+) -> AsyncGenerator[list[Signal]]:
+    """Yield what the watcher `name` finds by looking every `every_s` seconds, for ever.
+
+    It looks at once, then at multiples of `every_s` of the wall clock, shifted by an amount of
+    the cluster's own, so that many clusters are spread. The time of a signal is the end of the
+    look. Between looks heartbeats go on while every source can be read; one that is forbidden
+    or missing is told of and left out.
+    """
+    if not sources:
+        return
+    pulse = Pulse(name, scene.source.name, sources)
+    telling = _Telling(name, scene, sources)
+    await telling.remember()
+    faults: Mapping[str, str] = {}
+    at = scene.clock.now()
+    while True:
+        looking = asyncio.create_task(_look(look, at, sources, max(every_s, LONGEST_LOOK_S)))
+        try:
+            while not looking.done():
+                await asyncio.wait({looking}, timeout=EVERY.total_seconds())
+                if not looking.done() and (beats := _beats(pulse, sources, faults, scene)):
+                    yield beats
+            looked = looking.result()
+        finally:
+            looking.cancel()
+        faults = looked.faults
+        signals = telling.of(looked, pulse.time(scene.clock.now()))
+        if told := [*signals, *_beats(pulse, sources, faults, scene)]:
+            yield told
+        await telling.keep()
+        at = _next(at, every_s, scene.source.name)
+        while (left := (at - scene.clock.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, EVERY.total_seconds()))
+            if beats := _beats(pulse, sources, faults, scene):
+                yield beats
+        at = max(at, scene.clock.now() - timedelta(seconds=every_s))
+
+
+def faults_of(error: ClusterError | MetricsError) -> str:
+    """Return a fault as `Looked.faults` holds it."""
+    return f"{error.reason}: {error}"
+
+
+async def _look(look: Look, at: datetime, sources: Sequence[str], limit_s: float) -> Looked:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await look(at)
+    except TimeoutError:
+        fault = f"timeout: a look took more than {limit_s:.0f} s"
+    except (ClusterError, MetricsError) as error:
+        fault = faults_of(error)
+    return Looked(faults=dict.fromkeys(sources, fault))
+
+
+def _beats(
+    pulse: Pulse, sources: Sequence[str], faults: Mapping[str, str], scene: Scene
+) -> list[Signal]:
+    at = scene.clock.now()
+    observations = ((one, Observation(at, fault=faults.get(one, ""))) for one in sources)
+    return [signal for one, observation in observations for signal in pulse.saw(one, observation)]
+
+
+def _next(at: datetime, every_s: float, cluster: str) -> datetime:
+    shift_s = zlib.crc32(cluster.encode()) % 1000 / 1000 * every_s
+    turns = (at.timestamp() - shift_s) // every_s + 1
+    return datetime.fromtimestamp(turns * every_s + shift_s, at.tzinfo)
+
+
+class _Known(msgspec.Struct, array_like=True):
+    """A level that was told of: what a signal about its end says."""
+
+    type: str
+    subject: str
+    source: str
+    data: dict[str, Any]
+
+
+class _Telling:
+    """Knows what was told, and so what is new, changed or gone."""
+
+    def __init__(self, name: str, scene: Scene, sources: Sequence[str]) -> None:
+        self._name = name
+        self._scene = scene
+        self._sources = frozenset(sources)
+        self._memory = scene.memory(name)
+        self._known: dict[str, _Known] = {}
+        self._told: dict[str, tuple[bytes, datetime]] = {}
+        self._changes: dict[str, bytes | None] = {}
+
+    async def remember(self) -> None:
+        """Recall what was known before this process began; wait for the store as long as needed."""
+        kept: dict[str, bytes] | None = None
+        while kept is None:
+            try:
+                kept = await self._memory.recall()
+            except StoreError:
+                await asyncio.sleep(_RETRY_S)
+        for key, value in kept.items():
+            self._known[key] = msgspec.json.decode(value, type=_Known)
+
+    async def keep(self) -> None:
+        """Remember what is known now; what the store refuses is kept for the next time."""
+        if not self._changes:
+            return
+        try:
+            await self._memory.keep(self._changes)
+        except StoreError:
+            return
+        self._changes = {}
+
+    def of(self, looked: Looked, at: datetime) -> list[Signal]:
+        """Return the signals that tell of `looked` at `at`."""
+        signals = []
+        found = set()
+        for fact in looked.facts:
+            key = f"{fact.type}/{fact.subject}"
+            if not fact.level:
+                signals.append(self._signal(fact.type, fact.subject, fact.data, at))
+                continue
+            found.add(key)
+            if self._news(key, fact, at):
+                signals.append(self._signal(fact.type, fact.subject, fact.data, at))
+        read = self._sources - set(looked.faults)
+        # A source that is no longer configured is over, with all that was known by it.
+        gone = [
+            key
+            for key, known in self._known.items()
+            if key not in found and (known.source in read or known.source not in self._sources)
+        ]
+        return [*signals, *(self._end(key, at) for key in gone)]
+
+    def _news(self, key: str, fact: Fact, at: datetime) -> bool:
+        digest = msgspec.json.encode(fact.data, order="sorted")
+        before, when = self._told.get(key, (b"", at))
+        if before == digest and at - when < RESEND:
+            return False
+        self._told[key] = digest, at
+        if key not in self._known:
+            known = self._known[key] = _Known(fact.type, fact.subject, fact.source, fact.data)
+            self._changes[key] = msgspec.json.encode(known)
+        else:
+            self._known[key].data = fact.data
+        return True
+
+    def _end(self, key: str, at: datetime) -> Signal:
+        known = self._known.pop(key)
+        self._told.pop(key, None)
+        self._changes[key] = None
+        return self._signal(known.type, known.subject, {**known.data, "change": "deleted"}, at)
+
+    def _signal(self, type_: str, subject: str, data: dict[str, Any], at: datetime) -> Signal:
+        scene = self._scene
+        return Signal(
+            id=f"{scene.identity}/{self._name}/{type_}/{subject}@{at.isoformat()}",
+            source=f"watchers/{self._name}/{scene.source.name}",
+            type=type_,
+            subject=subject,
+            time=at,
+            cluster=scene.source.name,
+            data=data,
+        )
