@@ -3,7 +3,8 @@
 So that a second watcher of nodes or pods asks nothing more of the API server.
 """
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from engine.model.watch import Change, ChangeType, Object
@@ -17,6 +18,8 @@ class Kept:
     def __init__(self) -> None:
         self._views: dict[str, dict[Callable[[Object], Any], dict[str, Any]]] = {}
         self._whole: set[str] = set()
+        self._awaited: set[str] = set()
+        self._news = asyncio.Event()
 
     def of(self, resource: str, view: Callable[[Object], T | None]) -> Mapping[str, T]:
         """Return `view` of each object of `resource` by uid, kept up to date from now on.
@@ -31,9 +34,23 @@ class Kept:
         """Whether `resource` was listed completely, so that an object not kept is not there."""
         return resource in self._whole
 
-    def settle(self, resource: str) -> None:
-        """Take note that `resource` was listed completely."""
-        self._whole.add(resource)
+    async def ready(self, *resources: str) -> None:
+        """Wait until each of `resources` was listed completely, or is known not to be for now."""
+        while self._awaited.intersection(resources):
+            self._news.clear()
+            await self._news.wait()
+
+    def expect(self, resources: Iterable[str]) -> None:
+        """Take note that `resources` are going to be listed."""
+        self._awaited.update(resources)
+
+    def settle(self, resource: str, *, whole: bool) -> None:
+        """Take note that `resource` was listed completely, or cannot be for now."""
+        if whole:
+            self._whole.add(resource)
+        if resource in self._awaited:
+            self._awaited.discard(resource)
+            self._news.set()
 
     def take(self, resource: str, change: Change) -> None:
         """Take note of one change."""

@@ -61,6 +61,7 @@ async def watch_objects(config: ObjectsConfig, scene: Scene) -> AsyncGenerator[l
     """
     resources = tuple(dict.fromkeys(config.resources))
     pulse = Pulse("objects", scene.source.name, resources)
+    scene.kept.expect(resources)
     first = [name for name in OWNING if name in resources]
     gate = asyncio.Event()
     streams = {name: _observe(scene, name, gate, first=name in first) for name in resources}
@@ -93,8 +94,8 @@ def _signals(scene: Scene, pulse: Pulse, resource: str, observation: Observation
     for change in observation.changes:
         scene.owners.learn(change.object)
         scene.kept.take(resource, change)
-    if not observation.partial and not observation.fault:
-        scene.kept.settle(resource)
+    if not observation.partial:
+        scene.kept.settle(resource, whole=not observation.fault)
     signals = [_signal(scene, pulse.source, resource, at, change) for change in observation.changes]
     for change in observation.changes:
         if change.type is ChangeType.DELETED:
