@@ -1,0 +1,199 @@
+"""A poll looks in its rhythm; it tells what is new, changed or gone, and never guesses."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from engine.model.errors import ClusterError, StoreError
+from engine.model.signal import HEARTBEAT, Signal
+from tests.watchers.sources import NOON, Script
+from tests.watchers.virtual import VirtualClock, at_once
+from watchers.memory import Forgetful
+from watchers.polling import Fact, Look, Looked, poll
+from watchers.registry import Scene
+
+ALL = ("secrets", "endpoints")
+
+
+def a_fact(name: str, source: str = "secrets", **data: Any) -> Fact:
+    return Fact("certificate", name, {"name": name, **data}, source)
+
+
+def looks(*found: Looked | Exception) -> Look:
+    """Answer one after the other, the last one for ever."""
+    left = list(found)
+
+    async def look(at: datetime) -> Looked:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return look
+
+
+def polled(
+    look: Look, seconds: float, *, memory: Any = None, sources: Sequence[str] = ALL
+) -> list[Signal]:
+    """Return what is told within the first `seconds` of a poll each 60 s."""
+
+    async def main() -> list[Signal]:
+        kept = memory or Forgetful()
+        scene = Scene(Script(), "uid", VirtualClock(), memory=lambda _: kept)
+        told: list[Signal] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for signals in poll("certificates", scene, sources, 60, look):
+                    told += signals
+        return told
+
+    return at_once(main())
+
+
+def of(told: list[Signal], type_: str) -> list[tuple[str | None, str]]:
+    return [(s.subject, s.data.get("change", "")) for s in told if s.type == type_]
+
+
+def states(told: list[Signal]) -> list[tuple[str | None, str, str]]:
+    return [(s.subject, s.data["state"], s.data["reason"]) for s in told if s.type == "watcher"]
+
+
+def test_a_level_is_told_once_and_again_when_it_changes_and_each_hour() -> None:
+    old, new = Looked([a_fact("web", days=9)]), Looked([a_fact("web", days=8)])
+    assert len(of(polled(looks(old), 3590), "certificate")) == 1
+    assert len(of(polled(looks(old, old, new), 3590), "certificate")) == 2
+    assert len(of(polled(looks(old), 3700), "certificate")) == 2
+
+
+def test_a_sample_is_told_at_each_look() -> None:
+    sample = Fact("metric", "up", {"metric": "up", "value": 1.0}, "secrets", level=False)
+    told = [s for s in polled(looks(Looked([sample])), 290) if s.type == "metric"]
+    assert len(told) in {5, 6}
+    assert len({s.id for s in told}) == len(told)
+
+
+def test_looks_are_aligned_with_the_clock_and_shifted_for_each_cluster() -> None:
+    seen: list[datetime] = []
+
+    async def look(at: datetime) -> Looked:
+        seen.append(at)
+        return Looked()
+
+    polled(look, 200)
+    assert seen[0] == NOON
+    gaps = {(b - a).total_seconds() for a, b in itertools.pairwise(seen[1:])}
+    assert gaps == {60.0}
+    assert (seen[1] - NOON).total_seconds() <= 60
+
+
+def test_what_a_look_misses_is_told_as_deleted_with_all_that_was_known() -> None:
+    told = polled(looks(Looked([a_fact("web", issuer="ca")]), Looked()), 100)
+    assert of(told, "certificate") == [("web", ""), ("web", "deleted")]
+    assert [s.data["issuer"] for s in told if s.type == "certificate"] == ["ca", "ca"]
+
+
+def test_what_was_read_from_a_source_that_fails_is_not_missed() -> None:
+    both = Looked([a_fact("web"), a_fact("host", "endpoints")])
+    half = Looked([a_fact("web")], {"endpoints": "unreachable: no route"})
+    told = polled(looks(both, half), 300)
+    assert of(told, "certificate") == [("web", ""), ("host", "")]
+    assert states(told) == [("endpoints", "unread", "unreachable")]
+
+
+def test_a_look_that_fails_as_a_whole_is_told_for_every_source_and_taken_back() -> None:
+    down = ClusterError("unavailable", "503")
+    told = polled(looks(down, Looked([a_fact("web")])), 100)
+    assert states(told) == [
+        ("secrets", "unread", "unavailable"),
+        ("endpoints", "unread", "unavailable"),
+        ("secrets", "ok", ""),
+        ("endpoints", "ok", ""),
+    ]
+    assert of(told, "certificate") == [("web", "")]
+
+
+def test_a_look_that_hangs_ends_with_the_reason_timeout_and_is_tried_again() -> None:
+    calls = 0
+
+    async def look(at: datetime) -> Looked:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(10_000 if calls == 1 else 0)
+        return Looked([a_fact("web")])
+
+    told = polled(look, 200)
+    assert ("secrets", "unread", "timeout") in states(told)
+    assert of(told, "certificate") == [("web", "")]
+
+
+def heartbeats(told: list[Signal]) -> list[float]:
+    return [(s.time - NOON).total_seconds() for s in told if s.type == HEARTBEAT]
+
+
+def test_heartbeats_go_on_between_looks_and_stop_while_a_source_cannot_be_read() -> None:
+    beats = heartbeats(polled(looks(Looked()), 61))
+    assert len(beats) >= 11
+    assert all(4.9 <= b - a <= 10 for a, b in itertools.pairwise(beats))
+    gone = Looked(faults={"endpoints": "unreachable: no route"})
+    assert len(heartbeats(polled(looks(Looked(), gone), 600))) <= 13
+
+
+def test_a_source_that_is_forbidden_or_missing_stops_no_heartbeat() -> None:
+    lacking = Looked(faults={"secrets": "forbidden: no", "endpoints": "not-found: none"})
+    ok = Looked(faults={"secrets": "forbidden: no"})
+    assert heartbeats(polled(looks(lacking), 100)) == []
+    assert len(heartbeats(polled(looks(ok), 100))) >= 15
+
+
+def test_what_vanished_while_nobody_looked_is_told_after_the_restart() -> None:
+    memory = Forgetful()
+    polled(looks(Looked([a_fact("web", issuer="ca"), a_fact("api")])), 30, memory=memory)
+    told = polled(looks(Looked([a_fact("api")])), 30, memory=memory)
+    assert sorted(of(told, "certificate")) == [("api", ""), ("web", "deleted")]
+    assert of(polled(looks(Looked([a_fact("api")])), 30, memory=memory), "certificate") == [
+        ("api", "")
+    ]
+
+
+def test_what_was_known_by_a_source_that_is_no_longer_configured_is_over() -> None:
+    memory = Forgetful()
+    polled(looks(Looked([a_fact("host", "endpoints")])), 30, memory=memory)
+    told = polled(looks(Looked()), 30, memory=memory, sources=("secrets",))
+    assert of(told, "certificate") == [("host", "deleted")]
+
+
+class Ailing(Forgetful):
+    """A store that is away for the first calls."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.failures = failures
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreError("away")
+
+    async def recall(self) -> dict[str, bytes]:
+        self._fail()
+        return await super().recall()
+
+    async def keep(self, changes: Any) -> None:
+        self._fail()
+        await super().keep(changes)
+
+
+def test_a_store_that_is_away_is_waited_for_and_loses_nothing() -> None:
+    memory = Ailing(2)
+    polled(looks(Looked([a_fact("web")])), 30, memory=memory)
+    memory.failures = 1
+    polled(looks(Looked([a_fact("web"), a_fact("api")])), 100, memory=memory)
+    told = polled(looks(Looked()), 30, memory=memory)
+    assert sorted(of(told, "certificate")) == [("api", "deleted"), ("web", "deleted")]
+
+
+def test_a_watcher_with_nothing_to_read_ends_at_once() -> None:
+    assert polled(looks(Looked()), 100, sources=()) == []
