@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from tests.testbeds.kafka import Cluster, Installed
 from tests.testbeds.kube import Kube, start_kube
 from tests.testbeds.missing import missing, tally
 from tests.testbeds.postgres import Postgres, start_postgres
+from tests.testbeds.prometheus import Exporter, Prometheus
 from tests.testbeds.promtool import Promtool, find_promtool
 from tests.testbeds.receiver import Receiver, slack
 from tests.testbeds.recipes import RECIPES
@@ -188,6 +190,43 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
+@pytest.fixture(scope="session")
+def prometheus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """The Prometheus of this worker; tests ask for `prometheus`."""
+    server = Prometheus(tmp_path_factory.mktemp("prometheus"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def prometheus(prometheus_server: Prometheus) -> Prometheus:
+    """A Prometheus that runs; a test may stop it."""
+    prometheus_server.start()
+    return prometheus_server
+
+
+@pytest.fixture
+def prometheus_with(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Prometheus]]:
+    """Start a Prometheus of the test's own that has a history (OpenMetrics with times)."""
+    with ExitStack() as running:
+
+        def start(history: str) -> Prometheus:
+            server = Prometheus(tmp_path_factory.mktemp("prometheus"), history)
+            running.callback(server.close)
+            server.start()
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def exporter(prometheus: Prometheus) -> Exporter:
+    """An endpoint of metrics that Prometheus scrapes every second; the test sets its `page`."""
+    return prometheus.exporter()
+
+
 @pytest.fixture
 def smtp(authority: Authority) -> Iterator[MailServer]:
     """A mail server that wants STARTTLS and the login MAIL_LOGIN."""
@@ -234,6 +273,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             # The ledgers take minutes: they have a broker of their own, beside all others.
             long = item.path.parent.name in {"ledger", "failpoints"}
             item.add_marker(pytest.mark.xdist_group("ledger" if long else "kafka"))
+        elif "prometheus_server" in used:
+            item.add_marker(pytest.mark.xdist_group("prometheus"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
