@@ -16,7 +16,7 @@ from engine.model.signal import Signal
 from engine.model.watch import ResourceStatus
 from watchers.memory import Forgetful
 from watchers.merge import merge
-from watchers.registry import Scene, WatcherKind, kinds
+from watchers.registry import Scene, WatcherKind, kinds, ordered
 
 LOG = structlog.get_logger()
 BATCH = 500
@@ -24,8 +24,6 @@ _FIRST_WAIT_S = 0.8
 _LONGEST_WAIT_S = 30.0
 _CHANCE = secrets.SystemRandom()
 """Clusters that went down together must not come back in step."""
-_FEEDING = ("objects", "events")
-"""They begin last, so that what the others take off their stream begins with its beginning."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +39,12 @@ class WatchStatus:
     """How watching one cluster fares, for metrics and readiness.
 
     `fault` says why the cluster could not be reached at all; `resources` has what is watched, and
-    `sources` by watcher and source why it cannot be read, empty while it can.
+    `sources` what is polled (see watchers.registry.Scene).
     """
 
     fault: str = ""
     resources: dict[str, ResourceStatus] = field(default_factory=dict)
     sources: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def take(self, signal: Signal) -> None:
-        """Take note of what a `watcher` signal tells."""
-        data = signal.data
-        self.sources[str(data["watcher"]), str(data["resource"])] = str(data["message"])
 
     def staleness_s(self, now: datetime) -> float | None:
         """Return the seconds since everything was seen, None while that never was.
@@ -100,17 +93,21 @@ async def watch(
         identity = found
         if told:
             yield told
-    scene = Scene(source, identity, clock, means.metrics, means.memory, status=status.resources)
-    ordered = sorted(configs, key=lambda name: (name in _FEEDING, name))
-    streams = {name: _guarded(kinds()[name], configs[name], scene) for name in ordered}
+    scene = Scene(
+        source,
+        identity,
+        clock,
+        means.metrics,
+        means.memory,
+        status=status.resources,
+        sources=status.sources,
+    )
+    streams = {name: _guarded(kinds()[name], configs[name], scene) for name in ordered(configs)}
     async with contextlib.aclosing(merge(streams)) as merged:
         async for came in merged:
             for batch in _batches([signal for _, signals in came for signal in signals]):
                 for tap in scene.taps:
                     tap(batch)
-                for signal in batch:
-                    if signal.type == "watcher":
-                        status.take(signal)
                 yield batch
 
 

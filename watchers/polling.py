@@ -85,6 +85,7 @@ async def poll(
         finally:
             looking.cancel()
         faults = looked.faults
+        scene.sources.update(((name, one), faults.get(one, "")) for one in sources)
         signals = telling.of(looked, pulse.time(scene.clock.now()))
         if told := [*signals, *_beats(pulse, sources, faults, scene)]:
             yield told

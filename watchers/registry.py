@@ -1,6 +1,6 @@
 """The watchers: one file and one registered function each."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,6 +17,8 @@ from watchers.owners import Owners
 
 NAMES = ("events", "objects")
 """Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
+FEEDING = ("objects", "events")
+"""What the others take objects and Events off."""
 Tap = Callable[[list[Signal]], None]
 
 
@@ -34,6 +36,8 @@ class Scene:
         kept: small views of the objects that the watcher of objects sees.
         taps: each is handed every batch of signals of this cluster before it is published.
         status: how the watch of each resource fares, by resource.
+        sources: by watcher and source of those that poll, why it could not be read at the last
+            look, empty where it could.
     """
 
     source: Watch
@@ -45,6 +49,7 @@ class Scene:
     kept: Kept = field(default_factory=Kept)
     taps: list[Tap] = field(default_factory=list)
     status: dict[str, ResourceStatus] = field(default_factory=dict)
+    sources: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
         """Watch `resource`, or a part of it, keeping its status."""
@@ -123,6 +128,14 @@ def kinds() -> Mapping[str, WatcherKind]:
     for name in NAMES:
         import_module(f"watchers.{name}")
     return MappingProxyType(_KINDS)
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Return the watchers in the order in which they begin.
+
+    Those that feed others come last: so what is taken off their stream begins with its beginning.
+    """
+    return sorted(names, key=lambda name: (name in FEEDING, name))
 
 
 def chosen(blocks: Mapping[str, Any]) -> dict[str, Config]:

@@ -1,0 +1,89 @@
+"""Watchers run only until each has seen everything once: for people who want to see what comes."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from engine.model.config import Config
+from engine.model.signal import HEARTBEAT, Signal
+from watchers.registry import Scene, Source, WatcherKind, kinds, ordered
+
+QUIET_S = 3.0
+"""For how long nothing new may come until a watcher that tells of a fault counts as done."""
+
+
+@dataclass
+class Once:
+    """What one watcher gave.
+
+    Attributes:
+        signals: all, in order, heartbeats and `watcher` signals too.
+        ended: there was nothing for it to do.
+        whole: it saw everything that it can read.
+    """
+
+    signals: list[Signal] = field(default_factory=list)
+    ended: bool = False
+    whole: bool = False
+
+    @property
+    def found(self) -> list[Signal]:
+        """What it found, without what it told of itself."""
+        return [one for one in self.signals if one.type not in {HEARTBEAT, "watcher"}]
+
+
+async def once(configs: Mapping[str, Config], scene: Scene, limit_s: float) -> dict[str, Once]:
+    """Run the watchers of `configs` beside one another until each is done, `limit_s` at most.
+
+    One that a sick source keeps from being done is given up after a short silence.
+    """
+    names = ordered(configs)
+    found = {name: Once() for name in names}
+    tasks = {
+        name: asyncio.create_task(_fill(found[name], kinds()[name], configs[name], scene))
+        for name in names
+    }
+    try:
+        async with asyncio.timeout(limit_s):
+            for name in names:
+                await _done(found[name], tasks[name])
+    except TimeoutError:
+        pass
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    return found
+
+
+def active(kind: WatcherKind, scene: Scene) -> Iterator[tuple[Source, str | None]]:
+    """Yield the sources of a watcher that ran; beside each why it cannot be read, None: unasked."""
+    for source in kind.sources:
+        polled = scene.sources.get((kind.name, source.name))
+        watched = scene.status.get(source.name)
+        yield source, watched.fault if polled is None and watched is not None else polled
+
+
+async def _fill(into: Once, kind: WatcherKind, config: Config, scene: Scene) -> None:
+    batches: AsyncGenerator[list[Signal]] = kind.run(config, scene)
+    async with contextlib.aclosing(batches):
+        async for batch in batches:
+            for tap in scene.taps:
+                tap(batch)
+            into.signals += batch
+            into.whole = into.whole or any(one.type == HEARTBEAT for one in batch)
+    into.ended = True
+
+
+async def _done(found: Once, task: asyncio.Task[None]) -> None:
+    """Wait until a watcher saw everything, ended, or told of a fault and then nothing more."""
+    told = -1
+    while not (found.whole or task.done()):
+        faulty = any(one.type == "watcher" for one in found.signals)
+        if faulty and told == len(found.signals):
+            return
+        told = len(found.signals)
+        await asyncio.wait({task}, timeout=QUIET_S if faulty else 0.05)
+    if task.done():
+        task.result()
