@@ -32,6 +32,7 @@ class Fact:
         source: where it was read, one of the sources of the poll.
         level: it lasts until it is missed: told when it changes, each hour, and as deleted once a
             look no longer finds it. Otherwise it is a sample, told at each look.
+        sampled: a level that is told at each look, unchanged too, so that windows have samples.
     """
 
     type: str
@@ -39,6 +40,11 @@ class Fact:
     data: dict[str, Any]
     source: str
     level: bool = True
+    sampled: bool = False
+
+
+def _never(data: Mapping[str, Any]) -> bool:  # noqa: ARG001 - the form of `Looked.over`
+    return False
 
 
 @dataclass
@@ -46,10 +52,19 @@ class Looked:
     """What one look found; `faults` says why a source could not be read (`reason: sentence`).
 
     What was known of a source that could not be read stays as it is.
+
+    Attributes:
+        facts: what was found.
+        faults: by source why it could not be read.
+        patience: how long looks must go on missing a level before it is told as deleted.
+        over: given the data of a level that is missed, whether it is gone for sure: then it is
+            told as deleted at once.
     """
 
     facts: list[Fact] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
+    patience: timedelta = timedelta()
+    over: Callable[[Mapping[str, Any]], bool] = _never
 
 
 Look = Callable[[datetime], Awaitable[Looked]]
@@ -147,6 +162,7 @@ class _Telling:
         self._memory = scene.memory(name)
         self._known: dict[str, _Known] = {}
         self._told: dict[str, tuple[bytes, datetime]] = {}
+        self._missed: dict[str, datetime] = {}
         self._changes: dict[str, bytes | None] = {}
 
     async def remember(self) -> None:
@@ -182,19 +198,30 @@ class _Telling:
             found.add(key)
             if self._news(key, fact, at):
                 signals.append(self._signal(fact.type, fact.subject, fact.data, at))
-        read = self._sources - set(looked.faults)
-        # A source that is no longer configured is over, with all that was known by it.
-        gone = [
-            key
-            for key, known in self._known.items()
-            if key not in found and (known.source in read or known.source not in self._sources)
-        ]
+        gone = self._gone(looked, found, at)
         return [*signals, *(self._end(key, at) for key in gone)]
+
+    def _gone(self, looked: Looked, found: set[str], at: datetime) -> list[str]:
+        for key in found:
+            self._missed.pop(key, None)
+        read = self._sources - set(looked.faults)
+        gone = []
+        for key, known in self._known.items():
+            if key in found:
+                continue
+            if known.source in read:
+                since = self._missed.setdefault(key, at)
+                if at - since >= looked.patience or looked.over(known.data):
+                    gone.append(key)
+            elif known.source not in self._sources:
+                # A source that is no longer configured is over, with all that was known by it.
+                gone.append(key)
+        return gone
 
     def _news(self, key: str, fact: Fact, at: datetime) -> bool:
         digest = msgspec.json.encode(fact.data, order="sorted")
         before, when = self._told.get(key, (b"", at))
-        if before == digest and at - when < RESEND:
+        if before == digest and at - when < RESEND and not fact.sampled:
             return False
         self._told[key] = digest, at
         if key not in self._known:
@@ -207,6 +234,7 @@ class _Telling:
     def _end(self, key: str, at: datetime) -> Signal:
         known = self._known.pop(key)
         self._told.pop(key, None)
+        self._missed.pop(key, None)
         self._changes[key] = None
         return self._signal(known.type, known.subject, {**known.data, "change": "deleted"}, at)
 

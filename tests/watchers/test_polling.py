@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from engine.model.errors import ClusterError, StoreError
@@ -93,6 +94,36 @@ def test_what_a_look_misses_is_told_as_deleted_with_all_that_was_known() -> None
     told = polled(looks(Looked([a_fact("web", issuer="ca")]), Looked()), 100)
     assert of(told, "certificate") == [("web", ""), ("web", "deleted")]
     assert [s.data["issuer"] for s in told if s.type == "certificate"] == ["ca", "ca"]
+
+
+def test_a_sampled_level_is_told_at_each_look_and_ends_as_others_do() -> None:
+    found = Looked([replace(a_fact("web"), sampled=True)])
+    told = of(polled(looks(found, found, found, Looked()), 290), "certificate")
+    assert told == [("web", "")] * 3 + [("web", "deleted")]
+
+
+def test_a_level_is_over_once_it_was_missed_for_as_long_as_the_look_has_patience() -> None:
+    missed = Looked(patience=timedelta(minutes=5))
+    some = Looked([a_fact("web"), a_fact("api")])
+    again = Looked([a_fact("web")], patience=timedelta(minutes=5))
+    told = [s for s in polled(looks(some, missed, again, missed), 600) if s.type == "certificate"]
+    ends = {s.subject: (s.time - NOON).total_seconds() for s in told if s.data.get("change")}
+    assert 300 <= ends["api"] <= 420
+    assert 420 < ends["web"] <= 540
+
+
+def test_a_source_that_cannot_be_read_takes_no_patience() -> None:
+    missed = Looked(patience=timedelta(minutes=5))
+    down = Looked(faults=dict.fromkeys(ALL, "unreachable: no route"))
+    told = polled(looks(Looked([a_fact("web")]), *[down] * 20, missed), 1380)
+    assert of(told, "certificate") == [("web", "")]
+
+
+def test_what_is_missed_and_gone_for_sure_is_over_at_once() -> None:
+    missed = Looked(patience=timedelta(hours=1), over=lambda data: data["node"] == "n1")
+    some = Looked([a_fact("web", node="n1"), a_fact("api", node="n2")])
+    told = of(polled(looks(some, missed), 100), "certificate")
+    assert told == [("web", ""), ("api", ""), ("web", "deleted")]
 
 
 def test_what_was_read_from_a_source_that_fails_is_not_missed() -> None:
