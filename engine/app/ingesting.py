@@ -1,7 +1,7 @@
 """Signals into the intake: those of the watchers, and those that come by HTTP."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -36,9 +36,9 @@ class Remembered:
     cluster: str
     watcher: str
 
-    async def recall(self) -> dict[str, bytes]:
-        """Return all of it. Raises StoreError."""
-        return await asyncio.to_thread(self.store.memories, self.cluster, self.watcher)
+    async def recall(self, keys: Collection[str] = ()) -> dict[str, bytes]:
+        """Return what is remembered of `keys`; of all where none are named. Raises StoreError."""
+        return await asyncio.to_thread(self.store.memories, self.cluster, self.watcher, keys)
 
     async def keep(self, changes: Mapping[str, bytes | None]) -> None:
         """Remember `changes`, None: forget that key. Raises StoreError."""

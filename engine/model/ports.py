@@ -1,6 +1,6 @@
 """What the core asks of the outside; adapters fulfil these by shape."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -141,8 +141,8 @@ class Metrics(Protocol):
 class Memory(Protocol):
     """What one watcher of one cluster remembers over restarts: small values by key."""
 
-    async def recall(self) -> dict[str, bytes]:
-        """Return all of it. Raises StoreError."""
+    async def recall(self, keys: Collection[str] = ()) -> dict[str, bytes]:
+        """Return what is remembered of `keys`; of all where none are named. Raises StoreError."""
         ...
 
     async def keep(self, changes: Mapping[str, bytes | None]) -> None:

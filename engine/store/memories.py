@@ -1,6 +1,6 @@
 """What watchers remember over restarts: small values by cluster, watcher and key."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import select
 
@@ -11,9 +11,11 @@ from engine.store.schema import memories
 class Memories(Database):
     """The part of the store that watchers remember by."""
 
-    def memories(self, cluster: str, watcher: str) -> dict[str, bytes]:
-        """Return all that `watcher` of `cluster` remembers, by key."""
+    def memories(self, cluster: str, watcher: str, keys: Collection[str] = ()) -> dict[str, bytes]:
+        """Return what `watcher` of `cluster` remembers of `keys`; of all where none are named."""
         named = (memories.c.cluster == cluster) & (memories.c.watcher == watcher)
+        if keys:
+            named &= memories.c.key.in_(keys)
         with self.read() as connection:
             query = select(memories.c.key, memories.c.value).where(named)
             return {key: bytes(value) for key, value in connection.execute(query)}

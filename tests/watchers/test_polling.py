@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -208,9 +208,9 @@ class Ailing(Forgetful):
             self.failures -= 1
             raise StoreError("away")
 
-    async def recall(self) -> dict[str, bytes]:
+    async def recall(self, keys: Collection[str] = ()) -> dict[str, bytes]:
         self._fail()
-        return await super().recall()
+        return await super().recall(keys)
 
     async def keep(self, changes: Any) -> None:
         self._fail()
