@@ -257,6 +257,18 @@ def chromium() -> Path:
     return Path(found)
 
 
+@pytest.fixture(scope="session")
+def kustomize() -> Path:
+    """The program kustomize."""
+    try:
+        path = find(RECIPES["kustomize"])
+    except BuildError as error:
+        missing("kustomize", str(error))
+    if path is None:
+        missing("kustomize", "run: make testbeds")
+    return path
+
+
 @pytest.fixture
 def promtool(tmp_path: Path) -> Promtool:
     """Prometheus' own judge of alerting rules."""

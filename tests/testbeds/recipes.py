@@ -62,6 +62,7 @@ RECIPES = {
         _kubernetes("kube-controller-manager"),
         _kubernetes("kube-scheduler"),
         Recipe("kwok", "0.8.0", "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
+        Recipe("kustomize", "5.8.1", "kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
     )
 }
 
