@@ -31,6 +31,9 @@ METRICS: Final[Mapping[str, MetricEntry]] = {
     ),
     "pod_cpu_used_ratio": MetricEntry(_POD, "ratio", "CPU in use of what the pod requests"),
     "pod_memory_used_ratio": MetricEntry(_POD, "ratio", "memory in use of what the pod requests"),
+    "pod_memory_used_of_limit_ratio": MetricEntry(
+        _POD, "ratio", "memory in use of its limit, of the container that is nearest to its limit"
+    ),
     "pod_request_to_use_ratio": MetricEntry(
         (*_POD, "resource"),
         "ratio",
