@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from engine.cluster.manifests import ManifestDumper, read_mapping
+from engine.desired.manifests import ManifestDumper, read_mapping
 from engine.model.errors import nearest
 from engine.model.snapshot import ClusterSnapshot
 

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.cluster.about import ABOUT, describe, read_about
 from engine.cluster.clean import clean
-from engine.cluster.manifests import read_manifests
+from engine.desired.manifests import read_manifests
 from engine.model.errors import SnapshotError
 from engine.model.snapshot import ClusterSnapshot, Object, Snapshot
 
@@ -133,10 +133,11 @@ def _read(file: Path, shown: str, inner: Path, cluster: _Found) -> None:
 
 def _read_objects(file: Path, shown: str, cluster: _Found) -> None:
     manifests = read_manifests(file.read_bytes(), is_json=_SUFFIXES[file.suffix])
-    for reason in manifests.faults[:_FAULTS_TOLD]:
+    faults = [*manifests.faults, *manifests.unnamed]
+    for reason in faults[:_FAULTS_TOLD]:
         cluster.fault(shown, reason)
-    if len(manifests.faults) > _FAULTS_TOLD:
-        cluster.fault(shown, f"and {len(manifests.faults) - _FAULTS_TOLD} more")
+    if len(faults) > _FAULTS_TOLD:
+        cluster.fault(shown, f"and {len(faults) - _FAULTS_TOLD} more")
     for obj in manifests.objects:
         key = _key(obj)
         if key in cluster.objects:

@@ -80,6 +80,18 @@ class MetricsError(DogwatchError):
         super().__init__(message)
 
 
+class DesiredError(DogwatchError):
+    """A desired state could not be fetched or rendered; `reason` is a short stable word.
+
+    unreachable, timeout, unauthorized, not-found, too-large, malformed, refused, unavailable (a
+    program is not installed).
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 class Retryable(DogwatchError):
     """A delivery may succeed later (429, 5xx, timeout, no connection)."""
 

@@ -20,10 +20,14 @@ _HELM = "; it looks like a Helm template, render it first (helm template)"
 
 @dataclass
 class Manifests:
-    """What one file holds: objects in order, and one sentence for each fault."""
+    """What one file holds: objects in order, and one sentence for each fault.
+
+    `unnamed` has a sentence for each object that is named when it is made (generateName).
+    """
 
     objects: list[Object] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
 
 
 class ManifestLoader(yaml.CSafeLoader):
@@ -169,8 +173,9 @@ def _add(document: Any, found: Manifests) -> None:
     elif isinstance(document.get("items"), list) and document["kind"].endswith("List"):
         for item in document["items"]:
             _add(_typed(item, document), found)
-    elif not _named(document):
-        found.faults.append(f"{document['kind']} without metadata.name")
+    elif not _has(document, "name"):
+        told = found.unnamed if _has(document, "generateName") else found.faults
+        told.append(f"{document['kind']} without metadata.name")
     else:
         found.objects.append(_text_labels(document))
 
@@ -184,9 +189,9 @@ def _fault(document: Any) -> str:
     return ""
 
 
-def _named(document: Object) -> bool:
+def _has(document: Object, name: str) -> bool:
     metadata = document.get("metadata")
-    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str | int)
+    return isinstance(metadata, dict) and isinstance(metadata.get(name), str | int)
 
 
 def _typed(item: Any, parent: Object) -> Any:

@@ -1,0 +1,1 @@
+"""Desired state: fetched from repositories, rendered, and compared with what is."""
