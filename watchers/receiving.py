@@ -15,7 +15,7 @@ from engine.model.ports import Memory
 from engine.model.signal import Signal
 from watchers.memory import Forgetful
 
-TYPES: tuple[str, ...] = ()
+TYPES: tuple[str, ...] = ("cloudevents",)
 """Every type, in order: `watchers.TYPE`, with _ for -, registers it."""
 SECRETS = ("token_file", "basic_file", "secret_file")
 
@@ -85,10 +85,18 @@ class Refusal(NamedTuple):
 
 @dataclass
 class Received:
-    """What one request held."""
+    """What one request held.
+
+    Attributes:
+        signals: those that were made of it; an empty cluster becomes that of the options.
+        refused: the parts of which none could be made. Their bytes go to quarantine; those of
+            what may hold secrets are left out, and then it is counted and told only.
+        records: CloudEvents as they came, an event or an array of them each.
+    """
 
     signals: list[Signal] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    records: list[bytes] = field(default_factory=list)
 
 
 Receive = Callable[[Any, Post, Hall], Awaitable[Received]]

@@ -90,6 +90,12 @@ class SinkConfig(Config, extra="allow"):
     type: str
 
 
+class ReceiverConfig(Config, extra="allow"):
+    """What posts to /v1/receive/NAME: `type` (alertmanager, audit ...) and its options."""
+
+    type: str
+
+
 class RouteConfig(Config):
     """Where firings go whose rule has no `notify`; every label of `match` must match."""
 
@@ -215,6 +221,7 @@ class AppConfig(Config):
     rules: Texts = ("rules",)
     sinks: dict[Name, SinkConfig] = Field(default_factory=dict)
     routes: tuple[RouteConfig, ...] = ()
+    receivers: dict[Name, ReceiverConfig] = Field(default_factory=dict)
     http: HttpConfig = HttpConfig()
     store: StoreConfig = StoreConfig()
     bus: BusConfig = BusConfig()

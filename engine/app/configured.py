@@ -9,13 +9,15 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.app.config import AppConfig, ClusterConfig, SinkConfig
+from engine.app.config import AppConfig, ClusterConfig, ReceiverConfig, SinkConfig
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
 from engine.rules.modelled import Where, fields_of, message, place
 from engine.rules.yaml import Node
-from sinks.registry import kinds
+from sinks.registry import Kind, kinds
+from watchers.receiving import ReceiverKind
+from watchers.receiving import kinds as receiver_kinds
 from watchers.registry import kinds as watcher_kinds
 
 PREFIX = "DOGWATCH_"
@@ -94,7 +96,9 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     """Yield what no single field shows; reads what was written, whatever else is wrong with it."""
     sinks = _mapping(settings.get("sinks"))
     for name, sink in sinks.items():
-        yield from _sink_faults(name, _mapping(sink), folder)
+        yield from _typed_faults(("sinks", name), _mapping(sink), kinds(), folder)
+    for name, block in _mapping(settings.get("receivers")).items():
+        yield from _typed_faults(("receivers", name), _mapping(block), receiver_kinds(), folder)
     for name in ("http", "store", "bus", "changes", "advisor"):
         # A policy that is not there stops changes, and nothing else.
         block = {**_mapping(settings.get(name)), "policy_file": None}
@@ -124,16 +128,21 @@ def _cluster_faults(
     yield from _file_faults((*at, "prometheus"), _mapping(cluster.get("prometheus")), folder)
 
 
-def _sink_faults(name: str, sink: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
-    at = ("sinks", name)
-    type_ = sink.get("type")
+def _typed_faults(
+    at: Where,
+    block: Mapping[str, Any],
+    known: Mapping[str, Kind[Any]] | Mapping[str, ReceiverKind],
+    folder: Path,
+) -> Iterator[tuple[Where, str]]:
+    """Yield what is wrong with a sink or a receiver: its type, its options, its files."""
+    type_ = block.get("type")
     if not isinstance(type_, str):
         return  # told by the model
-    kind = kinds().get(type_)
+    kind = known.get(type_)
     if kind is None:
-        yield (*at, "type"), wording.unknown("sink type", type_, kinds())
+        yield (*at, "type"), wording.unknown(f"{at[0]} type".replace("s ", " "), type_, known)
         return
-    given = {option: value for option, value in sink.items() if option != "type"}
+    given = {option: value for option, value in block.items() if option != "type"}
     yield from _option_faults(at, kind.config, given)
     yield from _file_faults(at, given, folder)
 
@@ -175,9 +184,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def options(sink: SinkConfig) -> dict[str, Any]:
-    """Return the options of a sink without its type."""
-    return dict(sink.model_extra or {})
+def options(block: SinkConfig | ReceiverConfig) -> dict[str, Any]:
+    """Return the options of a sink or a receiver without its type."""
+    return dict(block.model_extra or {})
 
 
 def _override(settings: Any, environ: Mapping[str, str], told: _Told) -> None:
@@ -226,6 +235,10 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
             "data_dir": _rooted_path(config.data_dir, folder),
             "rules": tuple(_rooted_path(path, folder) for path in config.rules),
             "sinks": {name: _rooted_sink(one, folder) for name, one in config.sinks.items()},
+            "receivers": {
+                name: ReceiverConfig.model_validate(_rooted_options(one.model_dump(), folder))
+                for name, one in config.receivers.items()
+            },
             **{name: _rooted_block(getattr(config, name), folder) for name in blocks},
         }
     )

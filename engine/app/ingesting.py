@@ -16,6 +16,7 @@ from engine.bus.codec import Bad
 from engine.failpoint import Point
 from engine.model.errors import StoreError
 from engine.model.ports import Clock, Watch
+from engine.model.signal import Signal
 from engine.store.quarantine import Quarantined
 from engine.store.store import Store
 from engine.web.app import Accepted
@@ -126,12 +127,24 @@ async def accept(record: bytes, intake: Intake, store: Store, clock: Clock) -> A
     """
     with failpoint.around(Point.SIGNAL_READ):
         good, bad = admitted(record, clock.now())
-        batch = Batch(good)
-        good.clear()  # what waits is encoded; this would be many times as much memory
+    count = await take(good, bad, intake, store, clock)
+    return Accepted(count, tuple(f"{one.reason}: {one.detail}" for one in bad))
+
+
+async def take(
+    good: list[Signal], bad: Sequence[Bad], intake: Intake, store: Store, clock: Clock
+) -> int:
+    """Take `good`, which is emptied, into the intake and `bad` into quarantine.
+
+    Returns:
+        How many were taken, once all are durable. Raises as `accept` does.
+    """
+    batch = Batch(good)
+    good.clear()  # what waits is encoded; this would be many times as much memory
     await intake.accept(batch)
     if bad:
         await refuse(bad, store, clock)
-    return Accepted(batch.count, tuple(f"{one.reason}: {one.detail}" for one in bad))
+    return batch.count
 
 
 async def refuse(bad: Sequence[Bad], store: Store, clock: Clock) -> None:

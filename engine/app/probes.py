@@ -61,7 +61,7 @@ class Probes:
             refuse=self._refuse,
             reload=self._reloaded,
             token=self._token,
-            hold=self._hold,
+            hold=self.hold,
         )
 
     async def turn(self) -> None:
@@ -81,7 +81,8 @@ class Probes:
             now = to_us(self._clock.now())
             meters.CONSUMER_LAG.set((now - (waiting.since_us or now)) / MICROS)
 
-    def _running(self) -> Engine:
+    def running(self) -> Engine:
+        """Return the engine. Raises StoreError, which says why there is none yet."""
         if self._engine is None:
             raise StoreError(self.waits_for)
         return self._engine
@@ -121,20 +122,21 @@ class Probes:
         return meters.exposition(), meters.TEXT_TYPE
 
     async def _accept(self, batch: bytes) -> Accepted:
-        engine = self._running()
+        engine = self.running()
         if engine.intake is None:
             raise StoreError("this process takes no signals")
         return await accept(batch, engine.intake, engine.store, self._clock)
 
-    def _hold(self, size: int) -> AbstractContextManager[None]:
+    def hold(self, size: int) -> AbstractContextManager[None]:
+        """Count `size` bytes of a request as waiting within a context. Raises Overloaded."""
         intake = self._engine.intake if self._engine is not None else None
         return intake.hold(size) if intake is not None else nullcontext()
 
     async def _refuse(self, reason: str, detail: str, raw: bytes) -> None:
-        await refuse([Bad(reason, detail, raw)], self._running().store, self._clock)
+        await refuse([Bad(reason, detail, raw)], self.running().store, self._clock)
 
     async def _reloaded(self) -> list[str]:
-        if not self._running().knows_rules:
+        if not self.running().knows_rules:
             raise DogwatchError("this process has no rules: ask a worker or a runner")
         return await self._reload()
 

@@ -21,12 +21,14 @@ from engine.app.ingesting import Remembered, Watching
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
 from engine.app.reaching import reach
+from engine.app.receiving import Receivers
 from engine.app.reloading import RuleFiles, Texts
 from engine.app.roles import ALONE, Role, roles_of
 from engine.app.upkeep import forget
 from engine.cluster.reader import Reader
 from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
+from engine.web import receive
 from engine.web.app import build
 from watchers.cluster import Means
 
@@ -71,7 +73,10 @@ class _Everything:
         )
         self._probes = Probes(settings, self._rule_files.reload, self._clock)
         self._ports = self._probes.ports(takes_signals=Role.WEB in roles)
-        self._process = Process(build(self._ports), listener)
+        receivers = Receivers(settings, self._probes.running, self._clock)
+        reception = receivers.reception(self._probes.hold)
+        self._receivers = receive.routes(reception) if Role.WEB in roles else []
+        self._process = Process(build(self._ports, more=self._receivers), listener)
 
     async def run(self) -> None:
         """Serve the pages, run all parts until a signal asks to stop, end them in good order."""
@@ -155,7 +160,7 @@ class _Everything:
             return engine.force.rules if engine.knows_rules else None
 
         people = front.people(rules, problems)
-        self._process.app = build(self._ports, people, front.routes())
+        self._process.app = build(self._ports, people, [*front.routes(), *self._receivers])
 
     async def _swap(self, rules: RuleSet, texts: Texts) -> None:
         await asyncio.to_thread(self._engine.store.keep_rules, rules.digest, texts)

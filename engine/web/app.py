@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from engine.model.cloudevents import BadData, BadRequest, to_batch
 from engine.model.errors import DogwatchError, Overloaded, StoreError
 from engine.web import api, site
 from engine.web.body import read_body
-from engine.web.cloudevents import BadData, BadRequest, to_batch
 from engine.web.headers import Guarded
 from engine.web.ports import People
 from engine.web.refusal import Refusal

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from engine.web.cloudevents import BadData, BadRequest, to_batch
+from engine.model.cloudevents import BadData, BadRequest, to_batch
 
 EVENT = b'{"id": "1", "source": "t", "type": "alert", "time": "2026-01-01T00:00:00Z"}'
 
