@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from engine.app.config import ClusterConfig, ReachConfig
 from engine.cluster.contexts import Context
 from engine.cluster.reader import Reader
-from engine.model.ports import SystemClock
+from engine.metrics.prometheus import prometheus
+from engine.model.ports import Metrics, SystemClock
 
 
 def context_of(config: ReachConfig, act_as: str = "") -> Context:
@@ -31,3 +32,16 @@ async def reach(config: ClusterConfig, *, act_as: str = "") -> AsyncIterator[Rea
         yield reader
     finally:
         await reader.aclose()
+
+
+@asynccontextmanager
+async def metrics_of(config: ClusterConfig) -> AsyncIterator[Metrics | None]:
+    """Give the Prometheus of a cluster, None where the configuration names none.
+
+    Nothing is sent before the first query.
+    """
+    if config.prometheus is None:
+        yield None
+        return
+    async with prometheus(config.prometheus) as metrics:
+        yield metrics

@@ -5,7 +5,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+
+    from engine.model.series import Series
 
 
 class DogwatchError(Exception):
@@ -72,11 +74,13 @@ class MetricsError(DogwatchError):
     """A source of metrics did not answer, or answered no; `reason` is a short stable word.
 
     unreachable, timeout, unauthorized, refused (4xx, such as 422 for a wrong expression),
-    unavailable (5xx), throttled, malformed, too-large.
+    unavailable (5xx, or not all that was asked for), throttled, malformed, too-large. `partial`
+    is what came nevertheless.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, partial: "Sequence[Series]" = ()) -> None:
         self.reason = reason
+        self.partial = partial
         super().__init__(message)
 
 
