@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from engine.model.schema import SIGNALS
 from engine.model.schema_metrics import METRICS
-from engine.model.signal import HEARTBEAT, LEVEL_TYPES
+from engine.model.signal import FOLD_ONLY, LEVEL_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -111,7 +111,7 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _sort(name: str) -> str:
-    if name == HEARTBEAT:
+    if name in FOLD_ONLY:
         return "neither"
     return "level" if name in LEVEL_TYPES else "occurrence"
 

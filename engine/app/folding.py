@@ -16,7 +16,7 @@ from engine.failpoint import Point, around
 from engine.model.errors import Fenced, StoreError
 from engine.model.firing import State, Step
 from engine.model.instant import MICROS, to_us
-from engine.model.signal import HEARTBEAT, SIGNAL_TYPES, Signal
+from engine.model.signal import FOLD_ONLY, SIGNAL_TYPES, Signal
 from engine.store.checkpoint import Commit
 from engine.store.quarantine import Quarantined
 from engine.stream.account import Degraded
@@ -26,7 +26,7 @@ LOG = structlog.get_logger()
 RETRY_S = 1.0
 GROUP_RECORDS = 64
 """Records that wait on the bus share a commit, as many as these: who waits waits shortly."""
-_TYPES = frozenset({*SIGNAL_TYPES, HEARTBEAT})
+_TYPES = frozenset({*SIGNAL_TYPES, *FOLD_ONLY})
 """Types counted by their name; a sender's own ones share a label, so that labels stay few."""
 
 

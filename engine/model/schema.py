@@ -19,7 +19,7 @@ from engine.model.schema_devices import (
     VERSIONS,
 )
 from engine.model.schema_objects import KINDS, MARKS, OBJECT
-from engine.model.signal import HEARTBEAT
+from engine.model.signal import HEARTBEAT, NEWS, ROSTER
 
 _ABOUT: Final[Fields] = {
     "namespace": Field("string", "namespace of what it is about"),
@@ -122,9 +122,25 @@ _MISSION: Final[Fields] = {
     "summary": Field("string", "its result in words"),
     "depth": MARKS["depth"],
 }
+_FLEET: Final[Fields] = {
+    "uid": Field("string", "uid of its namespace kube-system, where that could be read"),
+    "uidBefore": Field("string", "that uid before, where a cluster was made anew under its name"),
+    "before": Field("string", "its name before, where it was renamed"),
+    "server": Field("string", "address of its API server, where it was found by discovery"),
+    "source": Field("string", "where it was found: configured, or the type of the discovery"),
+}
 _CLUSTER: Final[Fields] = {
     "cluster": Field("string", "name of the cluster"),
-    "change": Field("string", "joined or left"),
+    "change": Field("string", "joined, left or renamed"),
+    **_FLEET,
+}
+_NEWS: Final[Fields] = {
+    "change": Field("string", "joined, recreated, renamed, left, or moved (to its new name)"),
+    **_FLEET,
+    "after": Field("string", "its name from now on, where it moved"),
+}
+_ROSTER: Final[Fields] = {
+    "watchers": Field("list(string)", "the watchers that run from now on; others are forgotten"),
 }
 
 SIGNALS: Final[Mapping[str, SignalShape]] = {
@@ -197,12 +213,24 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         "firing",
     ),
     "mission": SignalShape("A mission that ended: second stage.", "the engine", _MISSION),
-    "cluster": SignalShape("A cluster that came or went: second stage.", "the evaluator", _CLUSTER),
+    "cluster": SignalShape(
+        "A cluster that came, went or has another name: second stage.", "the evaluator", _CLUSTER
+    ),
     "clock": SignalShape("It is later now: second stage, every 5 s.", "the engine", {}),
     HEARTBEAT: SignalShape(
         "Everything up to its time was sent: moves stream time, every 5 s.",
         "every watcher of a cluster",
         {},
+    ),
+    ROSTER: SignalShape(
+        "Which watchers run: no longer waits for others. No rule sees it.",
+        "every cluster that is watched, at each start",
+        _ROSTER,
+    ),
+    NEWS: SignalShape(
+        "A cluster came or went: begins and ends what is known of it. No rule sees it.",
+        "the fleet",
+        _NEWS,
     ),
 }
 """Every signal type by name."""

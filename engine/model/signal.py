@@ -28,6 +28,10 @@ LEVEL_TYPES = frozenset(
 SECOND_STAGE = frozenset({"condition", "mission", "cluster", "clock"})
 """Types that no single cluster has: they are folded by themselves, without a cluster."""
 HEARTBEAT = "watcher.heartbeat"
+ROSTER = "watcher.roster"
+NEWS = "cluster.news"
+FOLD_ONLY = frozenset({HEARTBEAT, ROSTER, NEWS})
+"""Types that no rule sees: they say who speaks for a cluster, and whether it is there."""
 
 Word = Annotated[str, msgspec.Meta(min_length=1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from engine.model.signal import HEARTBEAT, SIGNAL_TYPES
+from engine.model.signal import FOLD_ONLY, SIGNAL_TYPES
 from engine.rules.shapes import Anything, Items, Table, Text
 
 IDENTIFIER: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
@@ -37,7 +37,7 @@ INSTANTS: Final = Text(
 SIGNAL_TYPE: Final = Text(
     choices=SIGNAL_TYPES, noun="signal type", advice="; outside senders use 'alert'"
 )
-TEST_SIGNAL_TYPE: Final = Text(choices=(*SIGNAL_TYPES, HEARTBEAT), noun="signal type")
+TEST_SIGNAL_TYPE: Final = Text(choices=(*SIGNAL_TYPES, *sorted(FOLD_ONLY)), noun="signal type")
 
 LABELS: Final = Table(ANY_TEXT, LABEL, LABEL_HINT)
 PARAMS: Final = Table(Anything(), IDENTIFIER, IDENTIFIER_HINT)

@@ -129,6 +129,14 @@ class Ledger:
                 account.launched, account.same = [], {}
                 self.touched.add(place)
 
+    def leave(self, cluster: str) -> None:
+        """Close the accounts of a cluster that left."""
+        for place in sorted(place for place in self.accounts if place[1] == cluster):
+            account = self.accounts[place]
+            self._recover(place, set(account.failing))
+            account.launched, account.same = [], {}
+            self.touched.add(place)
+
     def degraded(self) -> list[Degraded]:
         """Return the rules that are degraded, in order of rule and cluster."""
         found = (Degraded(*place, account.error) for place, account in self.accounts.items())

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop
 
 from engine.model.instant import to_us
-from engine.model.signal import HEARTBEAT, Signal
+from engine.model.signal import FOLD_ONLY, HEARTBEAT, Signal
 from engine.stream.cell import Cell
+from engine.stream.comings import passage
 from engine.stream.dispatch import CellId, Dispatch
 from engine.stream.feeds import Feed
 from engine.stream.gaps import silences, told_of_gaps
@@ -47,8 +48,8 @@ class ClusterFold:
         kind, recent, time = signal.type, self.recent, self.time
         ledger = self._ledger
         ledger.cluster, ledger.at = self.name, at
-        if kind == HEARTBEAT:
-            self._pass_time(signal.source, at, beat=True)
+        if kind in FOLD_ONLY:
+            self._take_note(signal, at)
             return
         if signal.id in recent.ids:
             self._shared.found.counters["duplicate"] += 1
@@ -116,6 +117,20 @@ class ClusterFold:
 
     def _mark(self) -> int:
         return self.time.mark or 0
+
+    def _take_note(self, signal: Signal, at: int) -> None:
+        """Take in who speaks for the cluster, and whether it is there (engine.stream.comings)."""
+        self.moved = True
+        found = passage(self.time, self.name, signal, at)
+        if found.ends is not None:
+            for where, cell in self.keys.in_order():
+                self._end(where, cell, found.ends)
+            self._ledger.leave(self.name)
+        self._shared.found.told += found.told
+        if signal.type == HEARTBEAT:
+            self._pass_time(signal.source, at, beat=True)
+        else:
+            self._tell_gaps(self._mark())
 
     def _pass_time(self, source: str, at: int, *, beat: bool) -> None:
         self.moved = True

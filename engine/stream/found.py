@@ -16,13 +16,15 @@ from engine.stream.reasons import Reason
 class Found:
     """Moves, missions, notices with the instant of each, and what was counted.
 
-    `conditions` are for the second stage where another evaluator folds it.
+    `conditions` are for the second stage where another evaluator folds it; `told` waits to be
+    given to it.
     """
 
     transitions: list[Transition] = field(default_factory=list)
     launches: list[Launch] = field(default_factory=list)
     notices: list[tuple[int, Transition]] = field(default_factory=list)
     conditions: list[Signal] = field(default_factory=list)
+    told: list[Signal] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     ledger: Ledger = field(default_factory=Ledger)
 

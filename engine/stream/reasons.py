@@ -28,6 +28,9 @@ class Reason(StrEnum):
     REPEAT = "repeat"
     RULE_CHANGED = "rule changed"
     RULE_REMOVED = "rule removed"
+    CLUSTER_LEFT = "cluster left"
+    CLUSTER_RENAMED = "cluster renamed"
+    CLUSTER_RECREATED = "cluster re-created"
 
 
 SENTENCES: Final = MappingProxyType(
@@ -52,6 +55,9 @@ SENTENCES: Final = MappingProxyType(
         Reason.REPEAT: "the firing goes on; `repeat` asks for a reminder",
         Reason.RULE_CHANGED: "the rule was edited, so its state began anew",
         Reason.RULE_REMOVED: "the rule was removed or disabled",
+        Reason.CLUSTER_LEFT: "the cluster left: neither configuration nor discovery names it",
+        Reason.CLUSTER_RENAMED: "the cluster has another name now, under which all is told anew",
+        Reason.CLUSTER_RECREATED: "the cluster was made anew under the same name",
     }
 )
 

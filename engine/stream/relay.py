@@ -11,8 +11,9 @@ from engine.model.firing import Transition
 from engine.model.instant import from_us, to_us
 from engine.model.signal import Signal
 from engine.stream.cluster_fold import ClusterFold
+from engine.stream.comings import first
 from engine.stream.correlator import Change, Correlator
-from engine.stream.second_stage import SECOND, TOLD, condition, health, joined, silence
+from engine.stream.second_stage import SECOND, TOLD, cluster_signal, condition, health, silence
 from engine.stream.shared import Shared
 from engine.stream.stage import Stage
 
@@ -38,7 +39,9 @@ class Relay:
         """Return the fold of a cluster of which this is the first signal."""
         name = signal.cluster
         fold = self._folds[name] = ClusterFold(name, self._shared)
-        self._give(joined(name, to_us(signal.time)))
+        fold.time.away = first(signal)
+        if not fold.time.away:
+            self._give(cluster_signal(name, "joined", to_us(signal.time), {}))
         return fold
 
     def across(self, signal: Signal) -> None:
@@ -107,7 +110,7 @@ class Relay:
     def waits(self) -> bool:
         """Whether something was told that was not gathered yet."""
         found = self._shared.found
-        return len(found.transitions) > self._passed or bool(found.ledger.turns)
+        return len(found.transitions) > self._passed or bool(found.ledger.turns or found.told)
 
     def gather(self, cluster: str) -> None:
         """Keep what was told in a cluster since the last call, to be passed on.
@@ -125,17 +128,24 @@ class Relay:
                     self._correlate(fold, self.correlator.tell(told), at)
 
     def pass_on(self) -> None:
-        """Let the second stage know of what first-stage rules told, and how rules fare."""
-        ledger, readers = self._shared.found.ledger, self._shared.readers
-        while self._news or ledger.turns:
+        """Let the second stage know of what first-stage rules told, and how rules fare.
+
+        What is told of clusters comes last: a cluster leaves when all of it has ended.
+        """
+        found, readers = self._shared.found, self._shared.readers
+        ledger = found.ledger
+        while self._news or ledger.turns or found.told:
             news, turns = sorted(self._news, key=_place), list(ledger.turns)
-            self._news.clear()
-            ledger.turns.clear()
+            of_clusters = list(found.told)
+            for passed in (self._news, ledger.turns, found.told):
+                passed.clear()
             for told, cluster in news:
                 if told.state in TOLD:
                     self._give(condition(told, cluster, readers.get(told.rule)))
             for turn in turns:
                 self._give(health(turn, readers.get(turn.rule)))
+            for signal in of_clusters:
+                self._give(signal)
 
     def given_out(self) -> None:
         """What was told has been given out, and is no more among what was found."""

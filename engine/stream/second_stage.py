@@ -4,6 +4,7 @@ They are made and folded in the step that found them, so that the same log gives
 nothing of them is on the bus. Their time never goes back: it is that of the newest one at least.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from engine.model.firing import State, Transition
@@ -65,8 +66,8 @@ def health(turn: Turn, reader: Reader | None) -> Signal:
     return _signal("condition", identity, turn.cluster, turn.at, data)
 
 
-def silence(cluster: str, source: str, at: int, *, silent: bool) -> Signal:
-    """Return the signal of a watcher that fell silent, or was heard again."""
+def silence(cluster: str, source: str, at: int, *, silent: bool, reason: str = "") -> Signal:
+    """Return the signal of a watcher that fell silent, or was heard again, or ended (`reason`)."""
     state = (State.FIRING if silent else State.RESOLVED).value
     data = {
         **_about(SILENT, cluster, None),
@@ -74,7 +75,7 @@ def silence(cluster: str, source: str, at: int, *, silent: bool) -> Signal:
         "firing": f"{cluster} {source}",
         "key": {"cluster": cluster, "name": source},
         "name": source,
-        "reason": "",
+        "reason": reason,
         "value": {},
         "members": [],
         "depth": 0,
@@ -114,10 +115,13 @@ def gap(cluster: str, at: int, wanted: int, found: int) -> tuple[Signal, Signal]
     return opening, end
 
 
-def joined(cluster: str, at: int) -> Signal:
-    """Return the signal of a cluster of which nothing was known before."""
-    data = {"cluster": cluster, "change": "joined"}
-    return _signal("cluster", f"{cluster}/joined@{at}", cluster, at, data)
+def cluster_signal(cluster: str, change: str, at: int, about: Mapping[str, str]) -> Signal:
+    """Return the signal of a cluster that joined, left or was renamed; `about` says what is known.
+
+    It joins with the first heartbeat, or by the news of the fleet.
+    """
+    data = {"cluster": cluster, "change": change, **about}
+    return _signal("cluster", f"{cluster}/{change}@{at}", cluster, at, data)
 
 
 def _about(name: str, cluster: str, reader: Reader | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def series_of(signal: Signal) -> str:
         return named(data)
     if kind not in LEVEL_TYPES:
         return ""
-    joined = _joined(kind, data, ("uid", "kind", "namespace", "name"))
+    joined = _joined(kind, data, _NAMING.get(kind, ("uid", "kind", "namespace", "name")))
     return f"{joined}\0{signal.source}\0{signal.subject or ''}"
 
 
@@ -44,6 +44,10 @@ def _joined(kind: str, data: dict[str, Any], names: tuple[str, ...]) -> str:
     return "\0".join([kind, *(str(data.get(name, "")) for name in names)])
 
 
+_NAMING: Final[Mapping[str, tuple[str, ...]]] = {
+    # Its namespace is that of the pod that holds it for now.
+    "hardware": ("uid", "kind", "name"),
+}
 _NAMED: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {
     "metric": _labelled,
     "condition": _condition,

@@ -17,7 +17,8 @@ import msgspec
 
 SILENT_US: Final = 30_000_000
 FORGOTTEN_US: Final = 100 * SILENT_US
-"""A source silent for longer is as one never seen; so state stays small."""
+"""A source silent for longer is as one never seen; so state stays small. Not so a watcher that was
+told as silent: somebody must hear that it is back, or that it ended."""
 _STEP_US: Final = SILENT_US // 2
 _SPARE: Final = 64
 LEAP_US: Final = 60_000_000
@@ -47,11 +48,12 @@ class SourceTime(msgspec.Struct, array_like=True):
 
 
 class StreamTimeState(msgspec.Struct, array_like=True):
-    """Stream time as it is stored."""
+    """Stream time as it is stored; `away`: the cluster did not join yet, or left."""
 
     sources: dict[str, SourceTime]
     newest: int
     mark: int | None
+    away: bool = False
 
 
 class StreamTime:
@@ -59,7 +61,7 @@ class StreamTime:
 
     `mark` is None before the first signal. Signals before it are late; timers before it ran.
     `news` are the silences that began or ended, and `leap` where a leap to `mark` started (-1:
-    none), since they were last taken from it.
+    none), since they were last taken from it. `away`: the cluster did not join yet, or left.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class StreamTime:
         "_most",
         "_silent",
         "_watchers",
+        "away",
         "leap",
         "mark",
         "newest",
@@ -81,6 +84,7 @@ class StreamTime:
         self.sources: dict[str, SourceTime] = state.sources if state else {}
         self.newest = state.newest if state else 0
         self.mark: int | None = state.mark if state else None
+        self.away = state.away if state else False
         self.news: list[Silence] = []
         self.leap = -1
         self._watchers = {name: one for name, one in self.sources.items() if one.beats}
@@ -161,6 +165,22 @@ class StreamTime:
                 found.append((name, missed))
         return found
 
+    def watchers(self) -> list[str]:
+        """Return the sources of heartbeats, in order."""
+        return sorted(self._watchers)
+
+    def dismiss(self, source: str) -> bool:
+        """Forget a watcher that ended; return whether it was told as silent.
+
+        To absences it is silent from its last word on: they know nothing more of what it watched.
+        """
+        known = self._watchers.pop(source)
+        self.sources.pop(source, None)
+        if source not in self._silent:
+            self.news.append(Silence(source, known.at, None))
+        self._silent.discard(source)
+        return bool(known.missed)
+
     def reach(self, mark: int) -> bool:
         """Move the mark up to `mark`; return whether it moved."""
         if self.mark is not None and mark <= self.mark:
@@ -171,16 +191,21 @@ class StreamTime:
     def dump(self) -> StreamTimeState:
         """Return the state."""
         edge = self.newest - FORGOTTEN_US
-        sources = {name: known for name, known in self.sources.items() if known.at >= edge}
-        return StreamTimeState(sources, self.newest, self.mark)
+        sources = {n: one for n, one in self.sources.items() if one.at >= edge or one.missed}
+        return StreamTimeState(sources, self.newest, self.mark, self.away)
 
     def _join(self, source: str, at: int) -> SourceTime:
         edge = self.newest - FORGOTTEN_US
         if len(self.sources) > self._most:
-            self.sources = {name: one for name, one in self.sources.items() if one.at >= edge}
+            sources = self.sources.items()
+            self.sources = {n: one for n, one in sources if one.at >= edge or one.missed}
             self._most = 2 * len(self.sources) + _SPARE
         known = self.sources[source] = SourceTime(at, beats=False)
-        forgotten = [name for name, one in self._watchers.items() if one.at < edge]
+        forgotten = [
+            name
+            for name, one in self._watchers.items()
+            if one.at < edge and (name == source or not one.missed)
+        ]
         for name in forgotten:
             del self._watchers[name]
         self._silent.difference_update(forgotten)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model.instant import to_us
-from engine.model.signal import Signal
+from engine.model.signal import NEWS, ROSTER, Signal
 from engine.rules.rule import Absent, Rule, Schedule, Selector, SequenceStep
 from engine.rules.rule import Sequence as Steps
 from tests.stream.building import a_beat, a_measure, a_rule, a_signal
@@ -17,20 +17,29 @@ from tests.stream.test_properties import arrival, crashed, folded, still_open
 
 SECOND = 1_000_000
 CORES = ("sequence", "absent", "schedule")
+KINDS = ("k8s.object", "k8s.event", "alert", "beat", "beat", "beat", "clock", NEWS, ROSTER)
 STEADY = settings(max_examples=60, deadline=None)
 
 
 @st.composite
 def outages(draw: st.DrawFn) -> list[Signal]:
-    """Return a log in order of time with two watchers that rest, and the clock; with leaps."""
+    """Return a log in order of time with two watchers that rest, and the clock; with leaps.
+
+    Sometimes the cluster leaves, comes back or is made anew, or a watcher ends.
+    """
     log: list[Signal] = []
     at = 0
     for number in range(draw(st.integers(5, 30))):
         at += draw(st.sampled_from([1, 2, 5, 20, 45, 90]))
-        kind = draw(st.sampled_from(["k8s.object", "k8s.event", "alert", "beat", "beat", "clock"]))
-        source = draw(st.sampled_from(["w1", "w2"]))
+        kind = draw(st.sampled_from(KINDS))
+        source = draw(st.sampled_from(["w1", "watchers/w2/c1"]))
         if kind == "beat":
             log.append(a_beat(at, source=source))
+        elif kind == NEWS:
+            change = draw(st.sampled_from(["left", "joined", "recreated", "renamed", "moved"]))
+            log.append(a_signal(at, NEWS, {"change": change}, identity=f"n-{number}"))
+        elif kind == ROSTER:
+            log.append(a_signal(at, ROSTER, {"watchers": []}, identity=f"r-{number}"))
         elif kind == "clock":
             log.append(a_signal(at, "clock", {}, cluster="", identity=f"t-{number}"))
         else:

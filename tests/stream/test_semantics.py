@@ -13,6 +13,7 @@ from tests.stream.building import (
     a_metric,
     a_pod,
     a_rule,
+    a_signal,
     an_alert,
     an_event,
     run,
@@ -64,6 +65,14 @@ def test_an_object_that_moves_to_another_group_leaves_the_old_one() -> None:
         (5_000_000, "n1", "resolved"),
         (5_000_000, "n2", "firing"),
     ]
+
+
+def test_a_device_is_the_same_whichever_pod_holds_it() -> None:
+    rule = a_rule(on="hardware", when="signal.data.xid == 79", by=("cluster", "name"))
+    device = {"kind": "gpu", "name": "gpu-0", "uid": "GPU-1"}
+    held = a_signal(0, "hardware", {**device, "namespace": "ml", "xid": 79})
+    free = a_signal(5, "hardware", {**device, "namespace": "", "xid": 0})
+    assert run(rule, [held, free], 20) == [(0, "firing"), (5, "resolved")]
 
 
 def test_each_series_of_a_metric_is_a_member() -> None:
