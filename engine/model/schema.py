@@ -162,11 +162,10 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
     ),
     "hardware": SignalShape(
         "A device of a node as it is now.",
-        "watchers `gpu` and `devices`",
+        "watchers `gpu` and `devices`, and the agents of nodes",
         DEVICE,
         "uid, kind and name, for each sender",
         DEVICES,
-        planned=True,
     ),
     "certificate": SignalShape(
         "A certificate that is in use.",

@@ -6,43 +6,67 @@ from typing import Final
 from engine.model.field import Field, Fields
 
 DEVICE: Final[Fields] = {
-    "kind": Field("string", "gpu, nic, infiniband, nvme, or inventory"),
+    "kind": Field("string", "gpu, nic, infiniband, nvme, agent, or inventory"),
     "name": Field("string", "the device, such as gpu-0, ens3 or mlx5_0/1"),
     "uid": Field("string", "identity of the device: uid of the node and serial or name"),
     "node": Field("string", "node that it is in"),
     "model": Field("string", "product name"),
+    "serial": Field("string", "serial number, or the uuid of a GPU"),
+    "firmware": Field("string", "version of its firmware"),
+    "pci": Field("string", "address on the PCI bus"),
     "labels": Field("map(string)", "labels of the node"),
 }
 """Fields of every device."""
+
+_UP_BEFORE: Final = Field("bool", "the link was up within the last days: it is in use")
 
 DEVICES: Final[Mapping[str, Fields]] = {
     "gpu": {
         "namespace": Field("string", "namespace of the pod that holds it"),
         "pod": Field("string", "that pod"),
         "workload": Field("string", "topmost owner of that pod"),
+        "pods": Field("list(string)", "pods that share it, in place of `pod`: namespace/name"),
         "utilization": Field("double", "time in which it worked, of the last interval", "percent"),
+        "engineActive": Field("double", "time in which its engine was active", "percent"),
+        "tensorActive": Field("double", "time in which its tensor cores were active", "percent"),
         "memoryUsed": Field("double", "memory in use", "bytes"),
         "memoryTotal": Field("double", "memory of the device", "bytes"),
         "temperature": Field("double", "temperature of the chip", "°C"),
         "power": Field("double", "power drawn", "W"),
         "xid": Field("int", "last Xid error code since the driver was loaded, 0: none"),
         "eccUncorrectable": Field("int", "uncorrectable ECC errors since then", "errors"),
+        "eccCorrectable": Field("int", "corrected ECC errors since then", "errors"),
+        "remappedRows": Field("int", "memory rows replaced after an uncorrectable error", "rows"),
         "rowRemapFailed": Field("bool", "a defective memory row could not be replaced"),
         "throttled": Field("list(string)", "why its clock is held down, such as thermal"),
+        "nvlinkErrors": Field("int", "CRC, replay and recovery errors of NVLink", "errors"),
+        "nvlinkRate": Field("double", "sent and received by NVLink", "bytes/s"),
     },
     "nic": {
         "state": Field("string", "up or down"),
+        "upBefore": _UP_BEFORE,
         "speed": Field("int", "speed of the link", "Mbit/s"),
+        "driver": Field("string", "driver that holds it"),
+        "vfs": Field("int", "virtual functions that are made of it", "devices"),
         "errors": Field("int", "receive and transmit errors; counts up", "packets"),
+        "dropped": Field("int", "packets dropped, in and out; counts up", "packets"),
         "packets": Field("int", "packets received and sent; counts up", "packets"),
     },
     "infiniband": {
         "state": Field("string", "state of the port: active, init, armed or down"),
-        "rate": Field("int", "rate of the link", "Gbit/s"),
+        "upBefore": _UP_BEFORE,
+        "physicalState": Field("string", "linkup, polling, disabled, sleep ..."),
+        "linkLayer": Field("string", "infiniband or ethernet"),
+        "rate": Field("double", "rate of the link", "Gbit/s"),
         "symbolErrors": Field("int", "symbol errors; counts up", "errors"),
+        "rcvErrors": Field("int", "packets received with errors; counts up", "packets"),
+        "recoveries": Field("int", "times that the link recovered; counts up", "times"),
+        "discards": Field("int", "packets that could not be sent; counts up", "packets"),
         "linkDowned": Field("int", "times that the link went down; counts up", "times"),
     },
     "nvme": {
+        "state": Field("string", "live, connecting, resetting, dead ..."),
+        "transport": Field("string", "pcie, or the fabric of a remote one: tcp, rdma, fc"),
         "spare": Field("double", "spare capacity that is left", "percent"),
         "spareThreshold": Field(
             "double", "spare below which the device calls itself worn", "percent"
@@ -51,11 +75,23 @@ DEVICES: Final[Mapping[str, Fields]] = {
         "mediaErrors": Field("int", "media errors; counts up", "errors"),
         "temperature": Field("double", "temperature", "°C"),
     },
+    "agent": {
+        "boot": Field("string", "id of the boot of the node: another one after each start"),
+        "unread": Field("list(string)", "what it could not read, as path: reason; the first ones"),
+        "faults": Field("int", "how many files it could not read", "files"),
+    },
     "inventory": {
-        "device": Field("string", "what is counted: gpu, nic, infiniband or nvme"),
+        "device": Field(
+            "string",
+            "what is counted: gpu, nic, infiniband, nvme, rdma, sriov ..., or the node itself",
+        ),
         "count": Field("int", "devices of that kind that the node has now", "devices"),
         "baseline": Field("int", "devices that it had over the last days", "devices"),
-        "missing": Field("list(string)", "names of those that are gone"),
+        "missing": Field("list(string)", "names of those that are gone, where known"),
+        "unhealthy": Field("int", "devices that their plugin holds back as unhealthy", "devices"),
+        "agent": Field("string", "of node: reporting, or silent; absent where it never reported"),
+        "gpuDriver": Field("string", "of node: ready, upgrading or failed"),
+        "networkDriver": Field("string", "of node: ready or waiting"),
     },
 }
 """Fields that each kind of device has beside those of DEVICE."""
