@@ -49,6 +49,8 @@ class Client:
         self._retired: httpx.AsyncClient | None = None
         self._read_at = 0.0
         self._refreshing = asyncio.Lock()
+        self.shown = b""
+        """The certificate (DER) that the server showed last, empty before that or without TLS."""
 
     async def json(self, path: str, params: Params | None = None) -> Any:
         """Return the decoded answer of a GET. Raises ClusterError."""
@@ -124,6 +126,7 @@ class Client:
         try:
             async with asyncio.timeout(head_s):
                 response = await http.send(request, stream=True)
+            self.shown = _shown(response) or self.shown
             async with contextlib.aclosing(response):
                 if not response.is_success:
                     raise await refusal(response, call.path)
@@ -258,6 +261,12 @@ async def _whole(chunks: AsyncIterator[bytes], path: str, tail_bytes: int | None
         elif len(body) > MAX_BODY_BYTES:
             raise ClusterError("malformed", f"{path}: more than {MAX_BODY_BYTES >> 20} MiB")
     return bytes(body)
+
+
+def _shown(response: httpx.Response) -> bytes:
+    stream = response.extensions.get("network_stream")
+    tls = stream.get_extra_info("ssl_object") if stream is not None else None
+    return (tls.getpeercert(binary_form=True) or b"") if tls is not None else b""
 
 
 def _name(error: Exception) -> str:

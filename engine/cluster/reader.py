@@ -55,6 +55,10 @@ class Reader:
         answer = await self._client.json("/version")
         return str(answer.get("gitVersion", "")) if isinstance(answer, dict) else ""
 
+    def certificate(self) -> bytes:
+        """Return the certificate (DER) that the server showed last, empty before any answer."""
+        return self._client.shown
+
     async def list(self, resource: str, part: Part = WHOLE) -> list[Object]:
         """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON.
 

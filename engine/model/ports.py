@@ -102,6 +102,10 @@ class Watch(Protocol):
         """Return the server's gitVersion, for example v1.36.3."""
         ...
 
+    def certificate(self) -> bytes:
+        """Return the certificate (DER) that the server showed last; empty: none yet, or no TLS."""
+        ...
+
     async def list(self, resource: str, part: Part = WHOLE) -> list[dict[str, Any]]:
         """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON."""
         ...

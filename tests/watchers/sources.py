@@ -44,6 +44,7 @@ class Script:
         self.lists = dict(lists or {})
         self.texts = dict(texts or {})
         self.asked: list[str] = []
+        self.shown_der = b""
         self._identity = list(identity)
 
     async def identity(self) -> str:
@@ -54,6 +55,9 @@ class Script:
 
     async def version(self) -> str:
         return "v1.36.3"
+
+    def certificate(self) -> bytes:
+        return self.shown_der
 
     async def list(self, resource: str, part: Part = WHOLE) -> Listed:
         self.asked.append(resource)
