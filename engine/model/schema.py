@@ -57,6 +57,10 @@ _ALERT: Final[Fields] = {
     "annotations": Field("map(string)", "annotations of the alert"),
     "startsAt": Field("string", "since when it fires", "RFC 3339"),
     "fingerprint": Field("string", "identity of the alert by its sender"),
+    "endsAt": Field("string", "until when it fired", "RFC 3339"),
+    "message": Field("string", "what happened, in words"),
+    "url": Field("string", "page of its sender about what it was computed from"),
+    "receiver": Field("string", "receiver of the Alertmanager that sent it"),
 }
 _AUDIT: Final[Fields] = {
     **_ABOUT,
@@ -72,6 +76,9 @@ _AUDIT: Final[Fields] = {
     "code": Field("int", "status of the answer"),
     "allowed": Field("bool", "it was permitted"),
     "deprecated": Field("bool", "the API that was used is deprecated"),
+    "stage": Field("string", "how far it was: ResponseComplete, or Panic"),
+    "requestTime": Field("string", "when it came", "RFC 3339"),
+    **MARKS,
 }
 _PREDICTION: Final[Fields] = {
     **_ABOUT,
@@ -190,9 +197,12 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         planned=True,
     ),
     "alert": SignalShape(
-        "An alert of another system.", "any sender of CloudEvents", _ALERT, open=True
+        "An alert of another system.",
+        "receivers `alertmanager` and `console-alert`, or any sender of CloudEvents",
+        _ALERT,
+        open=True,
     ),
-    "audit": SignalShape("A request to an API server.", "watcher `audit`", _AUDIT, planned=True),
+    "audit": SignalShape("A request to an API server.", "watcher or receiver `audit`", _AUDIT),
     "prediction": SignalShape(
         "What will happen if it goes on like this.",
         "watcher `predictions`",
