@@ -116,7 +116,8 @@ def _read(answer: Answer, at: datetime, takes: Takes) -> Page:
     if not answer.content_type.startswith(_OPENMETRICS):
         return parse(text, at, takes)
     try:
-        families = list(openmetrics.text_string_to_metric_families(text))
+        parsed = openmetrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+        families = list(parsed)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         # The grammar wants a page to be refused as a whole; the parser meets some of it unprepared.
         raise MetricsError("malformed", f"no OpenMetrics: {str(error)[:_SHOWN]}") from error
@@ -149,7 +150,7 @@ def _samples(lines: Sequence[str], broken: list[str]) -> list[Any]:
 
 
 def _parsed(text: str) -> list[Any]:
-    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
+    families = text_string_to_metric_families(text)
     return [one for family in families for one in family.samples]
 
 
