@@ -9,6 +9,8 @@ from engine.model.snapshot import Object
 from engine.model.watch import Change, ChangeType
 
 _LEVEL = 1
+_GONE = 1000
+"""How many deletions are remembered, for events that come out of order."""
 
 
 class OlderList(Exception):  # noqa: N818 - a fact to act on, not a fault of ours
@@ -34,6 +36,8 @@ class Known:
     def __init__(self) -> None:
         self.version = ""
         self._newest = ""
+        self._listed_at = ""
+        self._gone: dict[str, None] = {}
         self._kept: dict[str, _Kept] = {}
         self._listed: set[str] = set()
         self._synced = False
@@ -76,21 +80,37 @@ class Known:
         ]
         self._listed = set()
         self._synced = True
-        self.version = version
+        self.version = self._listed_at = version
         return changes
 
     def event(self, kind: str, obj: Object) -> Change | None:
-        """Take one watch event (ADDED, MODIFIED, DELETED, BOOKMARK); None if nothing changed."""
-        version = _version(obj)
-        if older(version, self.version):
+        """Take one watch event (ADDED, MODIFIED, DELETED, BOOKMARK); None if nothing changed.
+
+        One that comes late, behind events of a newer version, counts where it is news of its
+        object: what stands between may have changed the order.
+        """
+        version, uid = _version(obj), _uid(obj)
+        late = older(version, self.version)
+        if late and not self._news(uid, version):
             return None
-        self.version = self._newest = version or self.version
+        if not late:
+            self.version = self._newest = version or self.version
         if kind == "DELETED":
-            kept = self._kept.pop(_uid(obj), None)
+            self._gone[uid] = None
+            if len(self._gone) > _GONE:
+                del self._gone[next(iter(self._gone))]
+            kept = self._kept.pop(uid, None)
             return None if kept is None else Change(ChangeType.DELETED, obj)
         if kind in {"ADDED", "MODIFIED"}:
             return self._put(obj, ChangeType.ADDED)
         return None
+
+    def _news(self, uid: str, version: str) -> bool:
+        """Whether a late event of an object says something that is not known."""
+        kept = self._kept.get(uid)
+        if kept is not None:
+            return older(kept.version, version)
+        return older(self._listed_at, version) and uid not in self._gone
 
     def _put(self, obj: Object, first: ChangeType) -> Change | None:
         uid, version = _uid(obj), _version(obj)

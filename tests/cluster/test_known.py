@@ -171,10 +171,12 @@ class Follower:
         self.take(self.known.end(str(version)))
         self.listing = False
 
-    def watch(self, server: Server, limit: int, repeat: int) -> None:
-        """Receive up to `limit` events, the last `repeat` of which come twice."""
+    def watch(self, server: Server, limit: int, repeat: int, chance: random.Random) -> None:
+        """Receive up to `limit` events, out of order, the last `repeat` of which come twice."""
         events = server.since(self.known.version)[:limit]
-        for kind, obj in [*events, *events[len(events) - repeat :]]:
+        received = [*events, *events[len(events) - repeat :]]
+        chance.shuffle(received)
+        for kind, obj in received:
             change = self.known.event(kind, obj)
             self.take([change] if change else [])
 
@@ -194,6 +196,19 @@ MOVES = st.one_of(
 
 
 @settings(max_examples=200, deadline=None)
+@given(actions=st.lists(ACTIONS, max_size=20), chance=st.randoms(use_true_random=False))
+def test_events_in_any_order_lead_to_what_is_there(
+    actions: list[str], chance: random.Random
+) -> None:
+    server, follower = Server(), Follower()
+    follower.relist(server, 2, None)
+    for action in actions:
+        server.act(action, chance)
+    follower.watch(server, len(actions), 3, chance)
+    assert follower.objects == server.objects
+
+
+@settings(max_examples=200, deadline=None)
 @given(moves=st.lists(MOVES, min_size=8, max_size=40), chance=st.randoms(use_true_random=False))
 def test_any_mixture_of_lists_events_and_gaps_tells_what_happened(
     moves: list[Any], chance: random.Random
@@ -206,7 +221,7 @@ def test_any_mixture_of_lists_events_and_gaps_tells_what_happened(
         elif move[0] == "relist":
             follower.relist(server, move[1], move[2], move[3])
         elif not follower.listing:  # as a reflector: no watch before a list has ended
-            follower.watch(server, move[1], move[2])
+            follower.watch(server, move[1], move[2], chance)
     follower.relist(server, 3, None)
     assert follower.objects == server.objects
     assert len(follower.deleted) == len(set(follower.deleted))
