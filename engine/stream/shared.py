@@ -7,7 +7,7 @@ from engine.stream.found import Found
 from engine.stream.index import Index
 from engine.stream.reader import Reader
 
-REMEMBERED = frozenset({"k8s.event", "mission"})
+REMEMBERED = frozenset({"alert", "audit", "k8s.event", "mission"})
 """Types of signals that may come again hours later."""
 
 

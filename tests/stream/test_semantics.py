@@ -268,6 +268,16 @@ def test_an_event_id_is_remembered_for_two_hours() -> None:
     assert seen.count("duplicate") == 1
 
 
+@pytest.mark.parametrize("kind", ["alert", "audit"])
+def test_what_others_post_again_within_two_hours_counts_once(kind: str) -> None:
+    rule = a_rule(on=kind, over="3h", measure=a_measure("count"), having="m.n > 1")
+    data = {"namespace": "shop", "workload": "web"}
+    posts = [a_signal(at, kind, data, identity="p1") for at in (0, 7_100)]
+    seen = Run(rule).see(*posts, bad(7_101)).to(7_200)
+    assert seen.moves == []
+    assert seen.count("duplicate") == 1
+
+
 # first list of a watcher
 
 
