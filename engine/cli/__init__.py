@@ -17,6 +17,7 @@ from engine.cli import (
     quarantine,
     rules,
     snapshot,
+    sources,
     top,
 )
 from engine.model.errors import DogwatchError
@@ -40,6 +41,8 @@ for verb in (
     top.run,
     top.replay,
     top.show,
+    sources.watch,
+    sources.doctor,
     freeze.freeze,
     freeze.thaw,
     freeze.freezes,

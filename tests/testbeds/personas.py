@@ -20,6 +20,7 @@ _CORE = [
 _GROUPS = [
     "apps", "batch", "autoscaling", "policy", "networking.k8s.io", "discovery.k8s.io",
     "events.k8s.io", "storage.k8s.io", "metrics.k8s.io", "coordination.k8s.io",
+    "rbac.authorization.k8s.io",
 ]  # fmt: skip
 
 

@@ -1,0 +1,181 @@
+"""What the sources of clusters give: for `dogwatch watch` and `dogwatch doctor`."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.app.config import AppConfig, ClusterConfig
+from engine.app.configured import load_config
+from engine.app.reaching import metrics_of, reach
+from engine.model.config import Config
+from engine.model.errors import ClusterError, DogwatchError, nearest
+from engine.model.ports import SystemClock
+from engine.model.signal import HEARTBEAT, Signal
+from watchers.cluster import Means, watch
+from watchers.once import Once, active, once
+from watchers.registry import FEEDING, Scene, Source, WatcherKind, chosen, kinds
+
+LIMIT_S = 60.0
+"""How long the sources of one cluster may take to be read once."""
+
+
+class State(StrEnum):
+    """How a source fares: read; not configured; the cluster lacks it, as many do; or why not."""
+
+    OK = "ok"
+    OFF = "off"
+    ABSENT = "absent"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One source of one cluster: what it gives, how it fares, why, and what would give it.
+
+    `signals` counts those of the whole watcher, which does not say where it has them from.
+    """
+
+    cluster: str
+    watcher: str
+    source: str
+    state: State
+    gives: str = ""
+    signals: int = 0
+    why: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One cluster as its watchers saw it once; `fault` says why nothing of it can be reached."""
+
+    cluster: str
+    version: str = ""
+    identity: str = ""
+    fault: str = ""
+    sources: tuple[Checked, ...] = ()
+    signals: tuple[Signal, ...] = ()
+
+
+async def look(config: str, named: Sequence[str], watchers: Sequence[str] = ()) -> list[Looked]:
+    """Return each cluster of `named`, or all, as `watchers`, or all that are on, see it once.
+
+    Raises:
+        ConfigError: the configuration is refused.
+        DogwatchError: there is no such cluster or watcher.
+    """
+    settings = load_config(config)
+    clusters = clusters_of(settings, named)
+    return list(await asyncio.gather(*(_looked(one, watchers) for one in clusters)))
+
+
+async def follow(config: str, named: Sequence[str], watcher: str) -> AsyncGenerator[list[Signal]]:
+    """Yield what `watcher` would publish of the cluster in `named`, for ever. Raises as `look`."""
+    settings = load_config(config)
+    clusters = clusters_of(settings, named)
+    if len(clusters) != 1:
+        raise DogwatchError("to follow, name one cluster: --cluster NAME")
+    (cluster,) = clusters
+    wanted = f"watchers/{watcher}/{cluster.name}"
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(reach(cluster))
+        means = Means(await stack.enter_async_context(metrics_of(cluster)))
+        configs = _configs(cluster, [watcher])
+        stream = watch(reader, SystemClock(), configs, means=means)
+        async for batch in await stack.enter_async_context(aclosing(stream)):
+            if own := [one for one in batch if one.source == wanted and one.type != HEARTBEAT]:
+                yield own
+
+
+def clusters_of(settings: AppConfig, named: Sequence[str]) -> list[ClusterConfig]:
+    """Return the clusters of `settings` of these names, or all.
+
+    Raises:
+        DogwatchError: there is none of that name, or none at all.
+    """
+    known = {one.name: one for one in settings.clusters}
+    for name in named:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise DogwatchError(f"no cluster '{name}'; known: {listed}{nearest(name, known)}")
+    if not known:
+        raise DogwatchError("the configuration names no clusters")
+    return [known[name] for name in named] if named else list(known.values())
+
+
+def watcher_named(name: str) -> WatcherKind:
+    """Return the watcher of that name. Raises DogwatchError: there is none."""
+    known = kinds()
+    if name not in known:
+        listed = ", ".join(sorted(known))
+        raise DogwatchError(f"no watcher '{name}'; known: {listed}{nearest(name, known)}")
+    return known[name]
+
+
+def _configs(cluster: ClusterConfig, watchers: Sequence[str]) -> dict[str, Config]:
+    """Return the configs of `watchers`, on or not, and of those that feed them; or of all on."""
+    on = chosen(cluster.watchers)
+    if not watchers:
+        return on
+    wanted = chosen({name: cluster.watchers.get(name) or True for name in watchers})
+    return {name: one for name, one in (on | wanted).items() if name in {*watchers, *FEEDING}}
+
+
+async def _looked(cluster: ClusterConfig, watchers: Sequence[str]) -> Looked:
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(reach(cluster))
+        metrics = await stack.enter_async_context(metrics_of(cluster))
+        try:
+            version = await reader.version()
+            identity = await reader.identity()
+        except ClusterError as error:
+            return Looked(cluster.name, fault=f"{error.reason}: {error}")
+        scene = Scene(reader, identity, SystemClock(), metrics)
+        configs = _configs(cluster, watchers)
+        found = await once(configs, scene, LIMIT_S)
+    asked = [watcher_named(name) for name in watchers or sorted(kinds())]
+    checked = [one for kind in asked for one in _checked(cluster.name, kind, found, scene)]
+    signals = [one for kind in asked if kind.name in found for one in found[kind.name].found]
+    return Looked(cluster.name, version, identity, "", tuple(checked), tuple(signals))
+
+
+def _checked(
+    cluster: str, kind: WatcherKind, found: Mapping[str, Once], scene: Scene
+) -> Iterator[Checked]:
+    ran = found.get(kind.name)
+    if ran is None:
+        setting = f"clusters[].watchers.{kind.name}"
+        yield Checked(cluster, kind.name, "", State.OFF, kind.summary, fix=f"set {setting}")
+        return
+    for source, fault in active(kind, scene):
+        state, why, fix = _judged(source, fault, ran)
+        yield Checked(
+            cluster, kind.name, source.name, state, source.gives, len(ran.found), why, fix
+        )
+
+
+def _judged(source: Source, fault: str | None, ran: Once) -> tuple[State, str, str]:
+    """Return how a source fares, why, and what would give it."""
+    if fault is None:
+        if source.setting or ran.ended:
+            return State.OFF, "", f"set {source.setting}" if source.setting else ""
+        return State.FAULT, f"timeout: not read within {LIMIT_S:.0f} s", ""
+    if not fault:
+        return State.OK, "", ""
+    reason = fault.partition(":")[0]
+    if reason == "not-found" and source.optional:
+        return State.ABSENT, fault, ""
+    return State.FAULT, fault, right(source) if reason == "forbidden" else ""
+
+
+def right(source: Source) -> str:
+    """Return the rule of RBAC that lets `source` be read; empty where there is none."""
+    verbs = ", ".join(source.verbs)
+    if not source.verbs:
+        return ""
+    if source.name.startswith("/"):
+        return f"{{nonResourceURLs: [{source.name}], verbs: [{verbs}]}}"
+    plural, _, group = source.name.partition(".")
+    return f'{{apiGroups: ["{group}"], resources: [{plural}], verbs: [{verbs}]}}'
