@@ -42,6 +42,16 @@ METRICS: Final[Mapping[str, MetricEntry]] = {
     "namespace_containers_without_limits_ratio": MetricEntry(
         ("namespace",), "ratio", "containers of a namespace without a memory limit"
     ),
+    "gpu_cluster_used_ratio": MetricEntry(
+        (), "ratio", "use of all GPUs of the cluster that tell it, on average"
+    ),
+    "gpu_model_used_ratio": MetricEntry(
+        ("model",), "ratio", "use of the GPUs of a model, on average"
+    ),
+    "gpu_allocated_ratio": MetricEntry(
+        (), "ratio", "GPUs that pods on nodes have asked for, of those that nodes offer"
+    ),
+    "gpu_pending_pods": MetricEntry((), "pods", "pods that want GPUs and have no node yet"),
     "security_findings_open": MetricEntry(
         ("severity",), "findings", "security findings that are open in the cluster"
     ),
