@@ -30,7 +30,7 @@ def whole(raw: bytes, form: type[PartT], *, secret: bool = False) -> PartT | Ref
 
 
 def parts(
-    raws: Sequence[msgspec.Raw], form: type[PartT], *, secret: bool = False
+    raws: Sequence[bytes | msgspec.Raw], form: type[PartT], *, secret: bool = False
 ) -> tuple[list[tuple[PartT, bytes]], list[Refusal]]:
     """Return those of `raws` that are a `form`, each with its bytes, and why others are none."""
     good: list[tuple[PartT, bytes]] = []

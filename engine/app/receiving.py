@@ -1,16 +1,11 @@
 """The receivers of this process: who may post, what becomes of it, what is told of a flood."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final
 
-import structlog
-
-from engine import meters
 from engine.app.config import AppConfig
 from engine.app.configured import options
 from engine.app.door import Sender, admitted
@@ -20,16 +15,12 @@ from engine.bus.codec import Bad, batches
 from engine.model.errors import Retryable, StoreError
 from engine.model.ports import Clock
 from engine.model.signal import Signal
-from engine.report.clean import clean
 from engine.web.app import Accepted
 from engine.web.receive import Gate, Reception, Way
 from sinks.secret import reveal
 from watchers.receiving import SECRETS, Hall, Post, Received, Receiver, make
+from watchers.refused import Told
 
-LOG = structlog.get_logger()
-EVERY: Final = timedelta(minutes=1)
-"""How often one reason of one receiver is logged: a flood of garbage is one line a minute."""
-_SHOWN: Final = 200
 _TOLD: Final = 100
 """Reasons of which an answer has the sentences."""
 _WAYS: Final = dict(zip(SECRETS, (Way.BEARER, Way.BASIC, Way.PATH), strict=True))
@@ -89,32 +80,6 @@ def judged(received: Received, receiver: Receiver, now: datetime) -> tuple[list[
         good += fine
         bad += wrong
     return good, bad
-
-
-@dataclass
-class Told:
-    """What was refused: all counted, and of each receiver and reason one line a minute."""
-
-    clock: Clock
-    _since: dict[tuple[str, str], datetime] = field(default_factory=dict)
-    _untold: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    def refused(self, receiver: str, reason: str, detail: str) -> None:
-        """Count something that was refused; log it if nothing like it was for a minute."""
-        meters.RECEIVER_REFUSED.labels(receiver, reason).inc()
-        key, now = (receiver, reason), self.clock.now()
-        last = self._since.get(key)
-        if last is not None and now - last < EVERY:
-            self._untold[key] += 1
-            return
-        self._since[key] = now
-        LOG.warning(
-            "a receiver refused",
-            receiver=receiver,
-            reason=reason,
-            detail=clean(detail, _SHOWN),
-            before=self._untold.pop(key, 0),
-        )
 
 
 def _gate(receiver: Receiver) -> Gate:
