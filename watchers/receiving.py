@@ -15,7 +15,7 @@ from engine.model.ports import Memory
 from engine.model.signal import Signal
 from watchers.memory import Forgetful
 
-TYPES: tuple[str, ...] = ("alertmanager", "audit", "cloudevents", "console-alert")
+TYPES: tuple[str, ...] = ("alertmanager", "audit", "cloudevents", "console-alert", "node-report")
 """Every type, in order: `watchers.TYPE`, with _ for -, registers it."""
 SECRETS = ("token_file", "basic_file", "secret_file")
 
