@@ -15,7 +15,7 @@ from watchers.kept import Kept
 from watchers.memory import Forgetful
 from watchers.owners import Owners
 
-NAMES = ("audit", "events", "objects")
+NAMES = ("audit", "certificates", "events", "gpu", "objects")
 """Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
 FEEDING = ("objects", "events")
 """What the others take objects and Events off."""
@@ -36,8 +36,7 @@ class Scene:
         kept: small views of the objects that the watcher of objects sees.
         taps: each is handed every batch of signals of this cluster before it is published.
         status: how the watch of each resource fares, by resource.
-        sources: by watcher and source of those that poll, why it could not be read at the last
-            look, empty where it could.
+        sources: the same of those that poll, by watcher and source, as of the last look.
     """
 
     source: Watch
@@ -49,7 +48,7 @@ class Scene:
     kept: Kept = field(default_factory=Kept)
     taps: list[Tap] = field(default_factory=list)
     status: dict[str, ResourceStatus] = field(default_factory=dict)
-    sources: dict[tuple[str, str], str] = field(default_factory=dict)
+    sources: dict[tuple[str, str], ResourceStatus] = field(default_factory=dict)
 
     def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
         """Watch `resource`, or a part of it, keeping its status."""

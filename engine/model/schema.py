@@ -179,7 +179,6 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         "watcher `certificates`",
         CERTIFICATE,
         "uid, kind, namespace and name, for each sender",
-        planned=True,
     ),
     "drift": SignalShape(
         "An object beside its desired state.",

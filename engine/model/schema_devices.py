@@ -97,21 +97,53 @@ DEVICES: Final[Mapping[str, Fields]] = {
 """Fields that each kind of device has beside those of DEVICE."""
 
 CERTIFICATE: Final[Fields] = {
-    "kind": Field("string", "where it is: Secret, Certificate, APIService, webhook, endpoint ..."),
+    "kind": Field(
+        "string",
+        "where it is: Certificate, Secret (of no Certificate), ValidatingWebhookConfiguration, "
+        "MutatingWebhookConfiguration, APIService, CustomResourceDefinition, APIServer, "
+        "kubeconfig or endpoint",
+    ),
     "namespace": Field("string", "namespace of that object"),
-    "name": Field("string", "name of that object, or host:port"),
+    "name": Field("string", "name of that object, with /entry of its part; or host:port"),
     "uid": Field("string", "uid of that object"),
-    "workload": Field("string", "workload that serves it, where known"),
+    "change": Field("string", "deleted once it is gone"),
+    "workload": Field("string", "workload that mounts its Secret, the first by name"),
     "labels": Field("map(string)", "labels of that object"),
     "subject": Field("string", "subject, by its common name"),
     "issuer": Field("string", "issuer, by its common name"),
     "names": Field("list(string)", "DNS names and addresses that it is for"),
     "notBefore": Field("string", "start of its validity", "RFC 3339"),
-    "notAfter": Field("string", "end of its validity: the earliest of its chain", "RFC 3339"),
-    "serial": Field("string", "serial number"),
+    "notAfter": Field(
+        "string",
+        "end of its validity: the earliest of its chain, the latest of a bundle",
+        "RFC 3339",
+    ),
+    "lifetime": Field("double", "notAfter less notBefore of the certificate itself", "days"),
+    "serial": Field("string", "serial number, in hexadecimal"),
+    "fingerprint": Field("string", "SHA-256 of the certificate, in hexadecimal"),
+    "keyAlgorithm": Field("string", "rsa, ecdsa, ed25519 ..."),
+    "keyBits": Field("int", "size of its key", "bits"),
+    "selfSigned": Field("bool", "it names itself as its issuer"),
+    "chainLength": Field("int", "certificates of its chain or bundle", "certificates"),
+    "bundle": Field(
+        "bool", "these are authorities to trust: an old one may stand beside its successor"
+    ),
     "managed": Field("bool", "cert-manager or an operator renews it"),
+    "manager": Field("string", "who renews it, such as cert-manager or service-ca"),
+    "revision": Field("int", "how often cert-manager has issued it"),
     "renewalTime": Field("string", "when it should be renewed, where managed", "RFC 3339"),
     "ready": Field("bool", "its manager calls it ready"),
+    "verified": Field("bool", "of an endpoint: a client may trust it under that name"),
+    "refusal": Field(
+        "string",
+        "why not: expired, not-yet-valid, hostname, self-signed, unknown-authority, revoked, other",
+    ),
+    "skipped": Field("int", "further certificates that were not looked at", "certificates"),
+    "error": Field(
+        "string",
+        "`reason: sentence` where all or a part of it can not be read: empty, malformed, "
+        "passphrase, too-large, config, timeout, unreachable, not-found",
+    ),
 }
 
 DRIFT: Final[Fields] = {
