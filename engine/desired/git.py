@@ -135,6 +135,10 @@ class Checkout:
         self._folder = cache / repository.folder
         self._limits = limits
 
+    def fits(self, entry: Entry) -> bool:
+        """Whether a file is small enough to be read."""
+        return entry.size <= self._limits.file
+
     async def fetch(self) -> str:
         """Fetch the revision and return its commit.
 
@@ -192,7 +196,7 @@ class Checkout:
         """
         wanted = {path: tree.entries[path] for path in paths}
         for path, entry in wanted.items():
-            if entry.size > self._limits.file:
+            if not self.fits(entry):
                 raise DesiredError("too-large", f"{path} has {entry.size} bytes")
         total = sum(entry.size for entry in wanted.values())
         if total > self._limits.total:
