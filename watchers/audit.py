@@ -8,7 +8,7 @@ import msgspec
 from pydantic import model_validator
 
 from engine.model.signal import Signal
-from engine.model.watch import Observation
+from engine.model.watch import Observation, ResourceStatus
 from watchers.audit_event import AuditEvent, AuditFilter, signal, wanted
 from watchers.audit_log import LogConfig, follow
 from watchers.heartbeat import Pulse
@@ -102,7 +102,7 @@ async def watch_audit(config: AuditConfig, scene: Scene) -> AsyncGenerator[list[
     following = follow(config, scene.memory(NAME), scene.clock)
     async with contextlib.aclosing(following) as looks:
         async for seen in looks:
-            scene.sources[NAME, LOG] = seen.fault
+            scene.sources[NAME, LOG] = ResourceStatus(fault=seen.fault)
             events, refused = parts(seen.lines.lines, AuditEvent, secret=True)
             _tell(told, pulse.source, seen.lines, refused)
             at = pulse.time(seen.at)

@@ -44,7 +44,7 @@ class WatchStatus:
 
     fault: str = ""
     resources: dict[str, ResourceStatus] = field(default_factory=dict)
-    sources: dict[tuple[str, str], str] = field(default_factory=dict)
+    sources: dict[tuple[str, str], ResourceStatus] = field(default_factory=dict)
 
     def staleness_s(self, now: datetime) -> float | None:
         """Return the seconds since everything was seen, None while that never was.

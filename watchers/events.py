@@ -12,7 +12,7 @@ from watchers.heartbeat import Pulse
 from watchers.marks import marks
 from watchers.merge import merge
 from watchers.owners import Owner
-from watchers.registry import Scene, watcher
+from watchers.registry import Scene, Source, watcher
 
 RESOURCE = "events"
 """The core group; events.k8s.io shows the same stored objects, so one of them is enough."""
@@ -23,7 +23,7 @@ class EventsConfig(Config):
     """Nothing to choose."""
 
 
-@watcher("events", config=EventsConfig)
+@watcher("events", config=EventsConfig, sources=(Source(RESOURCE, "what happened to objects"),))
 async def watch_events(config: EventsConfig, scene: Scene) -> AsyncGenerator[list[Signal]]:  # noqa: ARG001 - the form of a watcher
     """Yield `k8s.event` for each Event that is new or counts on, and heartbeats.
 

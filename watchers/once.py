@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.model.config import Config
 from engine.model.signal import HEARTBEAT, Signal
+from engine.model.watch import ResourceStatus
 from watchers.registry import Scene, Source, WatcherKind, kinds, ordered
 
 QUIET_S = 3.0
@@ -57,12 +58,11 @@ async def once(configs: Mapping[str, Config], scene: Scene, limit_s: float) -> d
     return found
 
 
-def active(kind: WatcherKind, scene: Scene) -> Iterator[tuple[Source, str | None]]:
-    """Yield the sources of a watcher that ran; beside each why it cannot be read, None: unasked."""
+def active(kind: WatcherKind, scene: Scene) -> Iterator[tuple[Source, ResourceStatus | None]]:
+    """Yield the sources of a watcher that ran, and how each fares, None: it was not asked."""
     for source in kind.sources:
         polled = scene.sources.get((kind.name, source.name))
-        watched = scene.status.get(source.name)
-        yield source, watched.fault if polled is None and watched is not None else polled
+        yield source, polled or scene.status.get(source.name)
 
 
 async def _fill(into: Once, kind: WatcherKind, config: Config, scene: Scene) -> None:

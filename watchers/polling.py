@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ import msgspec
 
 from engine.model.errors import ClusterError, MetricsError, StoreError
 from engine.model.signal import Signal
-from engine.model.watch import Observation
+from engine.model.watch import Observation, ResourceStatus
 from watchers.heartbeat import EVERY, Pulse
 from watchers.registry import Scene
 
@@ -100,7 +101,10 @@ async def poll(
         finally:
             looking.cancel()
         faults = looked.faults
-        scene.sources.update(((name, one), faults.get(one, "")) for one in sources)
+        counts = Counter(fact.source for fact in looked.facts)
+        for one in sources:
+            read = ResourceStatus(fault=faults.get(one, ""), objects=counts[one])
+            scene.sources[name, one] = read
         signals = telling.of(looked, pulse.time(scene.clock.now()))
         if told := [*signals, *_beats(pulse, sources, faults, scene)]:
             yield told

@@ -14,6 +14,8 @@ from engine.stream.selection import Selection
 
 _LASTING = LEVEL_TYPES - {"condition", "watcher"}
 """Types of which something is there on any day: that no Event or alert comes is no lack."""
+_FEW = 4
+_CELL = 90
 SHOWN = 300
 """Characters of a sentence that are shown."""
 
@@ -42,21 +44,38 @@ class Examined:
         return f"cluster {self.cluster}: {self.version}, uid {self.identity}"
 
     def rows(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Yield watcher, source, state, signals and what it gives, or why it does not."""
-        for one in self.sources:
-            count = str(one.signals) if one.state is State.OK else ""
-            yield one.watcher, one.source, one.state, count, one.why or one.gives
+        """Yield watcher, source, state, what was seen and what that gives, or why it does not.
+
+        Of a watcher with many sources those that work share a row.
+        """
+        for watcher in dict.fromkeys(one.watcher for one in self.sources):
+            own = [one for one in self.sources if one.watcher == watcher]
+            well = [one for one in own if one.state is State.OK]
+            if len(well) > _FEW:
+                seen = sum(one.seen for one in well)
+                named = ", ".join(one.source.partition(".")[0] for one in well[:_FEW])
+                more = f"{named} and {len(well) - _FEW} more"
+                yield watcher, more, State.OK, str(seen), "objects as signals"
+            for one in own:
+                if one not in well or len(well) <= _FEW:
+                    yield _row(one)
 
     def advice(self) -> Iterator[str]:
         """Yield what would give what is missing, and the rules that wait for it."""
         for one in self.sources:
-            if one.state is State.FAULT and one.fix:
-                yield f"  to read {one.source}: {one.fix}"
+            if one.fix and one.state in {State.FAULT, State.OFF}:
+                yield f"  for {one.source or one.watcher}: {one.fix}"
         if self.deaf:
-            yield f"  {len(self.deaf)} rules have nothing to judge here:"
+            yield f"  nothing here for {len(self.deaf)} of the rules to judge:"
             for what in sorted(set(self.deaf.values())):
                 names = sorted(name for name, lacks in self.deaf.items() if lacks == what)
                 yield f"    no {what}: {', '.join(names)}"
+
+
+def _row(one: Checked) -> tuple[str, str, str, str, str]:
+    seen = str(one.seen) if one.state is State.OK else ""
+    why = one.why.partition(":")[0] if one.fix else one.why
+    return one.watcher, one.source, one.state, seen, clean(why or one.gives, _CELL)
 
 
 async def examined(config: str, named: Sequence[str]) -> list[Examined]:

@@ -13,6 +13,7 @@ from engine.model.config import Config
 from engine.model.errors import ClusterError, DogwatchError, nearest
 from engine.model.ports import SystemClock
 from engine.model.signal import HEARTBEAT, Signal
+from engine.model.watch import ResourceStatus
 from watchers.cluster import Means, watch
 from watchers.once import Once, active, once
 from watchers.registry import FEEDING, Scene, Source, WatcherKind, chosen, kinds
@@ -34,7 +35,7 @@ class State(StrEnum):
 class Checked:
     """One source of one cluster: what it gives, how it fares, why, and what would give it.
 
-    `signals` counts those of the whole watcher, which does not say where it has them from.
+    `seen` counts what was found there: objects, series, devices ...
     """
 
     cluster: str
@@ -42,7 +43,7 @@ class Checked:
     source: str
     state: State
     gives: str = ""
-    signals: int = 0
+    seen: int = 0
     why: str = ""
     fix: str = ""
 
@@ -149,25 +150,24 @@ def _checked(
         setting = f"clusters[].watchers.{kind.name}"
         yield Checked(cluster, kind.name, "", State.OFF, kind.summary, fix=f"set {setting}")
         return
-    for source, fault in active(kind, scene):
-        state, why, fix = _judged(source, fault, ran)
-        yield Checked(
-            cluster, kind.name, source.name, state, source.gives, len(ran.found), why, fix
-        )
+    for source, how in active(kind, scene):
+        state, why, fix = _judged(source, how, ran)
+        seen = how.objects if how else 0
+        yield Checked(cluster, kind.name, source.name, state, source.gives, seen, why, fix)
 
 
-def _judged(source: Source, fault: str | None, ran: Once) -> tuple[State, str, str]:
+def _judged(source: Source, how: ResourceStatus | None, ran: Once) -> tuple[State, str, str]:
     """Return how a source fares, why, and what would give it."""
-    if fault is None:
+    if how is None:
         if source.setting or ran.ended:
             return State.OFF, "", f"set {source.setting}" if source.setting else ""
         return State.FAULT, f"timeout: not read within {LIMIT_S:.0f} s", ""
-    if not fault:
+    reason = how.fault.partition(":")[0]
+    if not reason:
         return State.OK, "", ""
-    reason = fault.partition(":")[0]
     if reason == "not-found" and source.optional:
-        return State.ABSENT, fault, ""
-    return State.FAULT, fault, right(source) if reason == "forbidden" else ""
+        return State.ABSENT, how.fault, ""
+    return State.FAULT, how.fault, right(source) if reason == "forbidden" else ""
 
 
 def right(source: Source) -> str:

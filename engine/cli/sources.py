@@ -92,7 +92,7 @@ def doctor(
         for one in found:
             typer.echo(one.title)
             if one.sources:
-                print_table(("watcher", "source", "state", "signals", "what"), one.rows(), empty="")
+                print_table(("watcher", "source", "state", "seen", "what"), one.rows(), empty="")
             for line in one.advice():
                 typer.echo(line)
             typer.echo("")

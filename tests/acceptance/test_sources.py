@@ -100,7 +100,7 @@ def test_what_is_missing_is_told_with_the_right_that_would_give_it(
     assert ran.returncode == 1
     assert "cluster west: v1." in ran.stdout
     assert 'nodes: {apiGroups: [""], resources: [nodes], verbs: [get, list, watch]}' in ran.stdout
-    assert "1 rules have nothing to judge here:" in ran.stdout
+    assert "nothing here for 1 of the rules to judge:" in ran.stdout
 
 
 def test_a_cluster_that_is_away_is_told_of_and_the_others_are_examined(

@@ -49,8 +49,9 @@ def test_a_source_that_cannot_be_read_ends_it_with_the_reason() -> None:
     denied = saw(1, fault="forbidden: pods is forbidden")
     found, scene = ran(Lasting({"pods": [denied], "events": [saw(1)]}))
     assert not found["objects"].whole
-    sources = {source.name: fault for source, fault in active(kinds()["objects"], scene)}
-    assert sources["pods"] == "forbidden: pods is forbidden"
+    sources = {source.name: how for source, how in active(kinds()["objects"], scene)}
+    assert sources["pods"] is not None
+    assert sources["pods"].fault == "forbidden: pods is forbidden"
     assert sources["nodes"] is None
 
 
