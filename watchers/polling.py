@@ -85,8 +85,7 @@ async def poll(
     """
     if not sources:
         return
-    pulse = Pulse(name, scene.source.name, sources)
-    telling = _Telling(name, scene, sources)
+    pulse, telling = Pulse(name, scene.source.name, sources), _Telling(name, scene, sources)
     await telling.remember()
     faults: Mapping[str, str] = {}
     at = scene.clock.now()
@@ -102,9 +101,10 @@ async def poll(
             looking.cancel()
         faults = looked.faults
         counts = Counter(fact.source for fact in looked.facts)
-        for one in sources:
-            read = ResourceStatus(fault=faults.get(one, ""), objects=counts[one])
-            scene.sources[name, one] = read
+        scene.sources.update(
+            ((name, one), ResourceStatus(fault=faults.get(one, ""), objects=counts[one]))
+            for one in sources
+        )
         signals = telling.of(looked, pulse.time(scene.clock.now()))
         if told := [*signals, *_beats(pulse, sources, faults, scene)]:
             yield told
