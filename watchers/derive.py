@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine.model.watch import Object
+from watchers.written import ROTATED
 
 Fields = dict[str, Any]
 
@@ -203,7 +204,9 @@ def _namespace(namespace: Object) -> Fields:
 def _secret(secret: Object) -> Fields:
     metadata = _map(secret, "metadata")
     annotations = _map(metadata, "annotations")
+    rotated = secret.get(ROTATED)
     return {
+        **({"rotatedAt": rotated} if rotated else {}),
         "secretType": str(secret.get("type", "Opaque")),
         "managed": bool(metadata.get("ownerReferences"))
         or any(str(name).startswith("cert-manager.io/") for name in annotations),

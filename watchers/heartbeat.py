@@ -27,6 +27,11 @@ class Pulse:
         self._latest: datetime | None = None
         self._beaten: datetime | None = None
 
+    @property
+    def latest(self) -> datetime | None:
+        """The latest time that was told of, None before the first."""
+        return self._latest
+
     def time(self, at: datetime) -> datetime:
         """Return `at`, or the latest time before it where the clock went back."""
         self._latest = at if self._latest is None else max(at, self._latest)
@@ -46,6 +51,10 @@ class Pulse:
     def settled(self, resources: Iterable[str]) -> bool:
         """Say whether each of `resources` has been listed or can not be."""
         return all(self._seen[r] is not None or self._faults.get(r) for r in resources)
+
+    def known(self, resources: Iterable[str]) -> bool:
+        """Say whether each of `resources` has been listed, or will not be: a fault may pass."""
+        return all(self._seen[r] is not None or self._faults.get(r) in _ABSENT for r in resources)
 
     def _beat(self) -> Signal | None:
         live = [at for name, at in self._seen.items() if self._faults.get(name) not in _ABSENT]

@@ -9,9 +9,11 @@ from typing import Any, Final
 
 from engine.model.signal import MADE_BY
 from engine.model.watch import Object
+from watchers.written import ROTATED, WRITTEN
 
 DEPTH: Final = "dogwatch.dev/depth"
 """Annotation: how many missions and changes led to it."""
+_ADDED: Final = frozenset({"madeBy", WRITTEN, ROTATED})
 _STEPS: Final = re.compile(r"[0-9]{1,3}")
 
 
@@ -29,5 +31,5 @@ def marks(obj: Object, component: str = "") -> dict[str, Any]:
 
 
 def bare(obj: Object) -> Object:
-    """Return `obj` as the cluster has it, without the mark."""
-    return {name: part for name, part in obj.items() if name != "madeBy"}
+    """Return `obj` as the cluster has it, without what was added when it was read."""
+    return {name: part for name, part in obj.items() if name not in _ADDED}

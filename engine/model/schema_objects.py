@@ -23,7 +23,11 @@ OBJECT: Final[Fields] = {
     "workload": Field("string", "name of its topmost owner, else its own"),
     "workloadKind": Field("string", "kind of that owner"),
     "owner": Field("string", "name of its direct controller"),
-    "change": Field("string", "added, modified, deleted, or synced (listed after a start)"),
+    "change": Field(
+        "string",
+        "added, modified (without `old`: only what others say of it), deleted, or synced (listed "
+        "after a start)",
+    ),
     "object": Field("dyn", "the object itself, without managedFields and Secret values"),
     "old": Field("dyn", "the object before a modification; expressions see it as `old`"),
     "trimmed": Field("list(string)", "paths that were cut out of a large object"),
@@ -46,7 +50,9 @@ _BINDING: Final[Fields] = {
     "roleKind": Field("string", "Role or ClusterRole"),
     "role": Field("string", "name of the role that is granted"),
     "subjects": Field("list(string)", "whom it is granted to, such as Group/admins"),
-    "wildcard": Field("bool", "that role grants every verb or every resource", planned=True),
+    "wildcard": Field(
+        "bool", "that role grants every verb or every resource; missing while there is no such role"
+    ),
 }
 
 KINDS: Final[Mapping[str, Fields]] = {
@@ -82,7 +88,7 @@ KINDS: Final[Mapping[str, Fields]] = {
         "phase": Field("string", "Pending, Bound or Lost"),
         "bound": Field("bool", "it has a volume"),
         "storageClass": Field("string", "its storage class"),
-        "used": Field("bool", "a pod or the template of a workload refers to it", planned=True),
+        "used": Field("bool", "a pod or the template of a workload refers to it"),
     },
     "PersistentVolume": {
         "phase": Field("string", "Available, Bound, Released or Failed"),
@@ -131,16 +137,29 @@ KINDS: Final[Mapping[str, Fields]] = {
     },
     "Namespace": {
         "phase": Field("string", "Active or Terminating"),
-        "pods": Field("int", "pods in it", "pods", planned=True),
-        "running": Field("int", "running pods, those of DaemonSets aside", "pods", planned=True),
-        "exposed": Field("bool", "something outside the cluster can reach it", planned=True),
-        "policies": Field("int", "network policies in it", "policies", planned=True),
-        "lastActivity": Field("string", "when anybody last did anything", "RFC 3339", planned=True),
+        "pods": Field("int", "pods in it that have not ended", "pods"),
+        "running": Field("int", "running pods, those of DaemonSets aside", "pods"),
+        "exposed": Field(
+            "bool",
+            "an Ingress, or a Service of type NodePort or LoadBalancer or with external addresses, "
+            "is in it",
+        ),
+        "policies": Field("int", "network policies in it", "policies"),
+        "lastActivity": Field(
+            "string",
+            "when an object in it was last made, written or deleted, or an Event came; to the hour",
+            "RFC 3339",
+        ),
     },
     "Secret": {
         "secretType": Field("string", "its type, such as kubernetes.io/tls"),
         "managed": Field("bool", "an owner or cert-manager renews it"),
-        "rotatedAt": Field("string", "when its values last changed", "RFC 3339", planned=True),
+        "rotatedAt": Field(
+            "string",
+            "last write of whoever set its values (managedFields), so they are as old as that at "
+            "least; missing where nobody is known to have set them",
+            "RFC 3339",
+        ),
     },
     "Role": _ROLE,
     "ClusterRole": _ROLE,

@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from engine.cluster.contexts import Context
+from engine.model.config import Config
 from engine.model.ports import SystemClock
 from engine.model.signal import HEARTBEAT, Signal
 from tests.cluster.proxy import a_proxy
@@ -56,12 +57,14 @@ class Heard:
 
 
 @contextlib.asynccontextmanager
-async def listening(context: Context) -> AsyncGenerator[Heard]:
+async def listening(
+    context: Context, configs: Mapping[str, Config] = BOTH
+) -> AsyncGenerator[Heard]:
     heard = Heard()
 
     async def listen() -> None:
         async with a_reader(context) as reader:
-            stream = watch(reader, SystemClock(), BOTH, heard.status)
+            stream = watch(reader, SystemClock(), configs, heard.status)
             async with contextlib.aclosing(stream) as batches:
                 async for batch in batches:
                     assert len(batch) <= 500
