@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[str, str, bool]] = {
     "EndpointSlice": ("discovery.k8s.io/v1", "endpointslices", True),
     "NetworkPolicy": ("networking.k8s.io/v1", "networkpolicies", True),
     "Ingress": ("networking.k8s.io/v1", "ingresses", True),
+    "Certificate": ("cert-manager.io/v1", "certificates", True),
     "Lease": ("coordination.k8s.io/v1", "leases", True),
     "Role": ("rbac.authorization.k8s.io/v1", "roles", True),
     "RoleBinding": ("rbac.authorization.k8s.io/v1", "rolebindings", True),
