@@ -11,7 +11,7 @@ from engine.model.config import Config
 from engine.model.errors import MetricsError
 from engine.model.ports import Metrics
 from engine.model.series import Series
-from watchers.metric_facts import Sample, pod_ratio, shipped_samples
+from watchers.metric_facts import PodUse, Sample, shipped_samples
 from watchers.metric_queries import Shipped
 from watchers.placing import Places
 
@@ -97,7 +97,7 @@ class Asking:
             if series:
                 self._chosen[name] = number
                 asked.given.add(name)
-                _take(shipped, shipped_samples(name, shipped, series, places), places, asked)
+                _take(name, shipped, series, places, asked)
             if series or name in asked.faults or asked.hopeless:
                 self._later.pop(name, None)
                 return
@@ -137,10 +137,13 @@ class Asking:
         return series
 
 
-def _take(shipped: Shipped, samples: list[Sample], places: Places, asked: Asked) -> None:
-    if not shipped.resource:
-        asked.samples += samples
+def _take(
+    name: str, shipped: Shipped, series: Sequence[Series], places: Places, asked: Asked
+) -> None:
+    if shipped.about != "pod":
+        asked.samples += shipped_samples(name, shipped, series, places)
         return
-    asked.amounts[shipped.resource] = samples
-    ratios = (pod_ratio(sample, shipped.resource, places) for sample in samples)
-    asked.samples += [sample for sample in ratios if sample is not None]
+    use = PodUse(shipped.resource, places)
+    use.take(series)
+    asked.amounts[shipped.resource] = use.amounts
+    asked.samples += use.ratios()

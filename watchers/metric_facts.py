@@ -22,6 +22,7 @@ _SUFFIXES: Final[Mapping[str, str]] = {
     "watts": "W",
 }
 """Units of Prometheus by the end of the name."""
+_ABOUT: Final = ("namespace", "workload", "node")
 _QUANTILE: Final = 0.99
 
 
@@ -62,8 +63,7 @@ def _fact(sample: Sample, subject: str, source: str) -> Fact:
     unit = sample.unit or unit_of(sample.metric)
     if unit:
         data["unit"] = unit
-    if node := sample.labels.get("node"):
-        data["node"] = node
+    data |= {name: sample.labels[name] for name in _ABOUT if sample.labels.get(name)}
     return Fact("metric", subject, data, source, level=False)
 
 
@@ -79,7 +79,7 @@ def shipped_samples(
 ) -> list[Sample]:
     """Return what the series of a shipped expression say; those that belong nowhere are left out.
 
-    Of a pod the value is the amount in use: divide it by the request with `pod_ratio`.
+    Those about pods are for `PodUse`.
     """
     if shipped.about == "latency":
         return list(_latencies(metric, series, places))
@@ -106,11 +106,51 @@ def pod_labels(namespace: str, name: str, places: Places) -> Labels | None:
     return {name: value for name, value in labels.items() if value}
 
 
-def pod_ratio(sample: Sample, resource: str, places: Places) -> Sample | None:
-    """Return an amount as share of what the pod requests, None where it requests nothing."""
-    pod = places.pod(sample.labels["namespace"], sample.labels["pod"])
-    asked = pod.requests.get(resource) if pod else None
-    return sample._replace(value=sample.value / asked) if asked else None
+class PodUse:
+    """The use of one resource by pods, in cores or bytes, of each container or of whole pods."""
+
+    def __init__(self, resource: str, places: Places) -> None:
+        self._resource = resource
+        self._places = places
+        self._found: dict[tuple[str, str], Sample] = {}
+        self._of_limit: dict[tuple[str, str], float] = {}
+
+    def add(self, namespace: str, name: str, container: str, amount: float) -> None:
+        """Take in the use of a container, an empty one: of the pod; unknown pods are left out."""
+        key, pod = (namespace, name), self._places.pod(namespace, name)
+        if pod is None:
+            return
+        known = self._found.get(key)
+        if known is None:
+            labels = pod_labels(namespace, name, self._places) or {}
+            self._found[key] = Sample(f"pod_{self._resource}_used_ratio", labels, amount)
+        else:
+            self._found[key] = known._replace(value=known.value + amount)
+        limit = pod.limits.get(container) if self._resource == "memory" else None
+        if limit:
+            self._of_limit[key] = max(self._of_limit.get(key, 0.0), amount / limit)
+
+    def take(self, series: Iterable[Series]) -> None:
+        """Take in series with the labels namespace, pod and container."""
+        for one in series:
+            namespace, pod = one.labels.get("namespace", ""), one.labels.get("pod", "")
+            container, amount = one.labels.get("container", ""), one.points[-1].value
+            self.add(namespace, pod, container, max(0.0, amount))
+
+    @property
+    def amounts(self) -> list[Sample]:
+        """The amount of each pod, with the labels of pods."""
+        return list(self._found.values())
+
+    def ratios(self) -> Iterator[Sample]:
+        """Yield each amount as share of the pod's request, and of the limit that is nearest."""
+        for (namespace, name), sample in self._found.items():
+            pod = self._places.pod(namespace, name)
+            asked = pod.requests.get(self._resource) if pod else None
+            if asked:
+                yield sample._replace(value=sample.value / asked)
+        for key, share in self._of_limit.items():
+            yield Sample("pod_memory_used_of_limit_ratio", self._found[key].labels, share)
 
 
 def _of_node(labels: Labels, places: Places) -> Labels | None:
@@ -128,10 +168,6 @@ def _of_claim(labels: Labels, _places: Places) -> Labels | None:
     return {name: labels[name] for name in names} if all(map(labels.get, names)) else None
 
 
-def _of_pod(labels: Labels, places: Places) -> Labels | None:
-    return pod_labels(labels.get("namespace", ""), labels.get("pod", ""), places)
-
-
 def _of_model(labels: Labels, places: Places) -> Labels | None:
     namespace, model = labels.get("namespace"), labels.get("model_name")
     workload = places.workload(namespace or "", labels.get("pod", "")) or labels.get("job")
@@ -144,7 +180,6 @@ _LABELS: Final[Mapping[About, Callable[[Labels, Places], Labels | None]]] = {
     "node": _of_node,
     "mount": _of_mount,
     "claim": _of_claim,
-    "pod": _of_pod,
     "model": _of_model,
 }
 

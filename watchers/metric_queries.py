@@ -16,6 +16,7 @@ USAGE: Final = frozenset(
         "node_memory_used_ratio",
         "pod_cpu_used_ratio",
         "pod_memory_used_ratio",
+        "pod_memory_used_of_limit_ratio",
     }
 )
 """What metrics-server knows too."""
@@ -29,7 +30,7 @@ class Shipped:
         about: what the series are about.
         expressions: the first that gives a series is used.
         free: the least of several values for the same thing counts, else the greatest.
-        resource: of `pod`: what the value is an amount of, cores or bytes.
+        resource: of `pod`: what the values are amounts of, cores or bytes, of pods or containers.
     """
 
     about: About
@@ -60,11 +61,10 @@ def _named(expression: str) -> str:
     return f"{joined} or on (instance, job) ({expression})"
 
 
-def _pods(metric: str, form: str) -> tuple[str, ...]:
+def _pods(metric: str, form: str, by: str = "namespace, pod") -> tuple[str, ...]:
     """Sum over the containers of each pod; some runtimes tell of whole pods only."""
     return tuple(
-        f"sum by (namespace, pod) ({form.format(f'{metric}{{{which}}}')})"
-        for which in (_OWN, _WHOLE)
+        f"sum by ({by}) ({form.format(f'{metric}{{{which}}}')})" for which in (_OWN, _WHOLE)
     )
 
 
@@ -118,7 +118,9 @@ SHIPPED: Final[Mapping[str, Shipped]] = {
         free=True,
     ),
     "pod_cpu_used_ratio": Shipped("pod", _pods(_CPU, "rate({}[5m])"), resource="cpu"),
-    "pod_memory_used_ratio": Shipped("pod", _pods(_MEMORY, "{}"), resource="memory"),
+    "pod_memory_used_ratio": Shipped(
+        "pod", _pods(_MEMORY, "{}", "namespace, pod, container"), resource="memory"
+    ),
     "llm_time_to_first_token_p99_seconds": Shipped(
         "latency", (f"sum by (namespace, pod, job, model_name, le) (rate({_TTFT}[5m]))",)
     ),

@@ -11,7 +11,7 @@ from engine.analysis.quantity import parse
 from engine.model.errors import ClusterError
 from engine.model.ports import Watch
 from engine.model.watch import Object
-from watchers.metric_facts import Sample, pod_labels
+from watchers.metric_facts import PodUse, Sample
 from watchers.placing import RESOURCES, Places, number
 from watchers.polling import faults_of
 
@@ -26,9 +26,9 @@ _STALE: Final = timedelta(minutes=5)
 
 @dataclass
 class Served:
-    """What metrics-server gave: `amounts` by resource, shares of the nodes, faults by source."""
+    """What metrics-server gave: use of pods by resource, shares of the nodes, faults by source."""
 
-    amounts: dict[str, list[Sample]] = field(default_factory=dict)
+    pods: dict[str, PodUse] = field(default_factory=dict)
     nodes: list[Sample] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
 
@@ -49,9 +49,10 @@ class MetricsServer:
             for one in await self._list(NODES, at):
                 served.nodes += _node_shares(one, at, places)
         if pods:
+            served.pods = {resource: PodUse(resource, places) for resource in RESOURCES}
             for one in await self._list(PODS, at):
-                for resource, sample in _pod_amounts(one, at, places):
-                    served.amounts.setdefault(resource, []).append(sample)
+                for resource, container, amount in _pod_amounts(one, at):
+                    served.pods[resource].add(*_pod(one), container, amount)
         served.faults = {name: fault for name, fault in self._faults.items() if fault}
         return served
 
@@ -81,17 +82,20 @@ def _node_shares(metrics: Object, at: datetime, places: Places) -> Iterator[Samp
             yield Sample(f"node_{resource}_used_ratio", {"node": name}, used / has)
 
 
-def _pod_amounts(metrics: Object, at: datetime, places: Places) -> Iterator[tuple[str, Sample]]:
-    namespace, name = (text(metrics, "metadata", one) for one in ("namespace", "name"))
-    labels = pod_labels(namespace, name, places)
+def _pod_amounts(metrics: Object, at: datetime) -> Iterator[tuple[str, str, float]]:
+    """Yield resource, container and amount; of a resource all containers, or none."""
     containers = mappings(metrics, "containers")
-    if labels is None or not containers or not _is_new(metrics, at):
+    if not _is_new(metrics, at):
         return
     for resource in RESOURCES:
-        amounts = [_amount(one, resource) for one in containers]
-        known = [one for one in amounts if one is not None]
+        amounts = [(text(one, "name"), _amount(one, resource)) for one in containers]
+        known = [(resource, name, amount) for name, amount in amounts if amount is not None]
         if len(known) == len(amounts):
-            yield resource, Sample(f"pod_{resource}_used_ratio", labels, sum(known))
+            yield from known
+
+
+def _pod(metrics: Object) -> tuple[str, str]:
+    return text(metrics, "metadata", "namespace"), text(metrics, "metadata", "name")
 
 
 def _is_new(metrics: Object, at: datetime) -> bool:

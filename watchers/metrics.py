@@ -10,7 +10,7 @@ from engine.metrics.usage import MEMORY
 from engine.model.config import Config
 from engine.model.signal import Signal
 from watchers.metric_asking import Asked, Asking, QueryConfig
-from watchers.metric_facts import Sample, facts, pod_ratio
+from watchers.metric_facts import Sample, facts
 from watchers.metric_queries import SHIPPED, USAGE, Shipped
 from watchers.metric_scraping import ScrapeConfig, Scraping
 from watchers.metric_server import NODES, PODS, MetricsServer, Served
@@ -126,15 +126,17 @@ class _Looking:
         asked = await self._asking.ask(at, places) if self._asking else Asked()
         served = await self._serve(at, places, asked)
         self._tell(looked, PROMETHEUS, asked.samples, asked.fault)
-        for resource, amounts in (asked.amounts | served.amounts).items():
-            self._usage.take(resource, amounts, at)
+        amounts = {resource: use.amounts for resource, use in served.pods.items()}
+        for resource, samples in (amounts | asked.amounts).items():
+            self._usage.take(resource, samples, at)
         self._usage.take_nodes(
             [one for one in (*asked.samples, *served.nodes) if one.metric in _NODE_USE], at
         )
         if scene.metrics is not None and asked.amounts:
             await self._usage.fill(scene.metrics, at, places)
         self._tell(looked, NODES, served.nodes, served.faults.get(NODES, ""))
-        self._tell(looked, PODS, _ratios(served, places), served.faults.get(PODS, ""))
+        ratios = [one for use in served.pods.values() for one in use.ratios()]
+        self._tell(looked, PODS, ratios, served.faults.get(PODS, ""))
         self._tell(looked, PODS, [*self._usage.ratios(at, places), *self._limits(at)])
         if self._config.scrape:
             self._tell(looked, SCRAPE, *await self._scraping.scrape(at))
@@ -153,10 +155,8 @@ class _Looking:
         nodes, pods = (not given.issuperset(names) for names in (_NODE_USE, _POD_USE))
         served = await self._server.ask(at, places, nodes=nodes, pods=pods)
         served.nodes = [one for one in served.nodes if one.metric not in given]
-        served.amounts = {
-            name: amounts
-            for name, amounts in served.amounts.items()
-            if f"pod_{name}_used_ratio" not in given
+        served.pods = {
+            name: use for name, use in served.pods.items() if f"pod_{name}_used_ratio" not in given
         }
         return served
 
@@ -192,9 +192,3 @@ def _shipped(config: MetricsConfig) -> Mapping[str, Shipped]:
     if config.usage in {"metrics-server", "off"}:
         left_out |= USAGE
     return {name: one for name, one in SHIPPED.items() if name not in left_out}
-
-
-def _ratios(served: Served, places: Places) -> list[Sample]:
-    pairs = [(name, one) for name, amounts in served.amounts.items() for one in amounts]
-    found = (pod_ratio(sample, name, places) for name, sample in pairs)
-    return [one for one in found if one is not None]

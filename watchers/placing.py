@@ -1,8 +1,8 @@
 """Where samples belong: pods with their workloads, nodes with their names. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.analysis.field import at, mappings, text
 from engine.analysis.pod import is_done
@@ -13,7 +13,10 @@ from watchers.owners import Owners
 
 
 class PodView(NamedTuple):
-    """A pod that is not done: its requests in cores and bytes, its containers and their limits."""
+    """A pod that is not done: its requests in cores and bytes, its containers and their limits.
+
+    `limits` are those of memory, in bytes, by container.
+    """
 
     namespace: str
     name: str
@@ -21,6 +24,7 @@ class PodView(NamedTuple):
     requests: Mapping[str, float]
     containers: int
     unlimited: int
+    limits: Mapping[str, float]
 
 
 class NodeView(NamedTuple):
@@ -49,7 +53,15 @@ def pod_view(pod: Object) -> PodView | None:
         _amounts(asked),
         len(working),
         sum(at(one, "resources", "limits", "memory") is None for one in working),
+        dict(_limits(working)),
     )
+
+
+def _limits(containers: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, float]]:
+    for one in containers:
+        limit = number(parse(at(one, "resources", "limits", "memory")))
+        if limit is not None and limit > 0:
+            yield text(one, "name"), limit
 
 
 def node_view(node: Object) -> NodeView:

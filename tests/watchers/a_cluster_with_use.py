@@ -103,7 +103,7 @@ def node_use(name: str, cpu: str, memory: str, at: datetime = NOON) -> dict[str,
 
 
 def pod_use(name: str, *usages: Mapping[str, str], at: datetime = NOON) -> dict[str, Any]:
-    containers = [{"name": f"c{number}", "usage": one} for number, one in enumerate(usages)]
+    containers = [{"name": "app", "usage": one} for one in usages]
     metadata = {"name": name, "namespace": "shop"}
     return {"metadata": metadata, "timestamp": at.isoformat(), "containers": containers}
 
