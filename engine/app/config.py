@@ -96,6 +96,12 @@ class ReceiverConfig(Config, extra="allow"):
     type: str
 
 
+class SourceConfig(Config, extra="allow"):
+    """Where clusters are found: `type`, and its options (see engine.app.discovery.settings)."""
+
+    type: str
+
+
 class RouteConfig(Config):
     """Where firings go whose rule has no `notify`; every label of `match` must match."""
 
@@ -217,6 +223,7 @@ class AppConfig(Config):
     """The whole file. Relative paths are relative to the file."""
 
     clusters: tuple[ClusterConfig, ...] = ()
+    discover: tuple[SourceConfig, ...] = ()
     data_dir: str = "data"
     rules: Texts = ("rules",)
     sinks: dict[Name, SinkConfig] = Field(default_factory=dict)

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.app.config import AppConfig, ClusterConfig, ReceiverConfig, SinkConfig
+from engine.app.config import AppConfig, ClusterConfig, ReceiverConfig, SinkConfig, SourceConfig
+from engine.app.discovery.settings import TYPES
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
@@ -106,12 +107,31 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
     clusters = settings.get("clusters")
     for number, cluster in enumerate(clusters if isinstance(clusters, list) else ()):
         yield from _cluster_faults(("clusters", number), _mapping(cluster), folder)
+    yield from _discover_faults(settings, folder)
     routes = settings.get("routes")
     for number, route in enumerate(routes if isinstance(routes, list) else ()):
         named = _mapping(route).get("sinks")
         for at, name in enumerate([named] if isinstance(named, str) else named or ()):
             if isinstance(name, str) and name not in sinks:
                 yield ("routes", number, "sinks", at), wording.unknown("sink", name, sinks)
+
+
+def _discover_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[Where, str]]:
+    clusters, blocks = settings.get("clusters"), settings.get("discover")
+    listed = clusters if isinstance(clusters, list) else []
+    known = {str(name) for one in listed if (name := _mapping(one).get("name"))}
+    for number, block in enumerate(blocks if isinstance(blocks, list) else ()):
+        at, one = ("discover", number), _mapping(block)
+        kind = TYPES.get(str(one.get("type")))
+        if kind is None:
+            if "type" in one:
+                yield (*at, "type"), wording.unknown("source type", str(one["type"]), TYPES)
+            continue
+        yield from _option_faults(at, kind, {n: v for n, v in one.items() if n != "type"})
+        yield from _cluster_faults(at, one, folder)
+        hub = one.get("cluster")
+        if isinstance(hub, str) and hub not in known:
+            yield (*at, "cluster"), wording.unknown("cluster", hub, known)
 
 
 def _cluster_faults(
@@ -232,6 +252,10 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
     return config.model_copy(
         update={
             "clusters": tuple(_rooted_cluster(one, folder) for one in config.clusters),
+            "discover": tuple(
+                SourceConfig.model_validate(_rooted_options(one.model_dump(), folder))
+                for one in config.discover
+            ),
             "data_dir": _rooted_path(config.data_dir, folder),
             "rules": tuple(_rooted_path(path, folder) for path in config.rules),
             "sinks": {name: _rooted_sink(one, folder) for name, one in config.sinks.items()},

@@ -1,16 +1,18 @@
 """Contexts: from a kubeconfig or a pod's service account to what a connection needs."""
 
 import asyncio
+import copy
 import hashlib
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yaml import YAMLError
 
+from engine.cluster.login import Login
 from engine.cluster.plugin import run_plugin
 from engine.model.errors import ClusterError, nearest
 
@@ -19,6 +21,8 @@ REFRESH_S = 60.0
 _WRONG = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyError)
 """What the client raises, besides its own error, for a kubeconfig of a strange shape."""
 PLUGIN_REFRESH_S = 600.0
+_NOWHERE = "/"
+"""Where plugins of a kubeconfig start that lies in no file."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Context:
         exec_commands: credential plugins that may be run, as written in the kubeconfig.
         exec_timeout_s: seconds that a plugin may take.
         account_folder: where the service account's token and ca.crt lie.
+        login: gives a kubeconfig that lies in no file, as it is now; the others are ignored then.
         act_as: a user to be impersonated, such as `system:serviceaccount:NAMESPACE:NAME`;
             empty: the identity of the credentials.
     """
@@ -44,6 +49,7 @@ class Context:
     exec_timeout_s: float = 30.0
     account_folder: str = "/var/run/secrets/kubernetes.io/serviceaccount"
     act_as: str = ""
+    login: Callable[[], Login] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -101,8 +107,9 @@ async def _configuration(context: Context) -> tuple[Any, float]:
             str(folder / "token"), str(folder / "ca.crt"), try_refresh_token=False
         ).load_and_set(configuration)
         return configuration, REFRESH_S
-    merged = _merged(_path(context.kubeconfig))
-    name = context.context or merged["current-context"]
+    held = context.login
+    merged = _merged(_path(context.kubeconfig)) if held is None else _held(held())
+    name = (None if held else context.context) or merged["current-context"]
     names = [entry.value["name"] for entry in merged.value["contexts"]]
     if name not in names:
         known = ", ".join(names) or "none"
@@ -164,6 +171,14 @@ def _merged(path: str) -> Any:
     return merged
 
 
+def _held(login: Login) -> Any:
+    """Return a kubeconfig that lies in no file as the client has those that do."""
+    node = _kubernetes().config.kube_config.ConfigNode
+    lists = ("clusters", "contexts", "users")
+    parts = {name: [node(name, one, _NOWHERE) for one in login.get(name) or []] for name in lists}
+    return node("kubeconfig", {**copy.deepcopy(dict(login)), **copy.deepcopy(parts)}, _NOWHERE)
+
+
 def _path(kubeconfig: str | None) -> str:
     return kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
 
@@ -171,6 +186,8 @@ def _path(kubeconfig: str | None) -> str:
 def _place(context: Context) -> str:
     if context.in_cluster:
         return "service account"
+    if context.login is not None:
+        return "kubeconfig in memory"
     named = f" context {context.context}" if context.context else ""
     return f"{_path(context.kubeconfig)}{named}"
 

@@ -1,0 +1,1 @@
+"""Discovery: clusters that are found where others keep them, beside those of the configuration."""

@@ -1,0 +1,183 @@
+"""Logins: kubeconfigs that come out of Secrets. They are kept in memory, and name no files. Pure.
+
+Who can write such a Secret must not be able to read files of this machine with it, nor run a
+command here: a kubeconfig that names a file is refused, and plugins run only if they are allowed.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from engine.model.errors import ClusterError
+
+Login = Mapping[str, Any]
+"""A kubeconfig as a mapping: clusters, contexts, users, current-context."""
+MAX_BYTES: Final = 1 << 20
+_FILES: Final = (
+    "certificate-authority",
+    "client-certificate",
+    "client-key",
+    "tokenFile",
+    "auth-provider",
+)
+_PLUGIN_ENVIRONMENT: Final = ("AWS_", "AZURE_", "AAD_", "GOOGLE_", "CLOUDSDK_")
+"""Beginnings of variables that a Secret may give to a plugin; PATH and the like are not."""
+
+
+def from_kubeconfig(raw: bytes) -> Login:
+    """Return the kubeconfig `raw`, which must hold all that it needs.
+
+    Raises:
+        ClusterError: `config`, it is too large, no kubeconfig, or names files.
+    """
+    if len(raw) > MAX_BYTES:
+        raise _refused(f"it is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        found = yaml.safe_load(raw)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise _refused("it is no YAML") from error
+    if not isinstance(found, dict) or not found.get("current-context"):
+        raise _refused("it is no kubeconfig with a current-context")
+    for part in ("clusters", "users"):
+        for entry in _entries(found, part):
+            inner = entry.get(part.removesuffix("s"))
+            _refuse_files(inner if isinstance(inner, dict) else {})
+    _entries(found, "contexts")
+    return found
+
+
+def server_of(login: Login) -> str:
+    """Return the address in `login`, without a password; empty where it names none."""
+    contexts = {one.get("name"): one.get("context") for one in login.get("contexts") or []}
+    context = contexts.get(login.get("current-context"))
+    wanted = context.get("cluster") if isinstance(context, dict) else None
+    for one in login.get("clusters") or []:
+        if one.get("name") == wanted and isinstance(one.get("cluster"), dict):
+            return address(one["cluster"].get("server"))
+    return ""
+
+
+def address(server: Any) -> str:
+    """Return the address of a server as it may be shown: without user and query."""
+    try:
+        parts = urlsplit(server if isinstance(server, str) else "")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    if not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}{parts.path}"[:300]
+
+
+def from_argocd(server: str, config: Mapping[str, Any]) -> Login:
+    """Return the login that Argo CD has for `server`.
+
+    Args:
+        server: address of the API server.
+        config: {bearerToken, tlsClientConfig {insecure, serverName, caData, certData, keyData},
+            execProviderConfig {command, args, env, apiVersion}}.
+
+    Raises:
+        ClusterError: `config`, it is of another form, or has no login that is known here.
+
+    Source: Argo CD, declarative setup of clusters.
+    """
+    if not address(server):
+        raise _refused("server is no address of an API server")
+    tls = _mapping(config, "tlsClientConfig")
+    cluster = {"server": server, **_texts(tls, {"caData": "certificate-authority-data"})}
+    if tls.get("insecure") is True:
+        cluster["insecure-skip-tls-verify"] = True
+    if isinstance(tls.get("serverName"), str) and tls["serverName"]:
+        cluster["tls-server-name"] = tls["serverName"]
+    user = {
+        **_texts(tls, {"certData": "client-certificate-data", "keyData": "client-key-data"}),
+        **_texts(config, {"bearerToken": "token"}),
+    }
+    plugin = _mapping(config, "execProviderConfig")
+    if plugin:
+        user["exec"] = _plugin(plugin)
+    if not user:
+        raise _refused("config has no bearerToken, certData and keyData, or execProviderConfig")
+    for name in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
+        _check_base64(name, {**cluster, **user}.get(name))
+    return {
+        "clusters": [{"name": "found", "cluster": cluster}],
+        "users": [{"name": "found", "user": user}],
+        "contexts": [{"name": "found", "context": {"cluster": "found", "user": "found"}}],
+        "current-context": "found",
+    }
+
+
+def _plugin(plugin: Mapping[str, Any]) -> dict[str, Any]:
+    args, env = plugin.get("args") or [], plugin.get("env") or {}
+    if not isinstance(plugin.get("command"), str) or not isinstance(args, list):
+        raise _refused("execProviderConfig needs a command, and args as a list")
+    if not isinstance(env, dict):
+        raise _refused("execProviderConfig.env is no mapping")
+    for name in env:
+        _refuse_variable(name)
+    return {
+        "command": plugin["command"],
+        "args": [str(one) for one in args],
+        "env": [{"name": str(n), "value": str(v)} for n, v in env.items()],
+        "apiVersion": str(plugin.get("apiVersion") or "client.authentication.k8s.io/v1"),
+    }
+
+
+def _entries(found: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
+    entries = found.get(part) or []
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        raise _refused(f"{part} is no list of mappings")
+    return entries
+
+
+def _refuse_files(inner: Mapping[str, Any]) -> None:
+    for name in _FILES:
+        if inner.get(name):
+            raise _refused(f"it has {name}: only what it holds itself is used")
+    plugin = inner.get("exec")
+    env = plugin.get("env") if isinstance(plugin, dict) else None
+    for one in env if isinstance(env, list) else ():
+        _refuse_variable(one.get("name") if isinstance(one, dict) else one)
+
+
+def _refuse_variable(name: Any) -> None:
+    if not isinstance(name, str) or not name.startswith(_PLUGIN_ENVIRONMENT):
+        known = ", ".join(f"{one}*" for one in _PLUGIN_ENVIRONMENT)
+        raise _refused(f"its plugin asks for the variable '{str(name)[:40]}'; allowed: {known}")
+
+
+def _mapping(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = config.get(name) or {}
+    if not isinstance(value, dict):
+        raise _refused(f"{name} is no mapping")
+    return value
+
+
+def _texts(config: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for name, ours in names.items():
+        value = config.get(name)
+        if value and not isinstance(value, str):
+            raise _refused(f"{name} is no text")
+        if value:
+            found[ours] = value
+    return found
+
+
+def _check_base64(name: str, value: Any) -> None:
+    try:
+        base64.b64decode(value or "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused(f"{name} is no base64") from error
+
+
+def _refused(why: str) -> ClusterError:
+    """Return the error; it never holds what was found, which may be secret."""
+    return ClusterError("config", f"no login: {why}")
