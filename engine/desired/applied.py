@@ -43,8 +43,9 @@ def applied(obj: Mapping[str, Any]) -> list[Path]:
     for entry in entries if isinstance(entries, list) else ():
         if _applies(entry, obj):
             found.update(_fields((), entry.get("fieldsV1")))
-    copy = (metadata.get("annotations") or {}).get(LAST_APPLIED)
-    found.update(_copied(copy, obj))
+    notes = metadata.get("annotations")
+    if isinstance(notes, Mapping):
+        found.update(_copied(notes.get(LAST_APPLIED), obj))
     return sorted(path for path in found if path and path[0] != "status")
 
 
