@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.analysis.inventory import Holding, Limits, Tally, look
+from engine.model.node_report import Device, Report
 from engine.model.signal import Signal
 from watchers.device_memory import (
     AGENT,
@@ -21,7 +22,7 @@ from watchers.device_memory import (
     decoded,
 )
 from watchers.receiving import Hall, Post, Received, ReceiverOptions, Refusal, receiver
-from watchers.report_form import Device, Fault, Report, read_devices, read_report
+from watchers.report_form import Fault, read_devices, read_report
 
 SEEN_S: Final = 300
 """How often it is remembered that an agent reports, where nothing else changes."""
@@ -33,6 +34,7 @@ _HOUR_S: Final = 3600
 _UP: Final = {"up", "active"}
 _LINKS: Final = {"nic", "infiniband"}
 _OTHER: Final = "other/"
+_DEAD: Final = "dead"
 
 
 class NodeReportConfig(ReceiverOptions, InventoryOptions):
@@ -223,8 +225,9 @@ def _base(before: AgentRecord | None, node: str, uid: str) -> AgentRecord:
 
 
 def _counts(device: Device) -> bool:
-    """Say whether the node should have it: a drive behind a fabric is of another machine."""
-    return bool(device.fields.get("transport", "pcie") == "pcie")
+    """Say whether the node has it: not a drive behind a fabric, nor one that is dead."""
+    fields = device.fields
+    return bool(fields.get("transport", "pcie") == "pcie" and fields.get("state") != _DEAD)
 
 
 def levels_of(record: AgentRecord) -> Iterator[Level]:
