@@ -34,19 +34,36 @@ def from_kubeconfig(raw: bytes) -> Login:
     Raises:
         ClusterError: `config`, it is too large, no kubeconfig, or names files.
     """
+    found = parsed(raw)
+    if not found.get("current-context"):
+        raise _refused("it has no current-context")
+    for part in ("clusters", "users"):
+        for entry in found.get(part) or []:
+            inner = entry.get(part.removesuffix("s"))
+            _refuse_files(inner if isinstance(inner, dict) else {})
+    return found
+
+
+def parsed(raw: bytes) -> Login:
+    """Return the kubeconfig `raw`, whose lists have names, whatever else is in it.
+
+    Raises:
+        ClusterError: `config`, it is too large, or no kubeconfig.
+    """
     if len(raw) > MAX_BYTES:
         raise _refused(f"it is larger than {MAX_BYTES >> 20} MiB")
     try:
         found = yaml.safe_load(raw)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise _refused("it is no YAML") from error
-    if not isinstance(found, dict) or not found.get("current-context"):
-        raise _refused("it is no kubeconfig with a current-context")
-    for part in ("clusters", "users"):
-        for entry in _entries(found, part):
-            inner = entry.get(part.removesuffix("s"))
-            _refuse_files(inner if isinstance(inner, dict) else {})
-    _entries(found, "contexts")
+    if not isinstance(found, dict):
+        raise _refused("it is no kubeconfig")
+    if not isinstance(found.get("current-context") or "", str):
+        raise _refused("its current-context is no text")
+    for part in ("clusters", "contexts", "users"):
+        entries = found.get(part) or []
+        if not isinstance(entries, list) or not all(map(_named, entries)):
+            raise _refused(f"its {part} are no list of mappings with a name")
     return found
 
 
@@ -130,11 +147,8 @@ def _plugin(plugin: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _entries(found: Mapping[str, Any], part: str) -> list[dict[str, Any]]:
-    entries = found.get(part) or []
-    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
-        raise _refused(f"{part} is no list of mappings")
-    return entries
+def _named(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
 
 
 def _refuse_files(inner: Mapping[str, Any]) -> None:

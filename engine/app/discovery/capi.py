@@ -17,6 +17,7 @@ RESOURCE: Final = "clusters.cluster.x-k8s.io"
 REFRESH: Final = timedelta(minutes=10)
 """How often a kubeconfig is read again: they are renewed every few months."""
 _AT_ONCE: Final = 8
+_DONE: Final = "Provisioned"
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,6 @@ def _seen(obj: Mapping[str, Any], place: str, read: _Read) -> Seen:
     if read.login is None:
         return Seen(parts, place, labels, problem="it has no kubeconfig yet", ready=False)
     phase = part(obj, "status").get("phase")
-    problem = "" if phase in {None, "Provisioned"} else f"its phase is {str(phase)[:40]}"
-    return Seen(
-        parts, place, labels, login=read.login, server=server_of(read.login), problem=problem
-    )
+    problem = f"its phase is {phase[:40]}" if isinstance(phase, str) and phase != _DONE else ""
+    server = server_of(read.login)
+    return Seen(parts, place, labels, login=read.login, server=server, problem=problem)

@@ -5,15 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from engine.app.discovery.found import Seen, Sighting
 from engine.app.discovery.settings import FolderConfig
-from engine.cluster.login import MAX_BYTES, server_of
+from engine.cluster.login import MAX_BYTES, parsed, server_of
+from engine.model.errors import ClusterError
 
 _FILES: Final = 20_000
 """More files than that are no folder of kubeconfigs."""
-_LISTS: Final = ("clusters", "contexts", "users")
 _Stamp = tuple[int, int, int]
 
 
@@ -85,17 +83,6 @@ def _counts(file: Path) -> bool:
 def _kubeconfig(raw: bytes) -> Mapping[str, Any]:
     """Return what a file holds; its sentences never show it. Raises ValueError."""
     try:
-        found = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError("it is no YAML") from error
-    if not isinstance(found, dict):
-        raise ValueError("it is no kubeconfig")
-    for part in _LISTS:
-        entries = found.get(part) or []
-        if not isinstance(entries, list) or not all(map(_named, entries)):
-            raise ValueError(f"its {part} are no list of mappings with a name")
-    return found
-
-
-def _named(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("name"), str)
+        return parsed(raw)
+    except ClusterError as error:
+        raise ValueError(str(error)) from error
