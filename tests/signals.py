@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.model.schema import SIGNALS
-from engine.model.schema_metrics import METRICS
+from engine.model.schema_metrics import METRICS, OWN_CLUSTER
 from engine.model.signal import FOLD_ONLY, LEVEL_TYPES
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ def _fields(fields: Mapping[str, Field]) -> str:
 
 def _metrics() -> Iterator[str]:
     yield "## Metrics of shipped rules\n"
-    yield "Rules may name any metric; the shipped ones ask for these.\n"
+    yield (
+        "Rules may name any metric; these come of themselves or are asked for by shipped rules. "
+        f"Those of dogwatch itself have the cluster `{OWN_CLUSTER}`, which no configuration can "
+        "name, and a label `process` where several processes share the work.\n"
+    )
     rows = [
         ("metric", "labels", "unit", "meaning"),
         ("---",) * 4,

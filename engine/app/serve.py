@@ -18,15 +18,16 @@ from engine.app.configured import load_config
 from engine.app.engine import Engine
 from engine.app.front import Front
 from engine.app.ingesting import Remembered, Watching
+from engine.app.own_metrics import publish_own
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
-from engine.app.reaching import reach
+from engine.app.reaching import metrics_of, reach
 from engine.app.receiving import Receivers
 from engine.app.reloading import RuleFiles, Texts
 from engine.app.roles import ALONE, Role, roles_of
 from engine.app.upkeep import forget
 from engine.cluster.reader import Reader
-from engine.model.ports import SystemClock
+from engine.model.ports import Metrics, SystemClock
 from engine.rules.rule import RuleSet
 from engine.web import receive
 from engine.web.app import build
@@ -68,6 +69,7 @@ class _Everything:
         self._settings = settings
         self._roles = roles
         self._clock = SystemClock()
+        self._metrics: dict[str, Metrics | None] = {}
         self._rule_files = RuleFiles(
             [Path(path) for path in settings.rules], set(settings.sinks), self._swap
         )
@@ -92,6 +94,8 @@ class _Everything:
         readers = {
             one.name: await stack.enter_async_context(reach(one)) for one in self._settings.clusters
         }
+        for one in self._settings.clusters:
+            self._metrics[one.name] = await stack.enter_async_context(metrics_of(one))
         engine = await self._opened(stack, readers)
         if engine is None:
             return
@@ -106,6 +110,7 @@ class _Everything:
                 forgetting = engine.leases.hold("retention", lambda: forget(engine))
                 tasks.append(group.create_task(forgetting))
             watchings = self._watchings(engine, readers)
+            tasks.append(group.create_task(publish_own(engine, watchings)))
             for one in watchings:
                 watching = engine.leases.hold(one.lease, one.run)
                 tasks.append(group.create_task(watching))
@@ -145,7 +150,7 @@ class _Everything:
                 readers[one.name],
                 engine.intake,
                 self._clock,
-                Means(memory=partial(Remembered, engine.store, one.name)),
+                Means(self._metrics[one.name], partial(Remembered, engine.store, one.name)),
             )
             for one in self._settings.clusters
         ]

@@ -47,6 +47,8 @@ _METRIC: Final[Fields] = {
     "value": Field("double", "the sample; a gap is no signal, never a zero"),
     "unit": Field("string", "unit of the value"),
     "node": Field("string", "node that the series is about, where it is about one"),
+    "namespace": Field("string", "namespace that it is about"),
+    "workload": Field("string", "workload that it is about"),
 }
 _ALERT: Final[Fields] = {
     **_ABOUT,
@@ -165,7 +167,6 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         "watcher `metrics`, or any sender of CloudEvents",
         _METRIC,
         "metric and labels",
-        planned=True,
     ),
     "hardware": SignalShape(
         "A device of a node as it is now.",
@@ -193,7 +194,6 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         VERSIONED,
         "kind, namespace and name, for each sender",
         VERSIONS,
-        planned=True,
     ),
     "alert": SignalShape(
         "An alert of another system.",

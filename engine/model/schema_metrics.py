@@ -15,6 +15,8 @@ class MetricEntry:
     counter: bool = False
 
 
+OWN_CLUSTER: Final = "_dogwatch"
+"""Cluster of the metrics of dogwatch itself; the names of others begin with a letter or digit."""
 _POD: Final = ("namespace", "workload", "pod", "node")
 _MODEL: Final = ("namespace", "workload", "model")
 
@@ -62,11 +64,24 @@ METRICS: Final[Mapping[str, MetricEntry]] = {
         _MODEL, "seconds", "time to the first token that 99 % of the requests stay below"
     ),
     "llm_kv_cache_used_ratio": MetricEntry(_MODEL, "ratio", "key-value cache in use"),
+    "up": MetricEntry(
+        ("instance",), "", "1 where an endpoint that is scraped could be read, 0 where not"
+    ),
     "dogwatch_consumer_lag_records": MetricEntry(
         (), "records", "records on the bus that dogwatch has not folded yet"
     ),
     "dogwatch_outbox_oldest_seconds": MetricEntry(
         ("sink",), "seconds", "age of the oldest delivery that waits for a sink"
     ),
+    "dogwatch_watch_staleness_seconds": MetricEntry(
+        ("cluster",), "seconds", "since all of a cluster was last seen, or first looked for"
+    ),
+    "dogwatch_config_last_reload_successful": MetricEntry(
+        (), "", "1 where the last rule files were good, 0 where the ones before stay in force"
+    ),
+    "dogwatch_policy_last_reload_successful": MetricEntry(
+        (), "", "1 where the last policy file was good; only where there is to be one"
+    ),
+    "dogwatch_frozen": MetricEntry((), "", "1 while a freeze stops changes somewhere"),
 }
 """By name."""
