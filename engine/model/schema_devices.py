@@ -167,7 +167,9 @@ DRIFT: Final[Fields] = {
 VERSIONED: Final[Fields] = {
     "kind": Field("string", "server, kubelet, api, chart or operator"),
     "namespace": Field("string", "namespace of a chart or an operator"),
-    "name": Field("string", "node, API (group/version/resource), chart or operator"),
+    "name": Field(
+        "string", "kube-apiserver, node, API (group/version/resource), chart or operator"
+    ),
     "node": Field("string", "node of a kubelet"),
     "version": Field("string", "its version"),
     "serverMinor": Field("int", "minor version of the API server"),
@@ -175,13 +177,19 @@ VERSIONED: Final[Fields] = {
 """Fields of every version signal."""
 
 VERSIONS: Final[Mapping[str, Fields]] = {
-    "server": {"newest": Field("string", "newest patch that is known")},
+    "server": {"newest": Field("string", "newest patch that is known", planned=True)},
     "kubelet": {"minor": Field("int", "its minor version")},
     "api": {
-        "removedMinor": Field("int", "minor version that no longer serves the API"),
+        "removedMinor": Field(
+            "int", "minor version that no longer serves the API; missing: none is known"
+        ),
         "requests": Field("int", "requests that the API server counted; counts up", "requests"),
     },
-    "chart": {"newest": Field("string", "newest version that is known")},
-    "operator": {"newest": Field("string", "newest version that is known")},
+    "chart": {
+        "newest": Field("string", "newest version that is known", planned=True),
+        "release": Field("string", "release of Helm that it is installed as"),
+        "appVersion": Field("string", "version of what it installs"),
+    },
+    "operator": {"newest": Field("string", "newest version of its channel, where known")},
 }
 """Fields that each kind has beside those of VERSIONED."""
