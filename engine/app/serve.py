@@ -94,8 +94,8 @@ class _Everything:
         readers = {
             one.name: await stack.enter_async_context(reach(one)) for one in self._settings.clusters
         }
-        for one in self._settings.clusters:
-            self._metrics[one.name] = await stack.enter_async_context(metrics_of(one))
+        for config in self._settings.clusters:
+            self._metrics[config.name] = await stack.enter_async_context(metrics_of(config))
         engine = await self._opened(stack, readers)
         if engine is None:
             return
