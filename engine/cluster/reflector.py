@@ -43,6 +43,8 @@ class Timing:
 
 
 TIMING = Timing()
+SLICE = 100
+"""Objects of a list that are looked at in one go: others on the loop want their turn."""
 DENIED = frozenset({"forbidden", "not-found", "unauthorized", "config"})
 
 
@@ -114,12 +116,14 @@ class Reflector:
         async with contextlib.aclosing(pages(self._server, found, self._part)) as listed:
             async for page in listed:
                 version = page.version
-                try:
-                    changes = self._known.page(page.objects, version)
-                except OlderList as error:
-                    raise ClusterError("stale", f"{found.name}: {error}") from error
-                if changes:
-                    yield changes
+                for start in range(0, max(1, len(page.objects)), SLICE):
+                    try:
+                        changes = self._known.page(page.objects[start : start + SLICE], version)
+                    except OlderList as error:
+                        raise ClusterError("stale", f"{found.name}: {error}") from error
+                    if changes:
+                        yield changes
+                    await asyncio.sleep(0)
         gone = self._known.end(version)
         if gone:
             yield gone

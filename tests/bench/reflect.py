@@ -156,12 +156,13 @@ async def _stream(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
     version = int(request.query["resourceVersion"])
-    while True:
-        version += 1
-        changed = a_pod(version % 1000, version)
-        line = {"type": "MODIFIED", "object": changed}
-        await response.write(json.dumps(line).encode() + b"\n")
-        await asyncio.sleep(1)
+    with contextlib.suppress(ConnectionError):
+        while True:
+            version += 1
+            line = {"type": "MODIFIED", "object": a_pod(version % 1000, version)}
+            await response.write(json.dumps(line).encode() + b"\n")
+            await asyncio.sleep(1)
+    return response
 
 
 if __name__ == "__main__":
