@@ -69,8 +69,8 @@ class AuditFilter(Config):
         "events",
         "events.events.k8s.io",
         "leases.coordination.k8s.io",
-        "*.authentication.k8s.io",
-        "*.authorization.k8s.io",
+        "*reviews.authentication.k8s.io",
+        "*reviews.authorization.k8s.io",
         "endpoints",
         "endpointslices.discovery.k8s.io",
     )

@@ -83,11 +83,12 @@ class Tail:
         if self._file is None:
             self._begin(found)
         data = self._data()
-        if not data and self._is_left():
-            data = self._data()  # what was written before the next file was begun
+        after = None if data else self._after()
+        if after is not None:
+            data = self._data()  # what was written before that file was begun
             if not data:
                 found.skipped += bool(self._rest) or self._skipping
-                self._open(self._next(), 0)
+                self._open(after, 0)
                 data = self._data()
         self._split(data, found)
         found.more = len(data) == CHUNK
@@ -149,21 +150,22 @@ class Tail:
         self._skipping = len(last) > LINE_LIMIT
         self._rest = b"" if self._skipping else last
 
-    def _is_left(self) -> bool:
-        """Whether another file took the place of this one, and is written to."""
-        now = self._path.stat()
-        return now.st_ino != os.fstat(self._descriptor()).st_ino and now.st_size > 0
+    def _after(self) -> Path | None:
+        """Return the file to go on with, None where this one may still be written to.
 
-    def _next(self) -> Path:
-        """Return the file that was begun after this one: there may be several."""
-        ours = os.fstat(self._descriptor())
+        That is the one that was begun after this one: there may be several.
+        """
+        ours, now = os.fstat(self._descriptor()), self._path.stat()
+        if now.st_ino == ours.st_ino:
+            return None
         later = [
             (status.st_mtime_ns, str(one))
             for one in self._family()
             if (status := one.stat()).st_mtime_ns > ours.st_mtime_ns
             and status.st_ino != ours.st_ino
         ]
-        return Path(min(later)[1]) if later else self._path
+        after = Path(min(later)[1]) if later else self._path
+        return None if after == self._path and not now.st_size else after
 
     def _family(self) -> Iterator[Path]:
         """Yield the log and what it was renamed to, such as audit-2026-01-31T12-00-00.000.log."""
