@@ -22,6 +22,7 @@ from watchers.registry import Scene, Source, watcher
 from watchers.relations import Relations
 from watchers.stages import Stages
 from watchers.trim import trim
+from watchers.veil import veiled
 from watchers.written import written
 
 RESOURCES = (
@@ -167,7 +168,7 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
     obj = change.object
     metadata = obj["metadata"]
     top, owner = scene.owners.workload(obj), controller(obj)
-    shown, trimmed = trim(bare(obj))
+    shown, trimmed = trim(veiled(bare(obj)))
     data: dict[str, Any] = {
         "kind": obj.get("kind", ""),
         "apiVersion": obj.get("apiVersion", ""),
@@ -186,7 +187,7 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
         "object": shown,
     }
     if change.old is not None:
-        data["old"], more = trim(bare(change.old))
+        data["old"], more = trim(veiled(bare(change.old)))
         trimmed = tuple(dict.fromkeys([*trimmed, *more]))
     if trimmed:
         data["trimmed"] = list(trimmed)

@@ -1,0 +1,98 @@
+"""The veil: credentials that people write where they do not belong, taken out before the bus. Pure.
+
+Values of Secrets are gone before (engine.cluster.clean). What is left are annotations, variables
+and arguments of containers that hold a password in the clear.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any, Final
+
+from engine.analysis.text import REDACTED, redact
+from engine.model.watch import Object
+
+LONGEST: Final = 4096
+"""Characters of an annotation, a variable or an argument; longer ones are left out."""
+_CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
+_TEMPLATES: Final = ("template", "jobTemplate")
+_DIGEST: Final = re.compile(r"(?i)checksum|digest|hash|sha\d|revision|commit")
+"""Annotations whose long hexadecimal values are no keys: rollouts are seen by them."""
+_HEX: Final = re.compile(r"[0-9a-f]{7,128}")
+
+
+def veiled(obj: Object) -> Object:
+    """Return `obj` with what looks like a credential replaced by `[redacted]`.
+
+    In annotations, and in variables, arguments and commands of containers, of the object itself
+    and of the Pods that it makes; found by its name, its shape, or as random (see
+    engine.analysis.text.redact). Parts that hold none are those of `obj`.
+    """
+    kept = dict(obj)
+    metadata, spec = obj.get("metadata"), obj.get("spec")
+    if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
+        annotations = {name: _value(name, text) for name, text in metadata["annotations"].items()}
+        kept["metadata"] = {**metadata, "annotations": annotations}
+    if isinstance(spec, dict):
+        kept["spec"] = _spec(spec)
+    return kept
+
+
+def _spec(spec: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(spec)
+    for name in _CONTAINERS:
+        if isinstance(spec.get(name), list):
+            kept[name] = [_container(one) for one in spec[name]]
+    for name in _TEMPLATES:
+        if isinstance(spec.get(name), dict):
+            kept[name] = veiled(spec[name])
+    return kept
+
+
+def _container(one: Any) -> Any:
+    if not isinstance(one, dict):
+        return one
+    kept = dict(one)
+    if isinstance(one.get("env"), list):
+        kept["env"] = [_variable(each) for each in one["env"]]
+    for name in ("args", "command"):
+        if isinstance(one.get(name), list):
+            kept[name] = _words(one[name])
+    return kept
+
+
+def _variable(one: Any) -> Any:
+    if not isinstance(one, dict):
+        return one
+    text = one.get("value")
+    told = _value(one.get("name"), text)
+    return one if told == text else {**one, "value": told}
+
+
+def _words(words: list[Any]) -> list[Any]:
+    """Return arguments; one may name what the next one is: `--password`, `secret`."""
+    kept, before = [], ""
+    for word in words:
+        kept.append(_value(before if before.startswith("-") else "", word))
+        before = word if isinstance(word, str) else ""
+    return kept
+
+
+def _value(name: Any, text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    if len(text) > LONGEST:
+        return f"[{len(text)} characters left out]"
+    return _veiled(name if isinstance(name, str) else "", text)
+
+
+@lru_cache(maxsize=4096)
+def _veiled(name: str, text: str) -> str:
+    if _HEX.fullmatch(text) and _DIGEST.search(name):
+        return text
+    # A text of several words is judged whole by its name: `PASSWORD=correct horse`.
+    told = redact(f"{name}=x") if name else ""
+    if told.endswith(f"={REDACTED}"):
+        return REDACTED if text else text
+    line = text.replace("\n", " ")  # a private key has many lines
+    told = redact(line)
+    return text if told == line else told
