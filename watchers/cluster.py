@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
@@ -32,6 +33,7 @@ class Means:
 
     metrics: Metrics | None = None
     memory: Callable[[str], Memory] = lambda _: Forgetful()
+    folder: Path | None = None
 
 
 @dataclass
@@ -101,6 +103,7 @@ async def watch(
         means.memory,
         status=status.resources,
         sources=status.sources,
+        folder=means.folder,
     )
     streams = {name: _guarded(kinds()[name], configs[name], scene) for name in ordered(configs)}
     async with contextlib.aclosing(merge(streams)) as merged:

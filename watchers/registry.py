@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +38,7 @@ class Scene:
         taps: each is handed every batch of signals of this cluster before it is published.
         status: how the watch of each resource fares, by resource.
         sources: the same of those that poll, by watcher and source, as of the last look.
+        folder: where files may be kept for the next start, None: nowhere.
     """
 
     source: Watch
@@ -49,6 +51,7 @@ class Scene:
     taps: list[Tap] = field(default_factory=list)
     status: dict[str, ResourceStatus] = field(default_factory=dict)
     sources: dict[tuple[str, str], ResourceStatus] = field(default_factory=dict)
+    folder: Path | None = None
 
     def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
         """Watch `resource`, or a part of it, keeping its status."""

@@ -150,7 +150,11 @@ class _Everything:
                 readers[one.name],
                 engine.intake,
                 self._clock,
-                Means(self._metrics[one.name], partial(Remembered, engine.store, one.name)),
+                Means(
+                    self._metrics[one.name],
+                    partial(Remembered, engine.store, one.name),
+                    Path(self._settings.data_dir) / "kept" / one.name,
+                ),
             )
             for one in self._settings.clusters
         ]
