@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import structlog
 from engine.model.config import Config
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock, Memory, Metrics, Watch
-from engine.model.signal import Signal
+from engine.model.signal import ROSTER, Signal
 from engine.model.watch import ResourceStatus
 from watchers.memory import Forgetful
 from watchers.merge import merge
@@ -27,13 +27,22 @@ _CHANCE = secrets.SystemRandom()
 """Clusters that went down together must not come back in step."""
 
 
+async def _nobody(uid: str) -> None:
+    """Tell nobody that a cluster was reached."""
+
+
 @dataclass(frozen=True)
 class Means:
-    """What the watchers of a cluster have beside its API; see watchers.registry.Scene."""
+    """What the watchers of a cluster have beside its API; see watchers.registry.Scene.
+
+    `met` is told the uid of the cluster each time that it was reached, empty where that is hidden,
+    before any watcher begins.
+    """
 
     metrics: Metrics | None = None
     memory: Callable[[str], Memory] = lambda _: Forgetful()
     folder: Path | None = None
+    met: Callable[[str], Awaitable[None]] = _nobody
 
 
 @dataclass
@@ -80,7 +89,8 @@ async def watch(
     """Yield what happens in one cluster, for ever, in batches of up to 500 signals.
 
     Never raises for a sick cluster: heartbeats stop, a `watcher` signal says why, and all
-    goes on when the cluster comes back.
+    goes on when the cluster comes back. A roster says first which watchers run, and again when one
+    has nothing more to do.
 
     Args:
         source: the cluster.
@@ -95,6 +105,9 @@ async def watch(
         identity = found
         if told:
             yield told
+    await means.met("" if identity == source.name else identity)
+    running = set(configs)
+    yield [_roster(source.name, running, clock.now())]
     scene = Scene(
         source,
         identity,
@@ -105,13 +118,26 @@ async def watch(
         sources=status.sources,
         folder=means.folder,
     )
-    streams = {name: _guarded(kinds()[name], configs[name], scene) for name in ordered(configs)}
+    streams = {
+        name: _on_duty(kinds()[name], configs[name], scene, running) for name in ordered(configs)
+    }
     async with contextlib.aclosing(merge(streams)) as merged:
         async for came in merged:
             for batch in _batches([signal for _, signals in came for signal in signals]):
                 for tap in scene.taps:
                     tap(batch)
                 yield batch
+
+
+async def _on_duty(
+    kind: WatcherKind, config: Config, scene: Scene, running: set[str]
+) -> AsyncGenerator[list[Signal]]:
+    """Run one watcher, and take it off the roster where it ends."""
+    async with contextlib.aclosing(_guarded(kind, config, scene)) as batches:
+        async for batch in batches:
+            yield batch
+    running.discard(kind.name)
+    yield [_roster(scene.source.name, running, scene.clock.now())]
 
 
 async def _guarded(kind: WatcherKind, config: Config, scene: Scene) -> AsyncGenerator[list[Signal]]:
@@ -154,6 +180,18 @@ async def _reach(
             return
         await asyncio.sleep(_CHANCE.uniform(0, wait_s))
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+
+def _roster(cluster: str, running: Collection[str], at: datetime) -> Signal:
+    source = f"watchers/cluster/{cluster}"
+    return Signal(
+        id=f"{source}/roster/{len(running)}@{at.isoformat()}",
+        source=source,
+        type=ROSTER,
+        time=at,
+        cluster=cluster,
+        data={"watchers": sorted(running)},
+    )
 
 
 def _state(cluster: str, fault: str, at: datetime, watcher: str = "cluster") -> Signal:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -14,7 +14,7 @@ from engine.app.intake.entry import Batch
 from engine.app.intake.intake import Intake
 from engine.bus.codec import Bad
 from engine.failpoint import Point
-from engine.model.errors import StoreError
+from engine.model.errors import ClusterError, StoreError
 from engine.model.ports import Clock, Watch
 from engine.model.signal import Signal
 from engine.store.quarantine import Quarantined
@@ -25,6 +25,8 @@ from watchers.registry import chosen
 
 LOG = structlog.get_logger()
 RETRY_S = 1.0
+IDENTITY_S = 60.0
+"""How often to see whether it is the same cluster that answers."""
 OUTSIDE = -1
 """The offset in quarantine of what never came onto the bus."""
 
@@ -50,7 +52,8 @@ class Remembered:
 class Watching:
     """Keeps one cluster's signals flowing into the intake, as fast as that takes them.
 
-    When a part of the log of this cluster was lost, all of it is listed anew.
+    When a part of the log of this cluster was lost, or another cluster answers in its place, all
+    of it is listed anew.
     """
 
     config: ClusterConfig
@@ -62,6 +65,7 @@ class Watching:
 
     def __post_init__(self) -> None:
         self.since = self.clock.now()
+        self._uid = ""
 
     @property
     def lease(self) -> str:
@@ -71,20 +75,45 @@ class Watching:
     async def run(self) -> None:
         """Watch for ever."""
         while True:
-            await self._watch(self.intake.relists(self.config.name))
-            LOG.warning("lists anew: a part of the log was lost", cluster=self.config.name)
+            relists = self.intake.relists(self.config.name)
+            works = [asyncio.create_task(one) for one in (self._watch(relists), self._changed())]
+            try:
+                done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+                why = {work.result() for work in done}
+            finally:
+                for work in works:
+                    work.cancel()
+                await asyncio.gather(*works, return_exceptions=True)
+            for event in sorted(why):
+                LOG.warning(event, cluster=self.config.name)
 
-    async def _watch(self, relists: int) -> None:
-        """Watch until the relists asked for are another number."""
+    async def _changed(self) -> str:
+        """Return what to say once another cluster answers."""
+        while True:
+            await asyncio.sleep(IDENTITY_S)
+            if self._uid:
+                with suppress(ClusterError):  # that is told of where it is watched
+                    if await self.reader.identity() != self._uid:
+                        return "lists anew: another cluster answers"
+
+    async def _met(self, uid: str) -> None:
+        self._uid = uid
+        await self.means.met(uid)
+
+    async def _watch(self, relists: int) -> str:
+        """Watch until the relists asked for are another number; return what to say then."""
         configs = chosen(self.config.watchers)
-        stream = watch(self.reader, self.clock, configs, self.status, self.means)
+        means = replace(self.means, met=self._met)
+        stream = watch(self.reader, self.clock, configs, self.status, means)
         async with aclosing(stream) as batches:
             async for signals in batches:
                 with failpoint.around(Point.SIGNAL_READ):
                     batch = Batch(signals)
                 await self._put(batch)
                 if self.intake.relists(self.config.name) != relists:
-                    return
+                    return "lists anew: a part of the log was lost"
+        await asyncio.Event().wait()  # every watcher had nothing to do
+        raise AssertionError  # pragma: no cover - nobody sets that event
 
     async def _put(self, batch: Batch) -> None:
         told = False

@@ -6,14 +6,15 @@ import pytest
 
 from engine.model.errors import ClusterError
 from engine.model.ports import SystemClock
-from engine.model.signal import HEARTBEAT, Signal
+from engine.model.signal import HEARTBEAT, ROSTER, Signal
 from engine.model.watch import ChangeType, ResourceStatus
 from tests.watchers.sources import NOON, Script, after, an_object, change, saw
-from watchers.cluster import BATCH, WatchStatus, watch
+from watchers.cluster import BATCH, Means, WatchStatus, watch
 from watchers.events import EventsConfig
 from watchers.objects import ObjectsConfig
 from watchers.registry import NAMES, kinds, watcher
 
+HIDDEN = ClusterError("forbidden", "no")
 PODS_ONLY = {"objects": ObjectsConfig(resources=("pods",)), "events": EventsConfig()}
 
 
@@ -35,7 +36,7 @@ async def test_a_cluster_that_can_not_be_reached_is_told_of_once_and_joins_later
     down = ClusterError("unreachable", "connection refused")
     status = WatchStatus()
     source = Script({"pods": [saw(1)]}, identity=(down, down, "uid-kube-system"))
-    found = [s for batch in await batches(source, status) for s in batch]
+    found = [s for batch in await batches(source, status) for s in batch if s.type != ROSTER]
     assert [(s.type, s.data.get("state"), s.data.get("reason")) for s in found] == [
         ("watcher", "unread", "unreachable"),
         ("watcher", "ok", ""),
@@ -45,10 +46,32 @@ async def test_a_cluster_that_can_not_be_reached_is_told_of_once_and_joins_later
 
 
 async def test_a_cluster_that_hides_its_identity_is_known_by_its_name() -> None:
-    hidden = ClusterError("forbidden", "no")
     pod = change(ChangeType.ADDED, an_object("Pod", "p"))
-    found = await batches(Script({"pods": [saw(1, pod)]}, identity=(hidden,)))
-    assert found[0][0].id == "west/pods/uid-p@1"
+    found = await batches(Script({"pods": [saw(1, pod)]}, identity=(HIDDEN,)))
+    ids = [s.id for batch in found for s in batch if s.type == "k8s.object"]
+    assert ids == ["west/pods/uid-p@1"]
+
+
+async def test_a_roster_says_first_who_runs_and_then_who_has_ended() -> None:
+    found = [s for batch in await batches(Script({"pods": [saw(1)]})) for s in batch]
+    assert found[0].type == ROSTER
+    rosters = [s.data["watchers"] for s in found if s.type == ROSTER]
+    assert (rosters[0], rosters[-1]) == (["events", "objects"], [])
+
+
+@pytest.mark.parametrize(("answer", "told"), [("uid-1", "uid-1"), (HIDDEN, "")])
+async def test_who_was_reached_is_told_before_any_watcher_begins(
+    answer: str | ClusterError, told: str
+) -> None:
+    source = Script({"pods": [saw(1)]}, identity=(answer,))
+    seen: list[tuple[str, list[str]]] = []
+
+    async def met(uid: str) -> None:
+        seen.append((uid, list(source.asked)))
+
+    means = Means(met=met)
+    assert [b async for b in watch(source, SystemClock(), PODS_ONLY, None, means)]
+    assert seen == [(told, [])]
 
 
 def test_staleness_is_that_of_the_resource_that_lags_most() -> None:
