@@ -34,7 +34,9 @@ def accounts() -> Iterator[str]:
 def rights(role: dict[str, Any]) -> Iterator[str]:
     for rule in role["rules"]:
         names = f" [{' '.join(sorted(rule['resourceNames']))}]" if "resourceNames" in rule else ""
-        for group in rule["apiGroups"]:
+        for url in rule.get("nonResourceURLs", []):
+            yield f"  {url}: {' '.join(sorted(rule['verbs']))}"
+        for group in rule.get("apiGroups", []):
             for resource in rule["resources"]:
                 place = f"{group}/{resource}" if group else resource
                 yield f"  {place}{names}: {' '.join(sorted(rule['verbs']))}"
