@@ -98,11 +98,12 @@ async def watch_audit(config: AuditConfig, scene: Scene) -> AsyncGenerator[list[
     if not config.file_path:
         return
     pulse = Pulse(NAME, scene.source.name, [LOG])
-    told = Told(scene.clock)
+    told, found = Told(scene.clock), 0
     following = follow(config, scene.memory(NAME), scene.clock)
     async with contextlib.aclosing(following) as looks:
         async for seen in looks:
-            scene.sources[NAME, LOG] = ResourceStatus(fault=seen.fault)
+            found += len(seen.lines.lines)
+            scene.sources[NAME, LOG] = ResourceStatus(fault=seen.fault, objects=found)
             events, refused = parts(seen.lines.lines, AuditEvent, secret=True)
             _tell(told, pulse.source, seen.lines, refused)
             at = pulse.time(seen.at)

@@ -57,8 +57,12 @@ async def follow(config: LogConfig, memory: Memory, clock: Clock) -> AsyncGenera
     try:
         while True:
             seen = await _look(tail, clock)
-            yield seen
-            await keeping.at(tail.place, clock.now(), at_once=not seen.lines.lines)
+            if seen.lines.lines:
+                yield seen
+                await keeping.at(tail.place, seen.at)
+            else:
+                await keeping.at(tail.place, seen.at, at_once=True)
+                yield seen
             if not seen.lines.more:
                 await asyncio.sleep(config.every_s)
     finally:
@@ -102,7 +106,7 @@ class _Keeping:
         self._kept = kept
         self._next: datetime | None = None
 
-    async def at(self, place: Place | None, now: datetime, *, at_once: bool) -> None:
+    async def at(self, place: Place | None, now: datetime, *, at_once: bool = False) -> None:
         """Take note that the log was read up to `place` by `now`.
 
         `at_once`: nothing was read yet; where reading begins is then remembered without delay.
