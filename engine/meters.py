@@ -77,6 +77,8 @@ STALENESS = _gauge(
 )
 REACHABLE = _gauge("cluster_reachable", "1 while a cluster answers.", "cluster")
 RELISTS = _counter("watch_relists", "Complete lists asked for.", "cluster", "reason")
+NODE_REPORTS = _counter("node_reports", "Reports of a node agent, by what became of it.", "outcome")
+NODE_UNREAD = _gauge("node_unread", "Files that the last look at the node could not read.")
 STORE_SECONDS = _seconds("store_write_seconds", "One commit of the store.")
 LAG = _gauge("eventloop_lag_seconds", "How late the event loop turned.")
 HEARTBEAT = _gauge("heartbeat_timestamp_seconds", "When the event loop turned last.")

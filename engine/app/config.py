@@ -127,6 +127,23 @@ class HttpConfig(Config):
     _port = field_validator("listen")(_with_port)
 
 
+class NodeConfig(Config):
+    """What `dogwatch run --role node` reads and where it reports; nothing for other roles.
+
+    `cluster` is its name as dogwatch knows it, `name` that of the Node. `url` is that of a receiver
+    of type node-report, such as https://dogwatch.example.com/v1/receive/nodes; `token_file` holds
+    its bearer token. It looks and reports every `every_s` seconds. sysfs is at `root`/sys.
+    """
+
+    cluster: Name
+    name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    url: str = Field(pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
+    token_file: str
+    ca_file: str | None = None
+    every_s: PositiveFloat = 30.0
+    root: str = Field(default="/", pattern=r"^/")
+
+
 class StreamConfig(Config):
     """How the log is folded.
 
@@ -236,6 +253,7 @@ class AppConfig(Config):
     missions: MissionsConfig = MissionsConfig()
     changes: ChangesConfig = ChangesConfig()
     advisor: AdvisorConfig = AdvisorConfig()
+    node: NodeConfig | None = None
     log_format: Literal["json", "text"] = "json"
 
     @model_validator(mode="after")

@@ -100,7 +100,7 @@ def _cross_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tuple[W
         yield from _typed_faults(("sinks", name), _mapping(sink), kinds(), folder)
     for name, block in _mapping(settings.get("receivers")).items():
         yield from _typed_faults(("receivers", name), _mapping(block), receiver_kinds(), folder)
-    for name in ("http", "store", "bus", "changes", "advisor"):
+    for name in ("http", "store", "bus", "changes", "advisor", "node"):
         # A policy that is not there stops changes, and nothing else.
         block = {**_mapping(settings.get(name)), "policy_file": None}
         yield from _file_faults((name,), block, folder)
@@ -248,7 +248,8 @@ def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
 
 def _rooted(config: AppConfig, folder: Path) -> AppConfig:
     """Return `config` with its paths made absolute against `folder`."""
-    blocks = ("http", "store", "bus", "changes", "advisor")
+    named = ("http", "store", "bus", "changes", "advisor", "node")
+    blocks = {name: block for name in named if (block := getattr(config, name)) is not None}
     return config.model_copy(
         update={
             "clusters": tuple(_rooted_cluster(one, folder) for one in config.clusters),
@@ -263,7 +264,7 @@ def _rooted(config: AppConfig, folder: Path) -> AppConfig:
                 name: ReceiverConfig.model_validate(_rooted_options(one.model_dump(), folder))
                 for name, one in config.receivers.items()
             },
-            **{name: _rooted_block(getattr(config, name), folder) for name in blocks},
+            **{name: _rooted_block(block, folder) for name, block in blocks.items()},
         }
     )
 

@@ -11,7 +11,8 @@ class Role(StrEnum):
     """watcher: clusters onto the bus. worker: the bus into firings. runner: missions and sinks.
 
     web: signals and decisions by HTTP. writer: approved changes into clusters, always a process
-    of its own, with credentials of its own. Health and metrics are served in every role.
+    of its own, with credentials of its own. node: the devices of one node, to a receiver; it too
+    goes alone. Health and metrics are served in every role.
     """
 
     WATCHER = "watcher"
@@ -19,11 +20,16 @@ class Role(StrEnum):
     RUNNER = "runner"
     WEB = "web"
     WRITER = "writer"
+    NODE = "node"
 
 
-ALL = frozenset(Role) - {Role.WRITER}
+ALONE = {
+    Role.WRITER: "it is a process with credentials of its own",
+    Role.NODE: "it runs on every node, without store and bus",
+}
+"""Roles that are never one of several, and why."""
+ALL = frozenset(Role) - ALONE.keys()
 """What a process does that is not told its roles."""
-ALONE = frozenset({Role.WRITER})
 
 
 def roles_of(named: Iterable[Role], settings: AppConfig) -> frozenset[Role]:
@@ -31,12 +37,13 @@ def roles_of(named: Iterable[Role], settings: AppConfig) -> frozenset[Role]:
 
     Raises:
         ConfigError: some are left to other processes, which could not reach store and bus; or
-            the writer is not alone.
+            one that goes alone is not.
     """
     roles = frozenset(named) or ALL
-    if Role.WRITER in roles and roles != ALONE:
-        raise ConfigError("--role writer goes alone: it is a process with credentials of its own")
-    if roles in {ALL, ALONE}:
+    alone = next((role for role in ALONE if role in roles), None)
+    if alone is not None and len(roles) > 1:
+        raise ConfigError(f"--role {alone} goes alone: {ALONE[alone]}")
+    if alone is not None or roles == ALL:
         return roles
     lacking = [
         what

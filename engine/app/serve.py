@@ -18,13 +18,14 @@ from engine.app.configured import load_config
 from engine.app.engine import Engine
 from engine.app.front import Front
 from engine.app.ingesting import Remembered, Watching
+from engine.app.node_agent import NodeProcess
 from engine.app.own_metrics import publish_own
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
 from engine.app.reaching import metrics_of, reach
 from engine.app.receiving import Receivers
 from engine.app.reloading import RuleFiles, Texts
-from engine.app.roles import ALONE, Role, roles_of
+from engine.app.roles import Role, roles_of
 from engine.app.upkeep import forget
 from engine.cluster.reader import Reader
 from engine.model.ports import Metrics, SystemClock
@@ -39,7 +40,7 @@ SWITCH_S = 0.0005
 
 
 def serve(path: str, roles: Collection[Role] = ()) -> None:
-    """Run until SIGTERM or SIGINT, in `roles`, or in all but the writer's.
+    """Run until SIGTERM or SIGINT, in `roles`, or in all but those that go alone.
 
     Raises:
         ConfigError, RuleError: at the start.
@@ -49,7 +50,7 @@ def serve(path: str, roles: Collection[Role] = ()) -> None:
     own = roles_of(roles, settings)
     logs.configure(settings.log_format)
     sys.setswitchinterval(SWITCH_S)
-    if own == ALONE:
+    if Role.WRITER in own:
         # What only the writer needs takes long to import.
         from engine.app.writer import WriterProcess  # noqa: PLC0415
 
@@ -57,7 +58,10 @@ def serve(path: str, roles: Collection[Role] = ()) -> None:
             asyncio.run(WriterProcess(settings, listener).run())
         return
     with listening(settings.http.listen, "http.listen") as listener:
-        asyncio.run(_Everything(settings, own, listener).run())
+        if Role.NODE in own:
+            asyncio.run(NodeProcess(settings, listener).run())
+        else:
+            asyncio.run(_Everything(settings, own, listener).run())
 
 
 class _Everything:

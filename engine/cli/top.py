@@ -29,6 +29,7 @@ class RoleName(StrEnum):
     RUNNER = "runner"
     WEB = "web"
     WRITER = "writer"
+    NODE = "node"
 
 
 def run(
@@ -45,7 +46,8 @@ def run(
 
     Roles: watcher (clusters onto the bus), worker (the bus into firings), runner (missions and
     sinks), web (signals and decisions by HTTP). Without --role this process does all of these.
-    The writer, which alone changes clusters, is always a process of its own: --role writer.
+    The writer, which alone changes clusters, is always a process of its own: --role writer; so is
+    the agent of a node, which reports its devices: --role node.
     """
     from engine.app.roles import Role
     from engine.app.serve import serve

@@ -234,7 +234,7 @@ def test_files_that_go_while_they_are_read_break_nothing(machine: Machine) -> No
     thread = threading.Thread(target=come_and_go)
     thread.start()
     try:
-        reports = [looked(machine) for _ in range(200)]
+        reports = [looked(machine) for _ in range(60)]
     finally:
         stop.set()
         thread.join()
