@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.model.config import Config
 from engine.model.signal import HEARTBEAT, Signal
@@ -59,10 +59,21 @@ async def once(configs: Mapping[str, Config], scene: Scene, limit_s: float) -> d
 
 
 def active(kind: WatcherKind, scene: Scene) -> Iterator[tuple[Source, ResourceStatus | None]]:
-    """Yield the sources of a watcher that ran, and how each fares, None: it was not asked."""
+    """Yield the sources of a watcher that ran, and how each fares, None: it was not asked.
+
+    Where one stands for several, such as `git` for `git/shop`, each of those is yielded.
+    """
     for source in kind.sources:
-        polled = scene.sources.get((kind.name, source.name))
-        yield source, polled or scene.status.get(source.name)
+        parts = {
+            one: status
+            for (watcher, one), status in scene.sources.items()
+            if watcher == kind.name and one.startswith(f"{source.name}/")
+        }
+        for one, status in parts.items():
+            yield replace(source, name=one), status
+        if not parts:
+            polled = scene.sources.get((kind.name, source.name))
+            yield source, polled or scene.status.get(source.name)
 
 
 async def _fill(into: Once, kind: WatcherKind, config: Config, scene: Scene) -> None:

@@ -14,7 +14,7 @@ from engine.cluster.server import Server, identity
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock
 from engine.model.snapshot import Object
-from engine.model.watch import WHOLE, Observation, Part, ResourceStatus
+from engine.model.watch import WHOLE, Observation, Offered, Part, ResourceStatus
 
 LISTS = 3
 LOG_LINES = 500
@@ -73,6 +73,14 @@ class Reader:
                 if error.reason != "expired":
                     raise
         return await _listed(self._server, found, part)
+
+    async def offered(self, api_version: str, kind: str) -> Offered:
+        """Return how the server offers `kind` in `api_version`, such as apps/v1.
+
+        Raises:
+            ClusterError: `not-found` where it does not; as `list`.
+        """
+        return await self._server.discovery.offered(api_version, kind)
 
     async def log(self, pod: tuple[str, str], container: str, *, previous: bool) -> str:
         """Return the last 500 lines (64 KiB at most) of a container's log.

@@ -8,7 +8,7 @@ from engine.model.change import Operation
 from engine.model.delivery import Delivery, Receipt
 from engine.model.series import Series
 from engine.model.signal import Signal
-from engine.model.watch import WHOLE, Observation, Part, ResourceStatus
+from engine.model.watch import WHOLE, Observation, Offered, Part, ResourceStatus
 
 
 class Clock(Protocol):
@@ -108,6 +108,10 @@ class Watch(Protocol):
 
     async def list(self, resource: str, part: Part = WHOLE) -> list[dict[str, Any]]:
         """Return every object of `resource` (`pods`, `deployments.apps`) as raw JSON."""
+        ...
+
+    async def offered(self, api_version: str, kind: str) -> Offered:
+        """Return how the server offers `kind`; `not-found` where it does not, in that version."""
         ...
 
     async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:

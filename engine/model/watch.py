@@ -31,6 +31,14 @@ class Part:
 WHOLE = Part()
 
 
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """How a server offers a kind: `resource` is what to list; it names the version too."""
+
+    resource: str
+    namespaced: bool
+
+
 class ChangeType(StrEnum):
     """What happened to an object; synced: it was there when the watch began."""
 

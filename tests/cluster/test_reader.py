@@ -7,6 +7,7 @@ import pytest
 
 from engine.cluster.contexts import Context
 from engine.model.errors import ClusterError
+from engine.model.watch import Offered, Part
 from tests.cluster.readers import a_reader, as_persona, through
 from tests.testbeds.kube import Kube
 from tests.testbeds.manifests import an_object
@@ -51,6 +52,30 @@ async def test_secret_values_never_get_in_but_equal_ones_are_seen_to_be_equal(ku
 async def test_groups_are_found_by_discovery(kube: Kube, resource: str) -> None:
     async with a_reader(as_persona(kube, "reader")) as reader:
         assert isinstance(await reader.list(resource), list)
+
+
+async def test_a_kind_is_found_and_listed_in_the_version_that_is_named(kube: Kube) -> None:
+    namespace = kube.namespace()
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"}
+    scaler = an_object(
+        "HorizontalPodAutoscaler", "x", namespace, spec={"maxReplicas": 2, "scaleTargetRef": target}
+    )
+    kube.create(scaler, an_object("ConfigMap", "x", namespace))
+    part = Part(fields=f"metadata.namespace={namespace},metadata.name=x")
+    async with a_reader(as_persona(kube, "reader")) as reader:
+        old = await reader.offered("autoscaling/v1", "HorizontalPodAutoscaler")
+        assert old == Offered("horizontalpodautoscalers.v1.autoscaling", namespaced=True)
+        (listed,) = await reader.list(old.resource, part)
+        assert listed["apiVersion"] == "autoscaling/v1"
+        core = await reader.offered("v1", "ConfigMap")
+        assert core == Offered("configmaps.v1.", namespaced=True)
+        (listed,) = await reader.list(core.resource, part)
+        assert (listed["apiVersion"], listed["metadata"]["name"]) == ("v1", "x")
+        assert not (await reader.offered("v1", "Namespace")).namespaced
+        for version, kind in (("apps/v1", "Deploymentz"), ("apps/v9", "Deployment"), ("x/v1", "A")):
+            with pytest.raises(ClusterError) as caught:
+                await reader.offered(version, kind)
+            assert caught.value.reason == "not-found"
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,13 @@ from engine.model.watch import (
     ChangeType,
     Object,
     Observation,
+    Offered,
     Part,
     ResourceStatus,
 )
 
 Answer = TypeVar("Answer")
+Asked = TypeVar("Asked")
 Listed = list[Object]
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -28,7 +30,8 @@ def after(seconds: float) -> datetime:
 class Script:
     """Shows the given observations of each resource, then nothing more.
 
-    `lists` and `texts` are what it answers to `list` and `text`; it lacks all else.
+    `lists` and `texts` are what it answers to `list` and `text`, `offers` to `offered`, by API
+    version and kind; it lacks all else.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Script:
         identity: tuple[str | ClusterError, ...] = ("uid-kube-system",),
         lists: Mapping[str, Listed | ClusterError] | None = None,
         texts: Mapping[str, str | ClusterError] | None = None,
+        offers: Mapping[tuple[str, str], Offered | ClusterError] | None = None,
     ) -> None:
         self.name = "west"
         self.shown = shown or {}
         self.lists = dict(lists or {})
         self.texts = dict(texts or {})
+        self.offers = dict(offers or {})
         self.asked: list[str] = []
         self.shown_der = b""
         self._identity = list(identity)
@@ -64,6 +69,9 @@ class Script:
         seen = _answer(self.lists, resource)
         return seen if part.view is None else [{**one, **part.view(one)} for one in seen]
 
+    async def offered(self, api_version: str, kind: str) -> Offered:
+        return _answer(self.offers, (api_version, kind))
+
     async def text(self, path: str, params: Mapping[str, str] | None = None) -> str:
         self.asked.append(path)
         return _answer(self.texts, path)
@@ -79,7 +87,7 @@ class Script:
             yield observation
 
 
-def _answer(answers: Mapping[str, Answer | ClusterError], asked: str) -> Answer:
+def _answer(answers: Mapping[Asked, Answer | ClusterError], asked: Asked) -> Answer:
     answer = answers.get(asked, ClusterError("not-found", f"{asked}: there is none"))
     if isinstance(answer, ClusterError):
         raise answer
