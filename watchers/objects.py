@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, PositiveFloat
 
+from engine.analysis.veil import veiled
 from engine.model.config import Config
 from engine.model.signal import Signal
 from engine.model.watch import Change, ChangeType, Object, Observation, Part
@@ -22,7 +23,6 @@ from watchers.registry import Scene, Source, watcher
 from watchers.relations import Relations
 from watchers.stages import Stages
 from watchers.trim import trim
-from watchers.veil import veiled
 from watchers.written import written
 
 RESOURCES = (

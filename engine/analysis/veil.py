@@ -1,7 +1,7 @@
-"""The veil: credentials that people write where they do not belong, taken out before the bus. Pure.
+"""The veil: credentials that people write where they do not belong, taken out of objects. Pure.
 
-Values of Secrets are gone before (engine.cluster.clean). What is left are annotations, variables
-and arguments of containers that hold a password in the clear.
+Before the bus, and before a snapshot is kept. Values of Secrets are gone earlier
+(engine.cluster.clean); what is left are annotations, variables and arguments in the clear.
 """
 
 import re

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watchers.veil import veiled
+from engine.analysis.veil import veiled
 
 CANARY = "Zq7xW3kT9bVn2LmR5yHd"
 JSON = st.recursive(
