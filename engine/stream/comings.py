@@ -27,8 +27,6 @@ _TOLD: Final[Mapping[str, str]] = {
 }
 """Changes that the second stage is told of, and as what."""
 _ABOUT: Final = ("uid", "uidBefore", "before", "server", "source")
-_UNHEARD: Final = frozenset({NEWS, ROSTER, "watcher"})
-"""Types that come of a cluster also where it was not reached yet."""
 _ENDED: Final = "the watcher ended"
 
 
@@ -37,11 +35,6 @@ class Passage(NamedTuple):
 
     told: tuple[Signal, ...] = ()
     ends: Reason | None = None
-
-
-def first(signal: Signal) -> bool:
-    """Whether a cluster is still away after `signal`, its first one."""
-    return signal.type in _UNHEARD
 
 
 def passage(time: StreamTime, cluster: str, signal: Signal, at: int) -> Passage:
@@ -59,18 +52,17 @@ def passage(time: StreamTime, cluster: str, signal: Signal, at: int) -> Passage:
 def _news(time: StreamTime, cluster: str, news: Signal, at: int) -> Passage:
     change, away = _word(news, "change"), time.away
     goes = change in _GOES
-    known = goes if away else change == "joined"
-    if known or change not in {*_ENDS, *_TOLD}:
+    if (change == "joined" and not away) or change not in {*_ENDS, *_TOLD}:
         return Passage()
     time.away = goes
     told: list[Signal] = []
     if goes:
         told += _dismissed(time, cluster, at, time.watchers())
         time.news.clear()  # there is no key left that should know
-    if change in _TOLD:
+    if change in _TOLD and not (goes and away):
         about = {name: text for name in _ABOUT if (text := _word(news, name))}
         told.append(cluster_signal(cluster, _TOLD[change], at, about))
-    return Passage(tuple(told), None if away else _ENDS.get(change))
+    return Passage(tuple(told), _ENDS.get(change))
 
 
 def _dismissed(time: StreamTime, cluster: str, at: int, sources: Iterable[str]) -> Iterator[Signal]:

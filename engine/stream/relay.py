@@ -11,9 +11,8 @@ from engine.model.firing import Transition
 from engine.model.instant import from_us, to_us
 from engine.model.signal import Signal
 from engine.stream.cluster_fold import ClusterFold
-from engine.stream.comings import first
 from engine.stream.correlator import Change, Correlator
-from engine.stream.second_stage import SECOND, TOLD, cluster_signal, condition, health, silence
+from engine.stream.second_stage import SECOND, TOLD, condition, health, silence
 from engine.stream.shared import Shared
 from engine.stream.stage import Stage
 
@@ -36,12 +35,9 @@ class Relay:
         self.correlator = Correlator(shared.found.counters)
 
     def join(self, signal: Signal) -> ClusterFold:
-        """Return the fold of a cluster of which this is the first signal."""
-        name = signal.cluster
-        fold = self._folds[name] = ClusterFold(name, self._shared)
-        fold.time.away = first(signal)
-        if not fold.time.away:
-            self._give(cluster_signal(name, "joined", to_us(signal.time), {}))
+        """Return the fold of a cluster of which this is the first signal; it is away yet."""
+        fold = self._folds[signal.cluster] = ClusterFold(signal.cluster, self._shared)
+        fold.time.away = True
         return fold
 
     def across(self, signal: Signal) -> None:

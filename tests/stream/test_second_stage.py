@@ -157,7 +157,8 @@ def test_a_signal_of_the_wrong_stage_is_counted() -> None:
 
 def test_a_rule_that_goes_closes_its_conditions() -> None:
     watch = a_rule("watch", on="condition", when='signal.data.rule == "down"', by=("cluster",))
-    seen = Run(a_rule("down", when=BAD), watch).see(bad(0), a_beat(10)).swap(watch).to(90)
+    seen = Run(a_rule("down", when=BAD), watch)
+    seen.see(a_beat(0), bad(0), a_beat(10)).swap(watch).to(90)
     assert told_of(seen, "watch") == [(0, "firing"), (8, "resolved")]
 
 

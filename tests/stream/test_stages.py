@@ -202,7 +202,7 @@ def test_a_clock_moves_no_time_of_the_first_stage() -> None:
 
 def test_a_condition_that_comes_again_an_hour_later_counts_once() -> None:
     first = Evaluator(a_set(a_rule()), stage=Stage.FIRST)
-    conditions = first.step([a_pod(0)]).conditions
+    conditions = first.step([a_beat(0), a_pod(0)]).conditions
     assert [one.type for one in conditions] == ["cluster", "condition"]
     joined, opened = conditions
     seen = Run()
