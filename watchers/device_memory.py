@@ -14,8 +14,6 @@ MEMORY = "inventory"
 AGENT = "agent/"
 NODE = "node/"
 """What keys begin with: the name of the node follows."""
-SENDER = "watchers/node-report"
-"""What the source of the signals of node agents begins with; the cluster follows."""
 NODE_DEVICE = "node"
 """What an inventory counts that tells whether a node itself is there."""
 

@@ -1,19 +1,16 @@
 """The receiver of node agents: reports of devices as signals, and what each node should have."""
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
 from engine.analysis.inventory import Holding, Limits, Tally, look
 from engine.model.node_report import Device, Report
-from engine.model.signal import Signal
 from watchers.device_memory import (
     AGENT,
     MEMORY,
     NODE,
-    SENDER,
     AgentRecord,
     InventoryOptions,
     Level,
@@ -21,6 +18,7 @@ from watchers.device_memory import (
     Told,
     decoded,
 )
+from watchers.device_signals import deleted, told_by_agent
 from watchers.receiving import Hall, Post, Received, ReceiverOptions, Refusal, receiver
 from watchers.report_form import Fault, read_devices, read_report
 
@@ -71,41 +69,12 @@ async def receive_node_report(config: NodeReportConfig, post: Post, hall: Hall) 
     after = fold.run(devices, whole)
     if after != before:
         await memory.keep({own: msgspec.json.encode(after)})
-    signals = [_signal(cluster, report.node, hall.now, data) for data in fold.told]
+    signals = [told_by_agent(cluster, report.node, hall.now, data) for data in fold.told]
     return Received(signals, [_refusal(fault) for fault in faults])
 
 
 def _refusal(fault: Fault) -> Refusal:
     return Refusal("malformed", fault.detail, fault.raw)
-
-
-def deleted(node: str, level: Level) -> dict[str, Any]:
-    """Return the data that tells of the end of `level`."""
-    return {
-        "kind": level.kind,
-        "name": level.name,
-        "uid": level.uid,
-        "node": node,
-        "change": "deleted",
-    }
-
-
-def _signal(cluster: str, node: str, now: datetime, data: Mapping[str, Any]) -> Signal:
-    return signal_of(cluster, f"{node}/{data['kind']}/{data['uid']}/{data['name']}", now, data)
-
-
-def signal_of(cluster: str, subject: str, now: datetime, data: Mapping[str, Any]) -> Signal:
-    """Return a signal about a device as the agents' receiver sends it."""
-    source = f"{SENDER}/{cluster}"
-    return Signal(
-        id=f"{source}/{subject}@{now.isoformat()}",
-        source=source,
-        type="hardware",
-        subject=subject,
-        time=now,
-        cluster=cluster,
-        data=dict(data),
-    )
 
 
 class _Fold:
@@ -228,8 +197,3 @@ def _counts(device: Device) -> bool:
     """Say whether the node has it: not a drive behind a fabric, nor one that is dead."""
     fields = device.fields
     return bool(fields.get("transport", "pcie") == "pcie" and fields.get("state") != _DEAD)
-
-
-def levels_of(record: AgentRecord) -> Iterator[Level]:
-    """Yield the levels that were told of and not told as deleted."""
-    return (level for level in record.levels.values() if not level.ended and not record.ended)

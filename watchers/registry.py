@@ -16,7 +16,17 @@ from watchers.kept import Kept
 from watchers.memory import Forgetful
 from watchers.owners import Owners
 
-NAMES = ("audit", "certificates", "events", "gpu", "metrics", "objects", "versions")
+NAMES = (
+    "audit",
+    "certificates",
+    "devices",
+    "drift",
+    "events",
+    "gpu",
+    "metrics",
+    "objects",
+    "versions",
+)
 """Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
 FEEDING = ("objects", "events")
 """What the others take objects and Events off."""
