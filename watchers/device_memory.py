@@ -164,4 +164,4 @@ Kind = TypeVar("Kind")
 
 
 def _chosen(kinds: Mapping[str, Kind], kind: str) -> dict[str, Kind]:
-    return {name: one for name, one in kinds.items() if kind in {"", name}}
+    return {name: one for name, one in kinds.items() if kind in {"", name, name.partition("/")[0]}}

@@ -20,6 +20,13 @@ class Memories(Database):
             query = select(memories.c.key, memories.c.value).where(named)
             return {key: bytes(value) for key, value in connection.execute(query)}
 
+    def remembering(self, watcher: str) -> list[str]:
+        """Return the clusters of which `watcher` remembers something, in order."""
+        named = memories.c.watcher == watcher
+        with self.read() as connection:
+            query = select(memories.c.cluster).where(named).distinct().order_by("cluster")
+            return [cluster for (cluster,) in connection.execute(query)]
+
     @retried
     def remember(self, cluster: str, watcher: str, changes: Mapping[str, bytes | None]) -> None:
         """Keep `changes`; None forgets that key."""
@@ -36,6 +43,14 @@ class Memories(Database):
                 connection.execute(memories.delete().where(named & these))
             if rows:
                 connection.execute(memories.insert(), rows)
+
+    @retried
+    def rename_memories(self, before: str, after: str) -> None:
+        """Let the watchers of the cluster `after` remember what those of `before` did."""
+        with self.write() as connection:
+            connection.execute(memories.delete().where(memories.c.cluster == after))
+            renamed = memories.update().where(memories.c.cluster == before)
+            connection.execute(renamed.values(cluster=after))
 
     @retried
     def forget_cluster(self, cluster: str) -> None:

@@ -25,5 +25,6 @@ def test_a_watcher_sees_neither_another_one_nor_another_cluster(store: Store) ->
     store.remember("east", "devices", {"a": b"2"})
     store.remember("west", "gpu", {"a": b"3"})
     assert store.memories("west", "devices") == {"a": b"1"}
+    assert store.remembering("devices") == ["east", "west"]
     store.forget_cluster("west")
     assert (store.memories("west", "gpu"), store.memories("east", "devices")) == ({}, {"a": b"2"})
