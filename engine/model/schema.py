@@ -186,7 +186,6 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         "watcher `drift`",
         DRIFT,
         "uid, kind, namespace and name, for each sender",
-        planned=True,
     ),
     "version": SignalShape(
         "A version that is installed or used.",

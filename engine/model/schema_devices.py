@@ -159,9 +159,11 @@ DRIFT: Final[Fields] = {
     "drifted": Field("bool", "it differs from what is desired"),
     "syncing": Field("bool", "a sync is under way"),
     "since": Field("string", "when the difference was first seen", "RFC 3339"),
-    "difference": Field("string", "modified, missing or extra"),
-    "paths": Field("list(string)", "fields that differ"),
+    "difference": Field("string", "modified, missing or extra, where it is drifted"),
+    "paths": Field("list(string)", "fields that differ, where known; 50 at most"),
     "revision": Field("string", "revision of the desired state"),
+    "health": Field("string", "its health by argocd, or why flux is not ready"),
+    "message": Field("string", "why flux could not make it as desired, in words"),
 }
 
 VERSIONED: Final[Fields] = {

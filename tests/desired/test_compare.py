@@ -201,7 +201,7 @@ def test_what_is_no_longer_desired_differs_while_it_is_there() -> None:
 
 
 def test_fields_that_were_applied_by_the_server_are_known_by_their_manager() -> None:
-    port = {'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}}
+    port: Obj = {'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}}
     main = {".": {}, "f:name": {}, "f:tty": {}, "f:ports": port}
     fields = {
         "f:metadata": {"f:labels": {".": {}, "f:app.kubernetes.io/name": {}}},

@@ -67,7 +67,7 @@ CONTAINER = st.fixed_dictionaries(
     },
 )
 CONTAINERS = st.lists(CONTAINER, min_size=1, max_size=3, unique_by=lambda one: one["name"])
-VOLUMES = st.sampled_from(
+VOLUMES: st.SearchStrategy[Obj] = st.sampled_from(
     [
         {"emptyDir": {}},
         {"emptyDir": {"sizeLimit": "1024Mi"}},
@@ -89,7 +89,7 @@ VOLUMES = st.sampled_from(
 
 
 @st.composite
-def pod_specs(draw: st.DrawFn, **more: Any) -> Obj:
+def pod_specs(draw: st.DrawFn, /, **more: Any) -> Obj:
     fields = draw(
         some(
             hostNetwork=st.just(value=False),
@@ -374,12 +374,15 @@ CHANGES: dict[str, Any] = {
 }
 
 
+_FIXED = {"backend", "items", "projected"}
+
+
 def changeable(obj: Obj) -> list[tuple[Any, ...]]:
     found = []
     for at in leaves({name: obj[name] for name in obj if name in {"spec", "data", "rules"}}):
         name = next(step for step in reversed(at) if isinstance(step, str))
         literal = at[0] == "data" and obj["kind"] == "ConfigMap"
-        if (name in CHANGES or literal) and "backend" not in at and "projected" not in at:
+        if (name in CHANGES or literal) and not _FIXED.intersection(at):
             found.append(at)
     return found
 

@@ -1,0 +1,286 @@
+"""The watcher of drift: objects beside their desired state, by git, Argo CD and Flux."""
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from engine.desired.compare import PATHS_TOLD, Ignored, differing
+from engine.model.errors import ClusterError, DesiredError
+from engine.model.signal import Signal
+from engine.model.watch import Object
+from watchers import gitops
+from watchers.desired import App, Desired, DriftConfig, Wanted, fault_of, tidy
+from watchers.live import Key, Live, Place, listed
+from watchers.owners import controller
+from watchers.polling import Fact, Looked, poll
+from watchers.registry import Scene, Source, watcher
+from watchers.since import Since
+
+NAME: Final = "drift"
+SCALERS: Final = "horizontalpodautoscalers.autoscaling"
+_BESIDE: Final = 4
+_REPLICAS: Final = Ignored(("spec.replicas",))
+Target = tuple[str, str, str]
+"""Kind, namespace and name of what an autoscaler scales."""
+SOURCES = (
+    Source(
+        "git",
+        "objects that differ from what a repository desires",
+        setting="clusters[].watchers.drift.apps",
+        verbs=(),
+        optional=True,
+    ),
+    Source(gitops.APPLICATIONS, "drift as Argo CD sees it", verbs=("get", "list"), optional=True),
+    Source(
+        gitops.KUSTOMIZATIONS, "what Flux could not apply", verbs=("get", "list"), optional=True
+    ),
+    Source(
+        gitops.HELM_RELEASES, "what Flux could not install", verbs=("get", "list"), optional=True
+    ),
+)
+
+
+@watcher(NAME, config=DriftConfig, sources=SOURCES)
+async def watch_drift(config: DriftConfig, scene: Scene) -> AsyncGenerator[list[Signal]]:
+    """Yield `drift` per object of an application: whether it is as desired, and what differs.
+
+    Levels, by app and object. data: kind, apiVersion, namespace, name, uid (empty while it is
+    missing), workload, labels, app, source (git, argocd, flux), drifted, syncing, revision;
+    while drifted also since, difference (modified, missing, extra) and paths; by Argo CD and Flux
+    health, by Flux message. What could not be compared is not told.
+
+    Source: repositories of git, rendered, and the objects of the cluster; applications of
+    Argo CD; kustomizations and helmreleases of Flux.
+    """
+    sources = [app.source for app in config.apps]
+    sources += [gitops.APPLICATIONS] if config.argocd else []
+    sources += [gitops.KUSTOMIZATIONS, gitops.HELM_RELEASES] if config.flux else []
+    with _folder(scene) as folder:
+        tidy(folder, config.apps)
+        look = _Look(config, scene, folder)
+        async with contextlib.aclosing(
+            poll(NAME, scene, sources, config.every_s, look.at)
+        ) as batches:
+            async for batch in batches:
+                yield batch
+
+
+@contextlib.contextmanager
+def _folder(scene: Scene) -> Iterator[Path]:
+    """Give the folder for repositories; one for a while where nothing is kept."""
+    if scene.folder is not None:
+        yield scene.folder / NAME
+        return
+    with tempfile.TemporaryDirectory(prefix="dogwatch-") as name:
+        yield Path(name)
+
+
+def target(scaler: Object) -> Target | None:
+    """Return what an autoscaler scales."""
+    spec = scaler.get("spec")
+    to = spec.get("scaleTargetRef") if isinstance(spec, Mapping) else None
+    if not isinstance(to, Mapping):
+        return None
+    namespace = (scaler.get("metadata") or {}).get("namespace")
+    return str(to.get("kind", "")), str(namespace or ""), str(to.get("name", ""))
+
+
+class _Look:
+    """Looks at all applications; knows what it saw before."""
+
+    def __init__(self, config: DriftConfig, scene: Scene, folder: Path) -> None:
+        salt = secrets.token_bytes(32)
+        self._config = config
+        self._scene = scene
+        self._salt = salt
+        self._apps = [App(app, config, folder, salt) for app in config.apps]
+        self._targets = scene.kept.of(SCALERS, target)
+        self._since = Since(scene.memory(f"{NAME}/since"))
+        self._argo: dict[str, list[gitops.State]] = {}
+
+    async def at(self, now: datetime) -> Looked:
+        """Look at everything once."""
+        looked = Looked()
+        await self._since.recall()
+        states = await self._by_git(looked, now)
+        states += [one async for one in self._by_argo(looked)]
+        states += [one async for one in self._by_flux(looked)]
+        for source, state in states:
+            subject = _subject(state)
+            data = self._since.told(subject, state, now)
+            uid = state["uid"] or ("missing" if state.get("difference") == "missing" else "")
+            looked.facts.append(Fact(NAME, f"{subject}/{uid}", data, source))
+        await self._since.keep({_subject(state) for _, state in states}, whole=not looked.faults)
+        return looked
+
+    async def _by_git(self, looked: Looked, now: datetime) -> list[tuple[str, gitops.State]]:
+        desired = await self._desired(looked, now)
+        live = await self._listed(desired)
+        scaled = await self._scaled() if desired else None
+        states: list[tuple[str, gitops.State]] = []
+        for app in self._apps:
+            if (wants := desired.get(app.config.name)) is not None:
+                comparison = Comparison(self._scene, app, live, scaled)
+                found = await asyncio.to_thread(comparison.states, wants, now, self._config.sync_s)
+                states += [(app.config.source, state) for state in found]
+                if fault := _faults(wants, live):
+                    looked.faults[app.config.source] = fault
+        return states
+
+    async def _desired(self, looked: Looked, now: datetime) -> dict[str, Desired]:
+        """Return what applications want, by name; a few are fetched beside one another."""
+        desired: dict[str, Desired] = {}
+        turn = asyncio.Semaphore(_BESIDE)
+
+        async def one(app: App) -> None:
+            async with turn:
+                try:
+                    desired[app.config.name] = await app.desired(self._scene.source, now)
+                except (DesiredError, ClusterError) as error:
+                    looked.faults[app.config.source] = fault_of(error)
+
+        async with asyncio.TaskGroup() as group:
+            for app in self._apps:
+                group.create_task(one(app))
+        return desired
+
+    async def _listed(self, desired: Mapping[str, Desired]) -> Live:
+        wants = [want for one in desired.values() for want in one.wants]
+        owned = {
+            (app.config.owned, want.offered, (want.key[0], want.key[1]))
+            for app in self._apps
+            if app.config.owned and app.config.name in desired
+            for want in desired[app.config.name].wants
+        }
+        return await listed(self._scene.source, wants, owned, self._salt)
+
+    async def _scaled(self) -> frozenset[Target] | None:
+        """Return what autoscalers scale, None where that can not be known."""
+        await self._scene.kept.ready(SCALERS)
+        if self._scene.kept.whole(SCALERS):
+            return frozenset(self._targets.values())
+        try:
+            scalers = await self._scene.source.list(SCALERS)
+        except ClusterError as error:
+            return frozenset() if error.reason == "not-found" else None
+        return frozenset(one for one in map(target, scalers) if one)
+
+    async def _by_argo(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
+        known: dict[str, list[gitops.State]] = {}
+        for one in await self._objects(gitops.APPLICATIONS, looked, on=self._config.argocd):
+            uid = str((one.get("metadata") or {}).get("uid", ""))
+            states = gitops.argo_states(one)
+            # What Argo CD can not compare for now is as it was.
+            known[uid] = self._argo.get(uid, []) if states is None else states
+            for state in known[uid]:
+                yield gitops.APPLICATIONS, state
+        self._argo = known
+
+    async def _by_flux(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
+        for resource in (gitops.KUSTOMIZATIONS, gitops.HELM_RELEASES):
+            for one in await self._objects(resource, looked, on=self._config.flux):
+                if state := gitops.flux_state(one):
+                    yield resource, state
+
+    async def _objects(self, resource: str, looked: Looked, *, on: bool) -> list[Object]:
+        """Return the objects of `resource`; a cluster that has none of that kind is no fault."""
+        if not on:
+            return []
+        try:
+            return await self._scene.source.list(resource)
+        except ClusterError as error:
+            if error.reason != "not-found":
+                looked.faults[resource] = f"{error.reason}: {error}"
+            return []
+
+
+class Comparison:
+    """One application beside what is there."""
+
+    def __init__(
+        self, scene: Scene, app: App, live: Live, scaled: frozenset[Target] | None
+    ) -> None:
+        self._scene = scene
+        self._app = app
+        self._live = live
+        self._scaled = scaled
+
+    def states(self, desired: Desired, now: datetime, sync_s: float) -> list[gitops.State]:
+        """Return the state of each object that is desired, and of those that are too many."""
+        states = []
+        for wanted in desired.wanted:
+            if wanted.key[:2] not in self._live.unread:
+                syncing = self._app.syncing(wanted, now, sync_s)
+                states.append(self._state(wanted, {"syncing": syncing, "revision": desired.commit}))
+        for key in sorted(self._extra(desired)):
+            obj = self._live.objects[key]
+            more = {"syncing": False, "revision": desired.commit, "drifted": True}
+            states.append(
+                {**self._about(key, obj, obj), **more, "difference": "extra", "paths": []}
+            )
+        return states
+
+    def _state(self, wanted: Wanted, common: Mapping[str, Any]) -> gitops.State:
+        live = self._live.objects.get(wanted.key)
+        about = {**self._about(wanted.key, live, wanted.obj), **common}
+        if live is None:
+            return {**about, "drifted": True, "difference": "missing", "paths": []}
+        applied = [tuple(path) for path in live.get("applied") or ()]
+        paths = differing(wanted.obj, live, applied, self._ignored(wanted.key))
+        if not paths:
+            return {**about, "drifted": False}
+        told = paths[:PATHS_TOLD]
+        return {**about, "drifted": True, "difference": "modified", "paths": told}
+
+    def _about(self, key: Key, live: Object | None, obj: Object) -> gitops.State:
+        api_version, kind, namespace, name = key
+        metadata = (live or obj).get("metadata") or {}
+        return {
+            "kind": kind,
+            "apiVersion": api_version,
+            "namespace": namespace,
+            "name": name,
+            "uid": str(metadata.get("uid", "")) if live else "",
+            "workload": self._scene.owners.workload(live).name if live else name,
+            "labels": metadata.get("labels") or {},
+            "app": self._app.config.name,
+            "source": "git",
+        }
+
+    def _ignored(self, key: Key) -> Iterable[Ignored]:
+        if self._scaled is None or key[1:] in self._scaled:
+            return (*self._app.ignored, _REPLICAS)
+        return self._app.ignored
+
+    def _extra(self, desired: Desired) -> set[Key]:
+        """Return what is labelled as the application's and not desired; parts of others are not."""
+        labelled = self._live.labelled.get(self._app.config.owned or "", set())
+        kinds: set[Place] = {one.key[:2] for one in desired.wanted}
+        wanted = {one.key for one in desired.wanted}
+        return {
+            key
+            for key in labelled
+            if key[:2] in kinds
+            and key not in wanted
+            and controller(self._live.objects[key]) is None
+            and not desired.faults
+        }
+
+
+def _subject(state: gitops.State) -> str:
+    group = state["apiVersion"].rpartition("/")[0]
+    kind = f"{state['kind']}.{group}" if group else state["kind"]
+    parts = (state["source"], state["app"], kind, state["namespace"], state["name"])
+    return "/".join(parts)
+
+
+def _faults(desired: Desired, live: Live) -> str:
+    """Return why something of an application could not be compared, empty where all was."""
+    kinds = {want.key[:2] for want in desired.wants}
+    unread = [fault_of(live.unread[kind]) for kind in sorted(kinds & live.unread.keys())]
+    return "; ".join([*([desired.fault] if desired.fault else []), *unread])

@@ -1,0 +1,146 @@
+"""What Argo CD and Flux say of drift, taken off their objects; pure.
+
+Source: applications.argoproj.io (status.sync, status.resources, status.operationState);
+kustomizations.kustomize.toolkit.fluxcd.io and helmreleases.helm.toolkit.fluxcd.io (conditions).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from engine.model.watch import Object
+
+APPLICATIONS: Final = "applications.argoproj.io"
+KUSTOMIZATIONS: Final = "kustomizations.kustomize.toolkit.fluxcd.io"
+HELM_RELEASES: Final = "helmreleases.helm.toolkit.fluxcd.io"
+HERE: Final = frozenset({"https://kubernetes.default.svc", "in-cluster"})
+"""Destinations that are the cluster itself."""
+_TOLD: Final = 200
+_MOST: Final = 50
+
+State: TypeAlias = dict[str, Any]
+"""Data of a drift signal, but for `since`."""
+
+
+def argo_states(application: Object) -> list[State] | None:
+    """Return the state of each resource of an Application, None where Argo CD does not know.
+
+    Of one that is synced to another cluster only the Application itself is told of, as its
+    resources are not here.
+    """
+    status, spec = _map(application, "status"), _map(application, "spec")
+    sync = _map(status, "sync")
+    if sync.get("status") not in {"Synced", "OutOfSync"}:
+        return None
+    app = _app(application)
+    syncing = _map(status, "operationState").get("phase") == "Running" or "operation" in application
+    common: State = {
+        "app": app,
+        "source": "argocd",
+        "syncing": syncing,
+        "revision": _revision(sync),
+    }
+    resources = [one for one in _list(status, "resources") if not one.get("hook")]
+    destination = _map(spec, "destination")
+    place = destination.get("server") or destination.get("name")
+    if place not in HERE:
+        differing = [_named(one) for one in resources if one.get("status") == "OutOfSync"]
+        drifted = sync["status"] == "OutOfSync"
+        return [{**common, **_own(application), **_difference("modified", differing, drifted)}]
+    return [{**common, **state} for one in resources if (state := _resource(one))]
+
+
+def _resource(one: Mapping[str, Any]) -> State | None:
+    status, health = one.get("status"), str(_map(one, "health").get("status") or "")
+    if status not in {"Synced", "OutOfSync"}:
+        return None
+    difference = "modified"
+    if health == "Missing":
+        difference = "missing"
+    elif one.get("requiresPruning"):
+        difference = "extra"
+    group, version = one.get("group"), str(one.get("version") or "")
+    state: State = {
+        "kind": str(one.get("kind") or ""),
+        "apiVersion": f"{group}/{version}" if group else version,
+        "namespace": str(one.get("namespace") or ""),
+        "name": str(one.get("name") or ""),
+        "uid": "",
+        "workload": str(one.get("name") or ""),
+        **_difference(difference, [], status == "OutOfSync"),
+    }
+    return {**state, "health": health} if health else state
+
+
+def flux_state(obj: Object) -> State | None:
+    """Return the state of a Kustomization or HelmRelease, None where Flux has not said yet.
+
+    It is drifted while Flux could not make of the cluster what is desired.
+    """
+    if _map(obj, "spec").get("suspend"):
+        return None
+    status = _map(obj, "status")
+    conditions = {str(one.get("type")): one for one in _list(status, "conditions")}
+    ready = conditions.get("Ready", {})
+    syncing = conditions.get("Reconciling", {}).get("status") == "True"
+    if ready.get("status") not in {"True", "False"} and not syncing:
+        return None
+    drifted = ready.get("status") == "False"
+    revision = status.get("lastAttemptedRevision") or status.get("lastAppliedRevision")
+    state: State = {
+        "app": _app(obj),
+        "source": "flux",
+        "syncing": syncing or ready.get("reason") in {"Progressing", "ProgressingWithRetry"},
+        "revision": str(revision or ""),
+        **_own(obj),
+        **_difference("modified", [], drifted),
+    }
+    if not drifted:
+        return state
+    said = f"{ready.get('reason', '')}: {ready.get('message', '')}"
+    return {**state, "health": str(ready.get("reason", "")), "message": said[:_TOLD]}
+
+
+def _own(obj: Object) -> State:
+    metadata = _map(obj, "metadata")
+    return {
+        "kind": str(obj.get("kind", "")),
+        "apiVersion": str(obj.get("apiVersion", "")),
+        "namespace": str(metadata.get("namespace") or ""),
+        "name": str(metadata.get("name", "")),
+        "uid": str(metadata.get("uid", "")),
+        "workload": str(metadata.get("name", "")),
+        "labels": _map(metadata, "labels"),
+    }
+
+
+def _difference(difference: str, paths: list[str], drifted: bool) -> State:  # noqa: FBT001 - a fact, no switch
+    if not drifted:
+        return {"drifted": False}
+    return {"drifted": True, "difference": difference, "paths": sorted(paths)[:_MOST]}
+
+
+def _app(obj: Object) -> str:
+    return str(_map(obj, "metadata").get("name", ""))
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    parts = (one.get("kind"), one.get("namespace"), one.get("name"))
+    return "/".join(str(part) for part in parts if part)
+
+
+def _revision(sync: Mapping[str, Any]) -> str:
+    several = sync.get("revisions")
+    texts = several if isinstance(several, list) and several else [sync.get("revision") or ""]
+    return ",".join(map(str, texts))
+
+
+def _map(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    inner = value.get(name)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _list(value: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    inner = value.get(name)
+    return (
+        (one for one in inner if isinstance(one, Mapping)) if isinstance(inner, list) else iter(())
+    )
