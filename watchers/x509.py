@@ -1,5 +1,6 @@
 """X.509: what certificates say of themselves, as data of a `certificate` signal. Pure."""
 
+import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,9 +58,7 @@ class Bundle:
 def read(blocks: Blocks) -> Bundle:
     """Return the certificates among `blocks`; those that can not be read are counted."""
     good: list[x509.Certificate] = []
-    with _QUIET, warnings.catch_warnings():
-        # A serial number of zero is forbidden, and common.
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+    with _quiet():
         for der in blocks.found:
             try:
                 one = x509.load_der_x509_certificate(der)
@@ -115,12 +114,21 @@ def describe(one: x509.Certificate) -> dict[str, Any]:
         "lifetime": (end - begin).total_seconds() / 86400,
         "fingerprint": one.fingerprint(hashes.SHA256()).hex(),
     }
-    for name, part in _PARTS.items():
-        try:
-            found[name] = part(one)
-        except _BAD:
-            continue
+    with _quiet():
+        for name, part in _PARTS.items():
+            try:
+                found[name] = part(one)
+            except _BAD:
+                continue
     return {**found, **_key(one)}
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Let serial numbers of zero pass, which are forbidden, and common."""
+    with _QUIET, warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        yield
 
 
 def rfc3339(at: datetime) -> str:
