@@ -76,6 +76,7 @@ STALENESS = _gauge(
     "cluster",
 )
 REACHABLE = _gauge("cluster_reachable", "1 while a cluster answers.", "cluster")
+DISCOVERED = _gauge("clusters_discovered", "Clusters that a source showed at last.", "source")
 RELISTS = _counter("watch_relists", "Complete lists asked for.", "cluster", "reason")
 NODE_REPORTS = _counter("node_reports", "Reports of a node agent, by what became of it.", "outcome")
 NODE_UNREAD = _gauge("node_unread", "Files that the last look at the node could not read.")

@@ -1,12 +1,12 @@
 """What users of the policy order beside decisions: missions, freezes; blocks."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.pages import mission_line
-from engine.app.policy_file import places_of
+from engine.app.policy_file import places_in
 from engine.changes.policy import Policy, User, may_order
 from engine.missions.run import prepare
 from engine.missions.targets import resolve
@@ -26,7 +26,8 @@ from engine.web.views import MissionLine
 class StoredOrders:
     """Fulfils the web's port `Orders`.
 
-    `tell` says who hears of a change that is taken back, `in_force` gives the policy.
+    `tell` says who hears of a change that is taken back, `in_force` gives the policy, `configs`
+    the clusters that there are (None: those of `settings`).
     """
 
     store: Store
@@ -34,6 +35,7 @@ class StoredOrders:
     clock: Clock
     tell: Tell = nobody
     in_force: Callable[[], Policy | None] = lambda: None
+    configs: Callable[[], Sequence[ClusterConfig]] | None = None
 
     def run(self, user: User, order: Order) -> MissionLine:
         """Queue a mission of `user`; the same order a second time finds the one that exists.
@@ -119,17 +121,20 @@ class StoredOrders:
 
     def _chosen(self, targets: Targets) -> tuple[str, ...]:
         try:
-            return resolve(targets.model_dump(exclude_none=True), places_of(self.settings))
+            return resolve(targets.model_dump(exclude_none=True), places_in(self._configs()))
         except ValueError as error:
             raise DogwatchError(f"targets: {error}") from error
 
     def _check(self, scope: str) -> None:
         name = scope.removeprefix(CLUSTER)
-        known = [one.name for one in self.settings.clusters]
+        known = [one.name for one in self._configs()]
         if scope != ALL and (name == scope or name not in known):
             raise DogwatchError(
                 f"no cluster '{name}'; known: {', '.join(known) or 'none'}{nearest(name, known)}"
             )
+
+    def _configs(self) -> Sequence[ClusterConfig]:
+        return self.configs() if self.configs else self.settings.clusters
 
     def _line(self, mission: str) -> MissionLine:
         row = self.store.mission(mission)

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 
 from engine.advisor.advise import Advisor
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.configured import options
 from engine.app.delivering import Courier, tell_of_dead_letter
 from engine.app.folding import Fold
@@ -43,6 +43,9 @@ from engine.store.checkpoint import Committed
 from engine.store.store import Store
 from sinks.registry import make
 
+if TYPE_CHECKING:
+    from engine.changes.policy import Place
+
 LOG = structlog.get_logger()
 REAP_S = 5.0
 """How often to look for missions whose process died."""
@@ -51,8 +54,9 @@ REAP_S = 5.0
 class Engine:
     """Bus, store, and what the roles ask for: evaluators, mission workers, couriers.
 
-    `rules` gives the rule set to start with. Use as an async context manager; `run` then
-    goes on until it is cancelled, or raises Fenced when another process took over.
+    `rules` gives the rule set to start with; `clusters`, `places` and `configs` may change as
+    clusters come and go. Use as an async context manager; `run` then goes on until it is
+    cancelled, or raises Fenced when another process took over.
     """
 
     def __init__(
@@ -68,6 +72,8 @@ class Engine:
         self.roles = roles
         self._rules_for = rules
         self._clusters = clusters
+        self.places: Mapping[str, Place] = places_of(settings)
+        self.configs: Callable[[], Sequence[ClusterConfig]] = lambda: settings.clusters
         self._folder = Path(settings.data_dir)
         self._open = AsyncExitStack()
 
@@ -166,9 +172,12 @@ class Engine:
         if not self.roles & {Role.RUNNER, Role.WEB}:
             return None
         path = settings.changes.policy_file or ""
-        policies = Policies(path, places_of(settings), self.store)
+        complete = not settings.discover
+        policies = Policies(path, self.places, self.store, complete=complete)
         await asyncio.to_thread(policies.first)
-        return Front(settings, self.store, policies, self.clock, self._call_couriers)
+        front = Front(settings, self.store, policies, self.clock, self._call_couriers)
+        front.configs = self.configs
+        return front
 
     def _logs(self) -> Logs:
         means = Means(self.store, self.force, self.settings.stream, self.clock, self._committed)
@@ -199,7 +208,7 @@ class Engine:
         workers = Workers(self.store, self._clusters, shelf, missions, clock)
         workers.process, workers.rule_of = self.process, self.force.rule_of
         workers.routes, workers.told = self.force.routes, self._mission_ended
-        workers.places = places_of(self.settings)
+        workers.places = self.places
         written = [one.name for one in self.settings.clusters if one.writer is not None]
         workers.changeable = frozenset(written if self.settings.changes.policy_file else ())
         workers.advise = Advisor(self.settings.advisor, self.store, clock).advise

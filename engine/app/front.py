@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from engine.app.acting import StoredOrders
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.configured import options
 from engine.app.deciding import Desk, told_of, wanted_of
 from engine.app.keys import signing_key
@@ -57,6 +57,7 @@ class Front:
         self._store = store
         self.policies = policies
         self._clock = clock
+        self.configs: Callable[[], Sequence[ClusterConfig]] = lambda: settings.clusters
         self._key = signing_key(settings)
         self._url = settings.changes.url or ""
         self._base = urlsplit(self._url).path.rstrip("/")
@@ -86,6 +87,7 @@ class Front:
                 policy=lambda: self.policies.policy,
                 in_force=rules,
                 problems=problems,
+                configs=self.configs,
             ),
             orders=StoredOrders(
                 self._store,
@@ -93,6 +95,7 @@ class Front:
                 self._clock,
                 self.decided,
                 lambda: self.policies.policy,
+                self.configs,
             ),
             clock=self._clock,
             key=self._key,

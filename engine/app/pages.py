@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.explaining import explained
 from engine.app.look import levels, said, station
 from engine.app.pages_changes import change_line, change_view
@@ -57,6 +57,7 @@ class StoredPages:
         in_force: the rules of this process; None where it has none: those of the store then.
         problems: cluster -> why it is out of reach, empty where it answers; those not watched
             by this process are not in it.
+        configs: the clusters that there are; None: those of `settings`.
     """
 
     store: Store
@@ -65,6 +66,7 @@ class StoredPages:
     policy: Callable[[], Policy | None] = lambda: None
     in_force: Callable[[], RuleSet | None] = lambda: None
     problems: Callable[[], Mapping[str, str]] = dict
+    configs: Callable[[], Sequence[ClusterConfig]] | None = None
 
     def __post_init__(self) -> None:
         self._audited: tuple[datetime, AuditState] | None = None
@@ -174,7 +176,7 @@ class StoredPages:
         return views
 
     def clusters(self) -> list[ClusterView]:
-        """Return the clusters of the configuration."""
+        """Return the clusters of the configuration, and those that are found."""
         problems = self.problems()
         fired = self.store.firings(states=[State.FIRING], limit=MANY)
         firing = Counter(one.key.get("cluster", "") for one in fired)
@@ -192,7 +194,7 @@ class StoredPages:
                 missions=missions[one.name],
                 frozen=bool(frozen & {"all", f"cluster/{one.name}"}),
             )
-            for one in self.settings.clusters
+            for one in (self.configs() if self.configs else self.settings.clusters)
         ]
 
     def freezes(self) -> list[Freeze]:

@@ -12,9 +12,8 @@ from engine.app.deciding import Desk, told_of
 from engine.app.opening import stored
 from engine.app.pages import StoredPages
 from engine.app.pages_changes import change_line
-from engine.app.policy_file import places_of, read_policy
-from engine.changes.policy import Policy, User, load_policy, user_of_token
-from engine.changes.templates import TEMPLATES
+from engine.app.policy_file import places_of, policy_of, read_policy
+from engine.changes.policy import Policy, User, user_of_token
 from engine.model.change_row import ChangeRow
 from engine.model.delivery import Delivery
 from engine.model.errors import ConfigError, DogwatchError, Refused, StoreError
@@ -122,7 +121,7 @@ def _policy(settings: AppConfig, store: Store) -> Policy:
         last = store.last_policy()
         if last is None:
             raise
-        return load_policy(path, last.encode(), places_of(settings), TEMPLATES)
+        return policy_of(path, last, places_of(settings), complete=not settings.discover)
 
 
 def _token(file: str | None) -> str:

@@ -7,9 +7,8 @@ from typing import Protocol
 import structlog
 
 from engine import meters
-from engine.app.policy_file import read_file
-from engine.changes.policy import Place, Policy, load_policy
-from engine.changes.templates import TEMPLATES
+from engine.app.policy_file import policy_of, read_file
+from engine.changes.policy import Place, Policy
 from engine.model.errors import ConfigError, DogwatchError, StoreError
 
 LOG = structlog.get_logger()
@@ -36,11 +35,15 @@ class Policies:
 
     Args:
         path: the file, empty for none: then there never is a policy, whatever was kept.
-        clusters: those of the configuration, for the names in it.
+        clusters: those that there are, for the names in it; they may come and go.
         kept: where the last good one is kept.
+        complete: there are no others than those of the configuration, so names are checked.
     """
 
-    def __init__(self, path: str, clusters: Mapping[str, Place], kept: Kept) -> None:
+    def __init__(
+        self, path: str, clusters: Mapping[str, Place], kept: Kept, *, complete: bool = True
+    ) -> None:
+        self._complete = complete
         self._path = path
         self._clusters = clusters
         self._kept = kept
@@ -123,7 +126,7 @@ class Policies:
             LOG.error("no policy in force: nothing is changed", faults=faults)
 
     def _load(self, data: bytes) -> Policy:
-        return load_policy(self._path, data, self._clusters, TEMPLATES)
+        return policy_of(self._path, data, self._clusters, complete=self._complete)
 
     def _enforce(self, policy: Policy) -> None:
         self._policy = policy

@@ -1,8 +1,10 @@
 """One policy file, outside of a running engine: read, checked, and asked."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.configured import load_config
 from engine.changes.policy import Place, Policy, load_policy
 from engine.changes.policy.load import policy_faults
@@ -16,7 +18,26 @@ from engine.model.ports import SystemClock
 
 def places_of(settings: AppConfig) -> dict[str, Place]:
     """Return the clusters of the configuration as policies choose them."""
-    return {one.name: Place(one.labels, tuple(one.groups)) for one in settings.clusters}
+    return places_in(settings.clusters)
+
+
+def places_in(clusters: Iterable[ClusterConfig]) -> dict[str, Place]:
+    """Return `clusters` as policies choose them."""
+    return {one.name: Place(one.labels, tuple(one.groups)) for one in clusters}
+
+
+def policy_of(
+    path: str, data: str | bytes, places: Mapping[str, Place], *, complete: bool
+) -> Policy:
+    """Return the policy in `data` for the clusters `places`.
+
+    Where these are not `complete`, as others are found, it may name clusters that there are not.
+
+    Raises:
+        ConfigError: holds every fault, one a line.
+    """
+    policy = load_policy(path, data, places if complete else None, TEMPLATES)
+    return replace(policy, clusters=places)
 
 
 def read_policy(path: str, settings: AppConfig | None = None) -> Policy:
@@ -25,8 +46,10 @@ def read_policy(path: str, settings: AppConfig | None = None) -> Policy:
     Raises:
         ConfigError: it cannot be read, or holds faults: every one, one a line.
     """
-    places = None if settings is None else places_of(settings)
-    return load_policy(path, read_file(path), places, TEMPLATES)
+    if settings is None:
+        return load_policy(path, read_file(path), None, TEMPLATES)
+    complete = not settings.discover
+    return policy_of(path, read_file(path), places_of(settings), complete=complete)
 
 
 def faults_of(path: str, config: str | None) -> tuple[Policy | None, list[Fault]]:
@@ -40,7 +63,8 @@ def faults_of(path: str, config: str | None) -> tuple[Policy | None, list[Fault]
         ConfigError: a file cannot be read, or the configuration is refused.
     """
     data = read_file(path)
-    places = None if config is None else places_of(load_config(config))
+    settings = None if config is None else load_config(config)
+    places = None if settings is None or settings.discover else places_of(settings)
     found = policy_faults(path, data, places, TEMPLATES)
     return (None if found else load_policy(path, data, places, TEMPLATES)), found
 

@@ -1,33 +1,42 @@
 """From the configuration of a cluster to a reader of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from engine.app.config import ClusterConfig, ReachConfig
 from engine.cluster.contexts import Context
+from engine.cluster.login import Login
 from engine.cluster.reader import Reader
 from engine.metrics.prometheus import prometheus
 from engine.model.ports import Metrics, SystemClock
 
 
-def context_of(config: ReachConfig, act_as: str = "") -> Context:
-    """Return how the cluster of `config` is reached, as the user `act_as` where one is named."""
+def context_of(
+    config: ReachConfig, act_as: str = "", login: Callable[[], Login] | None = None
+) -> Context:
+    """Return how the cluster of `config` is reached, as the user `act_as` where one is named.
+
+    `login` gives credentials that lie in no file.
+    """
     return Context(
         kubeconfig=config.kubeconfig,
         context=config.context,
         in_cluster=config.in_cluster,
         exec_commands=frozenset(config.exec_commands),
         act_as=act_as,
+        login=login,
     )
 
 
 @asynccontextmanager
-async def reach(config: ClusterConfig, *, act_as: str = "") -> AsyncIterator[Reader]:
+async def reach(
+    config: ClusterConfig, *, act_as: str = "", login: Callable[[], Login] | None = None
+) -> AsyncIterator[Reader]:
     """Give a reader of the cluster, as the user `act_as` where one is named.
 
-    Nothing is sent before its first read.
+    Nothing is sent before its first read. `login` gives credentials that lie in no file.
     """
-    reader = Reader(config.name, context_of(config, act_as), SystemClock())
+    reader = Reader(config.name, context_of(config, act_as, login), SystemClock())
     try:
         yield reader
     finally:

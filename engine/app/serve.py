@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import Collection
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
 
 import structlog
@@ -16,23 +15,22 @@ from engine.app.collector import settle_memory
 from engine.app.config import AppConfig
 from engine.app.configured import load_config
 from engine.app.engine import Engine
+from engine.app.fleet import Fleet
+from engine.app.fleet_member import Duty
+from engine.app.fleet_passages import Passages
 from engine.app.front import Front
-from engine.app.ingesting import Remembered, Watching
 from engine.app.node_agent import NodeProcess
 from engine.app.own_metrics import publish_own
 from engine.app.probes import Probes
 from engine.app.process import Process, listening
-from engine.app.reaching import metrics_of, reach
 from engine.app.receiving import Receivers
 from engine.app.reloading import RuleFiles, Texts
 from engine.app.roles import Role, roles_of
 from engine.app.upkeep import forget
-from engine.cluster.reader import Reader
-from engine.model.ports import Metrics, SystemClock
+from engine.model.ports import SystemClock
 from engine.rules.rule import RuleSet
 from engine.web import receive
 from engine.web.app import build
-from watchers.cluster import Means
 
 LOG = structlog.get_logger()
 SWITCH_S = 0.0005
@@ -73,7 +71,6 @@ class _Everything:
         self._settings = settings
         self._roles = roles
         self._clock = SystemClock()
-        self._metrics: dict[str, Metrics | None] = {}
         self._rule_files = RuleFiles(
             [Path(path) for path in settings.rules], set(settings.sinks), self._swap
         )
@@ -95,12 +92,9 @@ class _Everything:
 
     async def _work(self, stack: AsyncExitStack) -> None:
         """Do the work of all roles until a signal asks to stop."""
-        readers = {
-            one.name: await stack.enter_async_context(reach(one)) for one in self._settings.clusters
-        }
-        for config in self._settings.clusters:
-            self._metrics[config.name] = await stack.enter_async_context(metrics_of(config))
-        engine = await self._opened(stack, readers)
+        fleet = Fleet(self._settings, self._clock)
+        await fleet.open(stack)
+        engine = await self._opened(stack, fleet)
         if engine is None:
             return
         self._engine = engine
@@ -113,19 +107,17 @@ class _Everything:
             if Role.RUNNER in self._roles:
                 forgetting = engine.leases.hold("retention", lambda: forget(engine))
                 tasks.append(group.create_task(forgetting))
-            watchings = self._watchings(engine, readers)
-            tasks.append(group.create_task(publish_own(engine, watchings)))
-            for one in watchings:
-                watching = engine.leases.hold(one.lease, one.run)
-                tasks.append(group.create_task(watching))
-            self._probes.ready(engine, watchings)
+            self._watch(engine, fleet)
+            tasks.append(group.create_task(publish_own(engine, fleet.watchings)))
+            tasks.append(group.create_task(fleet.run()))
+            self._probes.ready(engine, fleet.watchings)
             if Role.WEB in self._roles and engine.front is not None:
-                self._open_front(engine.front, engine, watchings)
+                self._open_front(engine.front, engine, fleet)
                 tasks.append(group.create_task(engine.front.fetch()))
             LOG.info(
                 "running",
                 listen=self._process.url,
-                clusters=len(watchings),
+                clusters=len(fleet.watchings),
                 roles=[role.value for role in Role if role in self._roles],
             )
             await self._process.until_stopped()
@@ -133,41 +125,29 @@ class _Everything:
             for task in tasks:
                 task.cancel()
 
-    async def _opened(self, stack: AsyncExitStack, readers: dict[str, Reader]) -> Engine | None:
+    async def _opened(self, stack: AsyncExitStack, fleet: Fleet) -> Engine | None:
         """Return the engine once its store can be opened, None when asked to stop before."""
 
         async def opening() -> Engine:
-            engine = Engine(
-                self._settings, self._rule_files.first, readers, self._clock, self._roles
-            )
+            engine = Engine(self._settings, self._rule_files.first, fleet, self._clock, self._roles)
+            engine.places, engine.configs = fleet.places, fleet.configs
             return await stack.enter_async_context(engine)
 
         shared = self._settings.store.shared
         return await self._process.opened(opening, self._probes.wait_for if shared else None)
 
-    def _watchings(self, engine: Engine, readers: dict[str, Reader]) -> list[Watching]:
-        if Role.WATCHER not in self._roles or engine.intake is None:
-            return []
-        return [
-            Watching(
-                one,
-                readers[one.name],
-                engine.intake,
-                self._clock,
-                Means(
-                    self._metrics[one.name],
-                    partial(Remembered, engine.store, one.name),
-                    Path(self._settings.data_dir) / "kept" / one.name,
-                ),
-            )
-            for one in self._settings.clusters
-        ]
+    def _watch(self, engine: Engine, fleet: Fleet) -> None:
+        """Let the fleet watch its clusters, where that is a role of this process."""
+        if Role.WATCHER in self._roles and engine.intake is not None:
+            passages = Passages(engine.store, engine.intake, self._clock)
+            folder = Path(self._settings.data_dir) / "kept"
+            fleet.watch(Duty(engine.store, engine.intake, engine.leases, passages, folder))
 
-    def _open_front(self, front: Front, engine: Engine, watchings: list[Watching]) -> None:
+    def _open_front(self, front: Front, engine: Engine, fleet: Fleet) -> None:
         """Serve pages, API and receivers of decisions, which need the store."""
 
         def problems() -> dict[str, str]:
-            return {one.config.name: one.status.unreachable() for one in watchings}
+            return {one.config.name: one.status.unreachable() for one in fleet.watchings}
 
         def rules() -> RuleSet | None:
             return engine.force.rules if engine.knows_rules else None

@@ -92,7 +92,8 @@ class WriterProcess:
 
     async def _work(self, stack: AsyncExitStack, store: Store) -> None:
         settings = self._settings
-        policies = Policies(settings.changes.policy_file or "", places_of(settings), store)
+        path, complete = settings.changes.policy_file or "", not settings.discover
+        policies = Policies(path, places_of(settings), store, complete=complete)
         if await asyncio.to_thread(policies.first) is None:
             LOG.warning("no policy in force: nothing is changed", setting="changes.policy_file")
         readers = {

@@ -1,0 +1,293 @@
+"""The fleet: the clusters of the configuration, and those that are found, as they come and go."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from engine.app.calling import called
+from engine.app.config import AppConfig, ClusterConfig
+from engine.app.discovery.found import Found
+from engine.app.discovery.settings import source
+from engine.app.fleet_member import Duty, Member, Places, unmeasure
+from engine.app.fleet_passages import Passages
+from engine.app.fleet_register import Record
+from engine.app.fleet_sources import Sources, looker
+from engine.app.ingesting import Remembered, Watching
+from engine.app.reaching import metrics_of, reach
+from engine.cluster.reader import Reader
+from engine.model.errors import StoreError
+from engine.model.ports import Clock
+from watchers.cluster import Means
+
+if TYPE_CHECKING:
+    from engine.changes.policy import Place
+
+LOG = structlog.get_logger()
+LOOKS: Final = 2
+"""Looks in a row that miss a cluster until it counts as gone: a file is renamed in between."""
+FRESH_S: Final = 5.0
+"""Who takes over the lease of a cluster that was found trusts no look older than this."""
+
+
+class Fleet(Mapping[str, Reader]):
+    """The readers of all clusters by name; `run` keeps them up to date, and watches them.
+
+    `watchings` are those of this process. Use within one running loop.
+    """
+
+    def __init__(self, settings: AppConfig, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._members: dict[str, Member] = {}
+        self._missed: Counter[str] = Counter()
+        self._called = asyncio.Event()
+        self._hurried = False
+        self._turned = asyncio.Event()
+        self._looked = clock.now()
+        self._duty: Duty | None = None
+        self._going: set[str] = set()
+        self.watchings: list[Watching] = []
+        self.places: Mapping[str, Place] = Places(self._members)
+
+    def __getitem__(self, name: str) -> Reader:
+        return self._members[name].reader
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def configs(self) -> Sequence[ClusterConfig]:
+        """Return the configuration of each cluster."""
+        return [one.config for one in self._members.values()]
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Get ready to reach the clusters of the configuration."""
+        for one in self._settings.clusters:
+            await self._open(one, None)
+        stack.push_async_callback(self._close)
+        sources = [source(one.type, one.model_extra or {}) for one in self._settings.discover]
+        lookers = [looker(one, self, self._clock) for one in sources]
+        self._sources = Sources(sources, lookers, self._clock)
+
+    def watch(self, duty: Duty) -> None:
+        """Watch all clusters from now on, in `run`."""
+        self._duty = duty
+        for member in self._members.values():
+            self._watch(member)
+
+    async def run(self) -> None:
+        """Look at the sources, watch, and tell who came and went, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for member in self._members.values():
+                self._begin(member)
+            while True:
+                await self._look()
+                self._turned.set()
+                self._turned = asyncio.Event()
+                await called(self._called, self._sources.tick_s)
+
+    async def _look(self) -> None:
+        """Look once: take in who is new, and let go of who is gone."""
+        now, self._hurried = self._hurried, False
+        looked = await self._sources.look(now=now)
+        self._looked = self._clock.now()
+        wanted = self._sources.wanted([one.name for one in self._settings.clusters])
+        records = await self._records()
+        # Who is missed comes first: a new one may be the same cluster under another name.
+        for name, origin in self._origins(records).items():
+            if name in wanted:
+                self._missed.pop(name, None)
+            elif origin[0] in looked or origin[0] not in self._sources.labels:
+                await self._miss(name, *origin)
+        for name, found in wanted.items():
+            await self._take(name, found)
+        if self._duty is not None and self._settings.discover:
+            await self._duty.passages.faults(self._sources.problems())
+
+    def _origins(self, records: Mapping[str, Record]) -> dict[str, tuple[str, str]]:
+        """Return (source, place) of all that may have gone: found members, and who was known."""
+        known = {name: (one.source, one.place) for name, one in records.items()}
+        found = {
+            name: (one.found.source, one.found.place)
+            for name, one in self._members.items()
+            if one.found is not None
+        }
+        fixed = {name for name, one in self._members.items() if one.found is None}
+        return {name: at for name, at in {**known, **found}.items() if name not in fixed}
+
+    async def _records(self) -> Mapping[str, Record]:
+        if self._duty is None:
+            return {}
+        try:
+            return await self._duty.passages.known()
+        except StoreError:
+            return {}  # the store says so itself; the next look asks again
+
+    async def _take(self, name: str, found: Found) -> None:
+        member = self._members.get(name)
+        if not found.ready:
+            return
+        if member is not None and member.found is not None and member.found.way == found.way:
+            member.found, member.config = found, found.config
+            return
+        if member is not None:
+            await self._end(member)
+        member = await self._open(found.config, found)
+        LOG.info("cluster found", cluster=name, source=found.source, place=found.place)
+        if self._duty is not None:
+            self._watch(member)
+        self._begin(member)
+
+    async def _miss(self, name: str, label: str, place: str) -> None:
+        """Take note that a look did not show a cluster."""
+        if self._sources.unread(label, place):
+            return
+        self._missed[name] += 1
+        if self._missed[name] < LOOKS or name in self._going:
+            return
+        member = self._members.get(name)
+        if member is not None:
+            LOG.info("cluster gone", cluster=name, source=label)
+            await self._end(member)
+        self._missed.pop(name)
+        if self._duty is not None:
+            self._going.add(name)
+            self._group.create_task(self._go(name, self._duty))
+
+    async def _open(self, config: ClusterConfig, found: Found | None) -> Member:
+        stack = AsyncExitStack()
+        login = None if found is None or found.login is None else partial(self._login, config.name)
+        reader = await stack.enter_async_context(reach(config, login=login))
+        metrics = await stack.enter_async_context(metrics_of(config))
+        member = self._members[config.name] = Member(config, found, reader, metrics, stack)
+        return member
+
+    def _login(self, name: str) -> Mapping[str, Any]:
+        """Return the credentials of a cluster as they were found last."""
+        found = self._members[name].found
+        return (found.login if found is not None else None) or {}
+
+    def _watch(self, member: Member) -> None:
+        duty = self._duty
+        if duty is None:
+            return
+        member.watching = Watching(
+            member.config,
+            member.reader,
+            duty.intake,
+            self._clock,
+            Means(
+                metrics=member.metrics,
+                memory=partial(Remembered, duty.store, member.config.name),
+                folder=duty.folder / member.config.name,
+                met=partial(self._met, member, duty.passages),
+            ),
+        )
+        self.watchings.append(member.watching)
+
+    def _begin(self, member: Member) -> None:
+        if member.watching is not None and self._duty is not None:
+            holding = self._duty.leases.hold(member.watching.lease, partial(self._work, member))
+            member.task = self._group.create_task(holding)
+
+    async def _work(self, member: Member) -> None:
+        """Watch a cluster under its lease; one that was found, only if it is still there."""
+        if member.found is not None and member.watching is not None:
+            asked = self._clock.now()
+            name = member.config.name
+            while (asked - self._looked).total_seconds() > FRESH_S or self._missed[name]:
+                await self._next_look()
+        if member.watching is not None:
+            await member.watching.run()
+
+    async def _met(self, member: Member, passages: Passages, uid: str) -> None:
+        """Tell who was reached; one that was found and is the twin of another waits for its end."""
+        name, held = member.config.name, False
+        while True:
+            other = await passages.name_of(uid)
+            twin = other if other != name and self._is_there(other) else ""
+            if not twin or member.found is None:
+                break
+            if not held:
+                LOG.warning("the same cluster twice", cluster=name, watched_as=twin)
+                self._show(member, shown=False)
+                await passages.come(member.reached(uid), "", twin)
+                held = True
+            await self._next_look(now=False)
+        if twin:
+            LOG.warning("the same cluster twice", cluster=name, other=twin)
+        self._show(member, shown=True)
+        gone = other if other and other != name and not twin else ""
+        if await passages.come(member.reached(uid), gone, twin):
+            self._missed[gone] = LOOKS
+            self._hurry()
+
+    def _is_there(self, name: str) -> bool:
+        return name in self._members and not self._missed[name]
+
+    def _show(self, member: Member, *, shown: bool) -> None:
+        watching = member.watching
+        if watching is None:
+            return
+        if shown and watching not in self.watchings:
+            self.watchings.append(watching)
+        elif not shown and watching in self.watchings:
+            self.watchings.remove(watching)
+            unmeasure(watching.config.name)
+
+    async def _next_look(self, *, now: bool = True) -> None:
+        turned = self._turned
+        if now:
+            self._hurry()
+        await turned.wait()
+
+    def _hurry(self) -> None:
+        """Look at all sources at once."""
+        self._hurried = True
+        self._called.set()
+
+    async def _end(self, member: Member) -> None:
+        """End what goes on for a cluster, and forget it."""
+        if member.task is not None:
+            member.task.cancel()
+            await asyncio.wait({member.task})
+        if member.watching in self.watchings:
+            self.watchings.remove(member.watching)
+        unmeasure(member.config.name)
+        del self._members[member.config.name]
+        await member.open.aclose()
+
+    async def _go(self, name: str, duty: Duty) -> None:
+        """Tell that a cluster left, once nobody watches it any more."""
+        told = asyncio.Event()
+
+        async def tell() -> None:
+            if name not in self._members:
+                await duty.passages.go(name)
+            told.set()
+
+        works = {
+            asyncio.create_task(duty.leases.hold(f"cluster/{name}", tell)),
+            asyncio.create_task(told.wait()),
+        }
+        try:
+            done, _ = await asyncio.wait(works, return_when=asyncio.FIRST_COMPLETED)
+            for work in done:
+                work.result()
+        finally:
+            for work in works:
+                work.cancel()
+            await asyncio.wait(works)
+            self._going.discard(name)
+
+    async def _close(self) -> None:
+        for member in self._members.values():
+            await member.open.aclose()

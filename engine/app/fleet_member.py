@@ -1,0 +1,74 @@
+"""One cluster of the fleet, and what the fleet as a whole says of its clusters."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine import meters
+from engine.app.config import ClusterConfig
+from engine.app.discovery.found import Found
+from engine.app.fleet_passages import Passages, Reached
+from engine.app.ingesting import Watching
+from engine.app.intake.intake import Intake
+from engine.app.leasing import Hold
+from engine.changes.policy import Place
+from engine.cluster.reader import Reader
+from engine.model.ports import Metrics
+from engine.store.store import Store
+
+
+@dataclass
+class Member:
+    """One cluster of the fleet; `found` is None for one of the configuration."""
+
+    config: ClusterConfig
+    found: Found | None
+    reader: Reader
+    metrics: Metrics | None
+    open: AsyncExitStack
+    watching: Watching | None = None
+    task: asyncio.Task[None] | None = None
+
+    def reached(self, uid: str) -> Reached:
+        """Return who it is, now that its uid is known."""
+        name, labels = self.config.name, tuple(sorted(self.config.labels.items()))
+        if self.found is None:
+            return Reached(name, uid, labels=labels)
+        return Reached(name, uid, self.found.source, self.found.place, self.found.server, labels)
+
+
+@dataclass
+class Duty:
+    """What watching clusters takes."""
+
+    store: Store
+    intake: Intake
+    leases: Hold
+    passages: Passages
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Places(Mapping[str, Place]):
+    """What policies and targets choose the clusters of the fleet by, as it is now."""
+
+    members: Mapping[str, Member] = field(repr=False)
+
+    def __getitem__(self, name: str) -> Place:
+        config = self.members[name].config
+        return Place(config.labels, tuple(config.groups))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.members)
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+
+def unmeasure(name: str) -> None:
+    """Show no gauges of a cluster that is gone."""
+    for gauge in (meters.STALENESS, meters.REACHABLE):
+        with suppress(KeyError):  # it was never set
+            gauge.remove(name)
