@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -21,6 +21,9 @@ from sinks.secret import reveal
 from watchers.receiving import SECRETS, Hall, Post, Received, Receiver, make
 from watchers.refused import Told
 
+MINUTE: Final = timedelta(minutes=1)
+KEPT: Final = 100
+"""Parts of one receiver that go to quarantine in a minute; all are counted."""
 _TOLD: Final = 100
 """Reasons of which an answer has the sentences."""
 _WAYS: Final = dict(zip(SECRETS, (Way.BEARER, Way.BASIC, Way.PATH), strict=True))
@@ -37,6 +40,7 @@ class Receivers:
         self._running = running
         self._clock = clock
         self._told = Told(clock)
+        self._room = _Room()
 
     def reception(self, hold: Callable[[int], AbstractContextManager[None]]) -> Reception:
         """Return what the routes of the receivers work with."""
@@ -57,12 +61,27 @@ class Receivers:
         hall = Hall(now, partial(Remembered, engine.store))
         received = await receiver.receive(Post(headers, body), hall)
         good, bad = judged(received, receiver, now)
-        kept = [one for one in bad if one.raw]
+        kept = self._room.of(name, [one for one in bad if one.raw], now)
         count = await take(good, kept, engine.intake, engine.store, self._clock)
         for one in bad:
             self._told.refused(name, one.reason, one.detail)
         said = tuple(f"{one.reason}: {one.detail}" for one in bad[:_TOLD])
         return Accepted(count, said)
+
+
+class _Room:
+    """How much of a flood goes to quarantine: each write there is one that all others wait for."""
+
+    def __init__(self) -> None:
+        self._left: dict[str, tuple[datetime, int]] = {}
+
+    def of(self, name: str, bad: list[Bad], now: datetime) -> list[Bad]:
+        """Return those of `bad` that there is room for in this minute of the receiver `name`."""
+        since, left = self._left.get(name, (now, KEPT))
+        if now - since >= MINUTE:
+            since, left = now, KEPT
+        self._left[name] = since, max(0, left - len(bad))
+        return bad[:left]
 
 
 def judged(received: Received, receiver: Receiver, now: datetime) -> tuple[list[Signal], list[Bad]]:

@@ -17,7 +17,7 @@ from tests.testbeds.certificates import Authority, Pair, write_signing_keys
 from tests.testbeds.process import Server, reserve_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 SERVERS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 CLIENTS = SERVERS[2:]  # of the API server
@@ -61,17 +61,26 @@ class Site:
 
 
 class ControlPlane:
-    """The five processes of one cluster; each can be stopped and started alone."""
+    """The five processes of one cluster; each can be stopped and started alone.
+
+    `more` are further arguments of the API server; one that is there already counts no more.
+    """
 
     def __init__(
-        self, folder: Path, binaries: Mapping[str, Path], tokens: Mapping[str, str]
+        self,
+        folder: Path,
+        binaries: Mapping[str, Path],
+        tokens: Mapping[str, str],
+        more: Sequence[str] = (),
     ) -> None:
         self._held = ExitStack()
         self.site = prepare(folder, tokens, self._held)
         self._trust = ssl.create_default_context(cafile=str(self.site.authority.certificate))
+        commands = arguments(self.site)
+        commands["kube-apiserver"] += more
         self._servers = {
             name: Server(name, [str(binaries[name]), *flags], self.logs / f"{name}.log")
-            for name, flags in arguments(self.site).items()
+            for name, flags in commands.items()
         }
 
     @property
