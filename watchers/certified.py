@@ -15,7 +15,7 @@ from engine.model.instant import parse_rfc3339, rfc3339
 from engine.model.watch import Object
 from watchers import x509
 from watchers.issuance import CERTIFICATE_NAME, issuer_of, items, mapping
-from watchers.keystores import StoreRefused, keystore
+from watchers.keystores import Keystores, StoreRefused
 from watchers.pem import Blocks, blocks
 
 Data = dict[str, Any]
@@ -127,14 +127,14 @@ def _tls(data: Mapping[str, Any]) -> Data:
 def _opaque(data: Mapping[str, Any], files: Files) -> Iterator[tuple[str, Data]]:
     """Yield the values that are certificates by the names of their keys, and by what they hold."""
     wanted = [key for key in sorted(data) if any(fnmatchcase(key, one) for one in files.names)]
-    told_once = "tls.crt" in data
+    told_once, stores = "tls.crt" in data, Keystores(_passphrases(data, files))
     for key in wanted[:MAX_FILES]:
         store = any(fnmatchcase(key, one) for one in _STORES)
         if store and told_once:
             continue  # cert-manager writes the same certificate in several forms
         try:
             raw = _bytes(data, key)
-            told = _store(key, raw, _passphrases(data, files)) if store else _file(key, raw)
+            told = _store(key, raw, stores) if store else _file(key, raw)
         except ValueError as error:
             told = {"error": str(error)}
         if told:
@@ -147,9 +147,9 @@ def _file(key: str, raw: bytes) -> Data:
     return _told(key, found) if found.found or found.broken else {}
 
 
-def _store(key: str, raw: bytes, passphrases: list[bytes]) -> Data:
+def _store(key: str, raw: bytes, stores: Keystores) -> Data:
     try:
-        found = keystore(raw, passphrases)
+        found = stores.open(raw)
     except StoreRefused as error:
         return {"error": f"{error.reason}: {error}"}
     return _told(key, found) if found.found else {}

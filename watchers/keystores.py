@@ -13,7 +13,7 @@ from watchers.der import NotDer, iterations
 from watchers.pem import MAX_CERTIFICATES, Blocks
 
 MAX_ROUNDS: Final = 200_000
-"""Rounds of key derivation that one try may cost: about a tenth of a second."""
+"""Rounds of key derivation that all tries for one object may take: about a tenth of a second."""
 _MAGIC: Final = b"\xfe\xed\xfe\xed"
 _KEY, _TRUSTED = 1, 2
 _SECOND: Final = 2
@@ -28,37 +28,48 @@ class StoreRefused(Exception):  # noqa: N818 - a fact to act on, not a fault of 
         super().__init__(message)
 
 
-def keystore(raw: bytes, passphrases: Sequence[bytes]) -> Blocks:
-    """Return the certificates in a PKCS#12 or JKS file, that of the private key first.
+class Keystores:
+    """Opens the key stores of one object with the passphrases that are beside them.
 
     Args:
-        raw: the file; Java calls both kinds .jks.
         passphrases: tried one after the other for PKCS#12, then none at all. The certificates of
             a JKS file are not encrypted, and its own digest is not checked.
-
-    Raises:
-        StoreRefused: `malformed`, `passphrase` (none of them is right), or `too-large` (trying
-            would take too many rounds of key derivation).
     """
-    return _jks(raw) if raw.startswith(_MAGIC) else _pkcs12(raw, passphrases)
 
+    def __init__(self, passphrases: Sequence[bytes]) -> None:
+        self._passphrases = passphrases
+        self._left = MAX_ROUNDS
 
-def _pkcs12(raw: bytes, passphrases: Sequence[bytes]) -> Blocks:
-    try:
-        rounds = iterations(raw)
-    except NotDer as error:
-        raise StoreRefused("malformed", f"no PKCS#12: {error}") from error
-    if rounds > MAX_ROUNDS:
-        raise StoreRefused("too-large", f"it asks for {rounds} rounds; {MAX_ROUNDS} are allowed")
-    for passphrase in (*passphrases, None):
+    def open(self, raw: bytes) -> Blocks:
+        """Return the certificates in a PKCS#12 or JKS file, that of the private key first.
+
+        Raises:
+            StoreRefused: `malformed`, `passphrase` (none of them is right), or `too-large` (a
+                further try would take too many rounds of key derivation).
+        """
+        return _jks(raw) if raw.startswith(_MAGIC) else self._pkcs12(raw)
+
+    def _pkcs12(self, raw: bytes) -> Blocks:
         try:
-            store = load_pkcs12(raw, passphrase)
-        except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion):
-            continue
-        held = [one for one in (store.cert, *store.additional_certs) if one is not None]
-        ders = [one.certificate.public_bytes(Encoding.DER) for one in held]
-        return Blocks(tuple(ders[:MAX_CERTIFICATES]), 0, max(0, len(ders) - MAX_CERTIFICATES))
-    raise StoreRefused("passphrase", f"none of {len(passphrases)} passphrases opens it")
+            rounds = iterations(raw)
+        except NotDer as error:
+            raise StoreRefused("malformed", f"no PKCS#12: {error}") from error
+        for passphrase in (*self._passphrases, None):
+            self._spend(rounds)
+            try:
+                store = load_pkcs12(raw, passphrase)
+            except (ValueError, TypeError, UnsupportedAlgorithm, InvalidVersion):
+                continue
+            held = [one for one in (store.cert, *store.additional_certs) if one is not None]
+            ders = [one.certificate.public_bytes(Encoding.DER) for one in held]
+            return Blocks(tuple(ders[:MAX_CERTIFICATES]), 0, max(0, len(ders) - MAX_CERTIFICATES))
+        raise StoreRefused("passphrase", f"none of {len(self._passphrases)} passphrases opens it")
+
+    def _spend(self, rounds: int) -> None:
+        if rounds > self._left:
+            said = f"it asks for {rounds} more rounds, of {MAX_ROUNDS} for one object"
+            raise StoreRefused("too-large", said)
+        self._left -= rounds
 
 
 def _jks(raw: bytes) -> Blocks:

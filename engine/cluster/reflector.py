@@ -150,7 +150,10 @@ class Reflector:
                     if now > end:
                         raise ClusterError("timeout", f"{found.name}: the watch is frozen")
                     heard = now if batch else heard
-                    changes, error = self._changes(found, batch)
+                    if self._part.view is None:
+                        changes, error = self._changes(found, batch)
+                    else:  # it may parse: in a thread, as lists are
+                        changes, error = await asyncio.to_thread(self._changes, found, batch)
                     if batch or now - heard < self._timing.silence_s:
                         yield self._said(changes)
                     if error is not None:

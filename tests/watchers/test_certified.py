@@ -35,7 +35,7 @@ from watchers import certified
 from watchers.certificates import CertificatesConfig
 from watchers.certified import Files, authorities, secret_view, shown
 from watchers.der import NotDer, iterations
-from watchers.keystores import StoreRefused, keystore
+from watchers.keystores import Keystores, StoreRefused
 from watchers.pem import MAX_CERTIFICATES, blocks
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_any_bytes_are_taken(raw: bytes) -> None:
         assert ("notAfter" in told) or told["error"].startswith(("malformed", "empty"))
     for start in (b"", b"\xfe\xed\xfe\xed\0\0\0\2", b"\x30\x82"):
         with contextlib.suppress(StoreRefused):
-            keystore(start + raw, [b"x"])
+            Keystores([b"x"]).open(start + raw)
 
 
 @given(st.integers(0, len(ONE.der) - 1), st.integers(0, 255))
@@ -190,7 +190,7 @@ def test_a_key_store_that_asks_for_endless_rounds_is_refused_before_it_is_tried(
     assert store[-4:-2] == b"\x02\x02"
     longer = _longer(store, b"\x02\x04\x7f\xff\xff\xff")
     with pytest.raises(StoreRefused, match="rounds") as caught:
-        keystore(longer, [b"secret"])
+        Keystores([b"secret"]).open(longer)
     assert caught.value.reason == "too-large"
 
 
@@ -200,6 +200,15 @@ def _longer(store: bytes, rounds: bytes) -> bytes:
     inner = store[mac + 2 : -4] + rounds
     whole = store[4:mac] + b"\x30" + bytes([len(inner)]) + inner
     return b"\x30\x82" + struct.pack(">H", len(whole)) + whole
+
+
+def test_all_key_stores_of_one_object_share_what_may_be_tried() -> None:
+    values = {f"s{number}_p12": a_store() for number in range(9)}
+    told = opaque(**values, password=b"wrong", passphrase=b"secret")
+    opened = [name for name, data in told.items() if "subject" in data]
+    refused = [name for name, data in told.items() if data.get("error", "").startswith("too-")]
+    assert 0 < len(opened) < 9
+    assert len(opened) + len(refused) == 9
 
 
 def test_a_trust_store_is_a_bundle() -> None:
