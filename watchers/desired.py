@@ -193,12 +193,15 @@ class App:
             first, self._commit = not self._commit, commit
             self._digests = self._changes({} if first else self._digests, None if first else now)
         desired = Desired(commit, faults=list(self._faults))
+        wanted: dict[Key, Wanted] = {}
         offers: dict[Place, Offered | None] = {}
         for obj in self._objects:
             place = (obj["apiVersion"], obj["kind"])
             if place not in offers:
                 offers[place] = await _offered(source, place)
-            desired.wanted.append(self._wanted(obj, offers[place]))
+            one = self._wanted(obj, offers[place])
+            wanted[one.key] = one  # of two with one name the later one is what gets applied
+        desired.wanted = list(wanted.values())
         return desired
 
     def _wanted(self, obj: Object, offered: Offered | None) -> Wanted:

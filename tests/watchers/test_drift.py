@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from engine.model.errors import ClusterError
+from engine.model.firing import State
+from engine.model.schema import data_shape
 from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import Change, ChangeType, Object, Offered
 from tests.desired.repositories import Origin
+from tests.watchers.shipped import fired, moves
 from tests.watchers.sources import NOON, Script
 from watchers.desired import AppConfig, DriftConfig, IgnoreConfig
 from watchers.drift import SCALERS, watch_drift
@@ -365,6 +368,42 @@ async def test_what_is_kept_of_repositories_that_are_no_longer_used_goes_away(be
     assert kept_of(bed) == ["renamed"]
 
 
+async def test_drift_that_stays_fires_the_shipped_rule_and_one_that_is_mended_does_not(
+    bed: Bed,
+) -> None:
+    bed.origin.put({"web.yaml": WEB})
+    bed.live("deployments.v1.apps", web(image="evil"))
+    scene = bed.scene()
+    async with bed.running(scene) as look:
+        told = await look()
+        bed.clock.at += timedelta(minutes=14)
+        told += await look()
+        assert fired(told, "drift-detected") == []
+        bed.clock.at += timedelta(minutes=2)
+        later = [*told, *await look()]
+        assert moves(later, "drift-detected")[-1] == (
+            "drift-detected",
+            State.FIRING,
+            {"cluster": "west", "signal.data.app": "shop"},
+        )
+    allowed = data_shape("drift").fields
+    assert all(set(one) - {"change"} <= set(allowed) for one in drifts(later))
+
+
+async def test_drift_of_an_object_that_came_anew_as_desired_is_over(bed: Bed) -> None:
+    bed.origin.put({"web.yaml": WEB})
+    async with bed.running() as look:
+        told = await look()
+        assert brief(told) == [("web", "missing", [])]
+        bed.clock.at += timedelta(minutes=10)
+        bed.live("deployments.v1.apps", web())
+        told += await look()
+        bed.clock.at += timedelta(minutes=30)
+        bed.live("deployments.v1.apps", web("u2"))
+        told += await look()
+    assert fired(told, "drift-detected") == []
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -435,6 +474,22 @@ async def test_argo_cd_says_of_each_resource_whether_it_is_in_sync() -> None:
     assert (first["apiVersion"], first["health"]) == ("apps/v1", "Healthy")
     assert not first["syncing"]
     assert first["since"]
+
+
+async def test_a_sync_of_argo_cd_that_is_under_way_fires_nothing() -> None:
+    told: list[Signal] = []
+    running = an_application(resources=RESOURCES, operationState={"phase": "Running"})
+    for application, fires in (
+        (running, []),
+        (an_application(resources=RESOURCES), ["drift-detected"]),
+    ):
+        scene = Scene(Script(lists={ARGO: [application]}), "uid", clock := Ticking())
+        async with contextlib.aclosing(watch_drift(DriftConfig(every_s=0.01), scene)) as stream:
+            told = await anext(stream)
+            for _ in range(3):
+                clock.at += timedelta(minutes=10)
+                told += await anext(stream)
+        assert fired(told, "drift-detected") == fires
 
 
 async def test_argo_cd_says_when_a_sync_is_under_way() -> None:
