@@ -8,6 +8,8 @@ from engine.model.watch import Observation
 
 EVERY = timedelta(seconds=5)
 _ABSENT = ("forbidden", "not-found")
+_LATE_S = 0.02
+"""Two clocks are never quite together: one that looks too early would have to look again."""
 
 
 class Pulse:
@@ -39,14 +41,23 @@ class Pulse:
 
     def saw(self, resource: str, observation: Observation) -> list[Signal]:
         """Take note of an observation; return what is to be told of the watcher itself."""
+        told = self.noted(resource, observation)
+        beat = self.beat()
+        return [*told, beat] if beat else told
+
+    def noted(self, resource: str, observation: Observation) -> list[Signal]:
+        """Take note of an observation without a heartbeat, as others of that moment follow."""
         at = self.time(observation.at)
         before, now = self._faults.get(resource, ""), _reason(observation.fault)
         if not now and not observation.partial:
             self._seen[resource] = at
         self._faults[resource] = now
-        told = [] if before == now else [self._state(resource, observation.fault, at)]
-        beat = self._beat()
-        return [*told, beat] if beat else told
+        return [] if before == now else [self._state(resource, observation.fault, at)]
+
+    def due_s(self, at: datetime) -> float:
+        """Return the seconds from `at` until a heartbeat may be due, at most those between two."""
+        left = EVERY if self._beaten is None else self._beaten + EVERY - at
+        return (left if left > timedelta() else EVERY).total_seconds() + _LATE_S
 
     def settled(self, resources: Iterable[str]) -> bool:
         """Say whether each of `resources` has been listed or can not be."""
@@ -56,7 +67,8 @@ class Pulse:
         """Say whether each of `resources` has been listed, or will not be: a fault may pass."""
         return all(self._seen[r] is not None or self._faults.get(r) in _ABSENT for r in resources)
 
-    def _beat(self) -> Signal | None:
+    def beat(self) -> Signal | None:
+        """Return a heartbeat where one is due."""
         live = [at for name, at in self._seen.items() if self._faults.get(name) not in _ABSENT]
         if not live or None in live:
             return None

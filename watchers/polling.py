@@ -13,7 +13,7 @@ import msgspec
 from engine.model.errors import ClusterError, MetricsError, StoreError
 from engine.model.signal import Signal
 from engine.model.watch import Observation, ResourceStatus
-from watchers.heartbeat import EVERY, Pulse
+from watchers.heartbeat import Pulse
 from watchers.registry import Scene
 
 RESEND = timedelta(hours=1)
@@ -93,7 +93,7 @@ async def poll(
         looking = asyncio.create_task(_look(look, at, sources, max(every_s, LONGEST_LOOK_S)))
         try:
             while not looking.done():
-                await asyncio.wait({looking}, timeout=EVERY.total_seconds())
+                await asyncio.wait({looking}, timeout=pulse.due_s(scene.clock.now()))
                 if not looking.done() and (beats := _beats(pulse, sources, faults, scene)):
                     yield beats
             looked = looking.result()
@@ -111,7 +111,7 @@ async def poll(
         await telling.keep()
         at = _next(at, every_s, scene.source.name)
         while (left := (at - scene.clock.now()).total_seconds()) > 0:
-            await asyncio.sleep(min(left, EVERY.total_seconds()))
+            await asyncio.sleep(min(left, pulse.due_s(scene.clock.now())))
             if beats := _beats(pulse, sources, faults, scene):
                 yield beats
         at = max(at, scene.clock.now() - timedelta(seconds=every_s))
@@ -138,7 +138,9 @@ def _beats(
 ) -> list[Signal]:
     at = scene.clock.now()
     observations = ((one, Observation(at, fault=faults.get(one, ""))) for one in sources)
-    return [signal for one, observation in observations for signal in pulse.saw(one, observation)]
+    told = [signal for one, seen in observations for signal in pulse.noted(one, seen)]
+    beat = pulse.beat()
+    return [*told, beat] if beat else told
 
 
 def _next(at: datetime, every_s: float, cluster: str) -> datetime:

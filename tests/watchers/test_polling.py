@@ -165,9 +165,10 @@ def heartbeats(told: list[Signal]) -> list[float]:
 
 
 def test_heartbeats_go_on_between_looks_and_stop_while_a_source_cannot_be_read() -> None:
-    beats = heartbeats(polled(looks(Looked()), 61))
-    assert len(beats) >= 11
-    assert all(4.9 <= b - a <= 10 for a, b in itertools.pairwise(beats))
+    told = polled(looks(Looked()), 121)
+    beats = heartbeats(told)
+    assert len(beats) >= 23
+    assert all(5 <= b - a <= 5.1 for a, b in itertools.pairwise(beats))
     gone = Looked(faults={"endpoints": "unreachable: no route"})
     assert len(heartbeats(polled(looks(Looked(), gone), 600))) <= 13
 
