@@ -28,8 +28,11 @@ ALLOWED: Final[Mapping[str, str]] = {
     Reason.BAD_TIME: f"RFC 3339 with a zone, years {MIN_YEAR} to {MAX_YEAR}",
     Reason.BAD_DATA: "a JSON object in data; no data_base64",
     "type": f"any type but those of dogwatch itself: {', '.join(sorted(SECOND_STAGE))}",
-    "cluster": "the extension 'cluster', a text",
+    "cluster": "the extension 'cluster', a text; of a receiver with 'clusters' one of these",
     "future": f"times up to {AHEAD.seconds} s ahead of the clock of dogwatch",
+    "bad-form": "what the receiver reads, field by field: see docs/receivers.md",
+    "version": "version 4 of the webhook of Alertmanager; lists of audit.k8s.io/v1",
+    "content-type": "the three forms of CloudEvents, with JSON in them",
     "misplaced": "signals in the partition that their cluster was given at first; "
     "`dogwatch quarantine replay` puts them there",
 }

@@ -54,6 +54,30 @@ def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
     assert settings.sinks["hook"].model_extra["secret_file"] == str(tmp_path / "hook.secret")
 
 
+def test_receivers_are_checked_as_sinks_are_and_their_files_are_found(
+    write: Write, tmp_path: Path
+) -> None:
+    told = faults(
+        write(
+            "receivers:\n"
+            "  a: {type: alertmanger, token_file: hook.secret}\n"
+            "  b: {type: alertmanager, token_file: hook.secret, label: x}\n"
+            "  c: {type: audit, token_file: gone, cluster: x, stages: [Done]}\n"
+            "  d: {type: cloudevents}\n"
+            "  e: {token_file: hook.secret}\n"
+        )
+    )
+    assert [one.partition(" ")[0] for one in told] == [
+        "2:7", "3:52", "4:20", "4:59", "5:3", "6:3",
+    ]  # fmt: skip
+    assert "did you mean 'alertmanager'" in told[0]
+    assert "there is no file 'gone'" in told[2]
+    assert "needs one of token_file, basic_file, secret_file; given: none" in told[4]
+    good = "receivers:\n  b: {type: alertmanager, token_file: hook.secret}\n"
+    (block,) = load_config(write(good), {}).receivers.values()
+    assert block.model_extra == {"token_file": str(tmp_path / "hook.secret")}
+
+
 def test_the_environment_overrides_the_file(write: Write) -> None:
     settings = load_config(
         write(GOOD), {"DOGWATCH_HTTP__LISTEN": "0.0.0.0:80", "DOGWATCH_MISSIONS__WORKERS": "7"}
