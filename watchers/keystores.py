@@ -12,8 +12,8 @@ from cryptography.x509 import InvalidVersion
 from watchers.der import NotDer, iterations
 from watchers.pem import MAX_CERTIFICATES, Blocks
 
-MAX_ROUNDS: Final = 200_000
-"""Rounds of key derivation that all tries for one object may take: about a tenth of a second."""
+MAX_ROUNDS: Final = 400_000
+"""Rounds of key derivation that all tries for one object may take: some 0.1 s."""
 _MAGIC: Final = b"\xfe\xed\xfe\xed"
 _KEY, _TRUSTED = 1, 2
 _SECOND: Final = 2

@@ -35,7 +35,7 @@ from watchers import certified
 from watchers.certificates import CertificatesConfig
 from watchers.certified import Files, authorities, secret_view, shown
 from watchers.der import NotDer, iterations
-from watchers.keystores import Keystores, StoreRefused
+from watchers.keystores import MAX_ROUNDS, Keystores, StoreRefused
 from watchers.pem import MAX_CERTIFICATES, blocks
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_a_key_store_beside_the_same_certificate_in_pem_is_not_told_twice() -> N
 def test_a_key_store_that_asks_for_endless_rounds_is_refused_before_it_is_tried() -> None:
     store = a_store()
     rounds = iterations(store)
-    assert 0 < rounds < 200_000
+    assert 0 < rounds < MAX_ROUNDS
     # The rounds of the digest of the whole file stand at its end.
     assert store[-4:-2] == b"\x02\x02"
     longer = _longer(store, b"\x02\x04\x7f\xff\xff\xff")
