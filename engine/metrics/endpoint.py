@@ -94,7 +94,9 @@ class Endpoint:
         http = self._client()
         request = http.build_request(
             "POST" if form else "GET",
-            self._url.copy_with(raw_path=self._url.raw_path + path.encode()) if path else self._url,
+            self._url.copy_with(raw_path=self._url.raw_path.rstrip(b"/") + path.encode())
+            if path
+            else self._url,
             headers=self._headers(),
             data=query if form else None,
             params=None if form else query or None,

@@ -7,6 +7,7 @@ Prometheus'; then a parser is asked whether the edit did what it should, to ever
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 import promql_parser as promql
@@ -24,7 +25,10 @@ _TOKEN: Final = re.compile(
 )
 _GROUPING: Final = frozenset({"by", "without", "on", "ignoring", "group_left", "group_right"})
 _WORDS: Final = frozenset({"and", "or", "unless", "atan2", "bool", "offset", "inf", "nan"})
+_OPERATORS: Final = frozenset("+-*/%^=<>([") | {"and", "or", "unless", "atan2"}
+_MOST_OPERATORS = 80
 _LONGEST = 16 << 10
+"""The parser's walk takes time that grows with the fourth power of what is nested."""
 
 
 class _Token(NamedTuple):
@@ -39,8 +43,13 @@ def matching(expression: str, match: Mapping[str, str]) -> str:
     Raises:
         MetricsError: refused: it cannot be parsed, or not be changed so that this is sure.
     """
-    if not match:
-        return expression
+    return _matching(expression, tuple(match.items())) if match else expression
+
+
+@lru_cache(maxsize=1000)
+def _matching(expression: str, labels: tuple[tuple[str, str], ...]) -> str:
+    match = dict(labels)
+    _bounded(expression)
     before = _selectors(expression)
     changed = _inserted(expression, match)
     wanted = [(name, sorted([*matchers, *_as_read(match)])) for name, matchers in before]
@@ -53,6 +62,27 @@ def matching(expression: str, match: Mapping[str, str]) -> str:
     return changed
 
 
+def _bounded(expression: str) -> None:
+    if len(expression) <= _LONGEST:
+        outside = (token.text.lower() for token in _outside(list(_tokens(expression))))
+        if sum(text in _OPERATORS for text in outside) <= _MOST_OPERATORS:
+            return
+    raise MetricsError(
+        "refused",
+        f"{expression[:200]}: with `match` an expression has {_MOST_OPERATORS} operators and "
+        f"brackets at most, and {_LONGEST} characters",
+    )
+
+
+def _outside(tokens: Sequence[_Token]) -> Iterator[_Token]:
+    """Yield the tokens outside of braces."""
+    braces = 0
+    for token in tokens:
+        braces += (token.text == "{") - (token.text == "}")
+        if braces == 0:
+            yield token
+
+
 _Matchers: TypeAlias = list[tuple[str, str, str]]
 
 
@@ -62,8 +92,6 @@ def _as_read(match: Mapping[str, str]) -> _Matchers:
 
 def _selectors(expression: str) -> list[tuple[str, _Matchers]]:
     """Return metric name and matchers of every selector, in a fixed order."""
-    if len(expression) > _LONGEST:
-        raise MetricsError("refused", f"an expression of more than {_LONGEST} characters")
     try:
         parsed = promql.parse(expression)
     except ValueError as error:

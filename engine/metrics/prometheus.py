@@ -36,7 +36,7 @@ class Prometheus:
             headers={**headers, "Accept": "application/json"},
             timeout_s=config.timeout_s,
         )
-        self._endpoint = Endpoint(config.url.rstrip("/"), access)
+        self._endpoint = Endpoint(config.url, access)
         self._match = config.match
         # The server is to stop as well when nobody waits any more.
         self._limit = {"timeout": f"{config.timeout_s:g}s"}
