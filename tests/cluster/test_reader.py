@@ -1,6 +1,7 @@
 """Reading a real cluster."""
 
 import json
+import ssl
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ async def test_a_cluster_says_who_it_is(kube: Kube) -> None:
     async with a_reader(as_persona(kube, "reader")) as reader:
         assert await reader.identity() == kube.get("Namespace", "kube-system")["metadata"]["uid"]
         assert (await reader.version()).startswith("v1.")
+
+
+async def test_the_certificate_that_the_server_shows_is_known_once_it_answers(kube: Kube) -> None:
+    async with a_reader(as_persona(kube, "reader")) as reader:
+        assert reader.certificate() == b""
+        await reader.identity()
+        shown = ssl.DER_cert_to_PEM_cert(reader.certificate())
+    assert shown.split() == kube.site.serving.certificate.read_text().split()
 
 
 async def test_a_list_of_more_than_a_page_is_whole_and_typed(kube: Kube) -> None:
