@@ -13,8 +13,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from engine.desired import helm
 from engine.desired.applied import sealed
 from engine.desired.compare import BUILT_IN, Ignored
-from engine.desired.git import Checkout, Limits, Repository
+from engine.desired.git import Checkout, Limits
 from engine.desired.render import Folder, Programs, render
+from engine.desired.repository import Repository
 from engine.model.config import Config
 from engine.model.errors import ClusterError, DesiredError
 from engine.model.ports import Watch
@@ -106,7 +107,8 @@ class DriftConfig(Config):
 
     Every `every_s` seconds each of `apps` is fetched and compared with what is there; `ignore`
     holds for all of them. Where objects of Argo CD or Flux are, what they say is told too, unless
-    `argocd` or `flux` is false. After a commit that changes an object a sync of it is taken to
+    `argocd` or `flux` is false; with `inventory` each object that Flux applied is looked for, too,
+    which lists all kinds of them. After a commit that changes an object a sync of it is taken to
     be under way for `sync_s`. `kustomize_path` and `helm_path` name programs that are not on the
     path of commands.
     """
@@ -116,6 +118,7 @@ class DriftConfig(Config):
     ignore: tuple[IgnoreConfig, ...] = ()
     argocd: bool = True
     flux: bool = True
+    inventory: bool = False
     sync_s: NonNegativeFloat = 300.0
     kustomize_path: str | None = None
     helm_path: str | None = None
@@ -178,6 +181,8 @@ class App:
         self._folder = Folder(config.path, config.tool, config.exclude, release)
         self._programs = Programs(drift.kustomize_path, drift.helm_path)
         self._salt = salt
+        self.compared: dict[Key, tuple[tuple[str, ...], list[str]]] = {}
+        """What a comparison found, by what it was of: it is not made twice."""
         self._commit = ""
         self._objects: list[Object] = []
         self._faults: list[str] = []
@@ -191,6 +196,7 @@ class App:
             self._objects = [sealed(obj, self._salt) for obj in made.objects]
             self._faults = [f"malformed: {fault}" for fault in made.faults]
             first, self._commit = not self._commit, commit
+            self.compared = {}
             self._digests = self._changes({} if first else self._digests, None if first else now)
         desired = Desired(commit, faults=list(self._faults))
         wanted: dict[Key, Wanted] = {}
@@ -198,7 +204,7 @@ class App:
         for obj in self._objects:
             place = (obj["apiVersion"], obj["kind"])
             if place not in offers:
-                offers[place] = await _offered(source, place)
+                offers[place] = await offered(source, place)
             one = self._wanted(obj, offers[place])
             wanted[one.key] = one  # of two with one name the later one is what gets applied
         desired.wanted = list(wanted.values())
@@ -233,7 +239,8 @@ def _called(obj: Mapping[str, Any]) -> Key:
     return obj["apiVersion"], obj["kind"], metadata.get("namespace") or "", metadata["name"]
 
 
-async def _offered(source: Watch, place: Place) -> Offered | None:
+async def offered(source: Watch, place: Place) -> Offered | None:
+    """Return how the server offers a kind, None where it does not. Raises ClusterError."""
     try:
         return await source.offered(*place)
     except ClusterError as error:

@@ -7,16 +7,15 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from engine.desired.compare import PATHS_TOLD, Ignored, differing
 from engine.model.errors import ClusterError, DesiredError
 from engine.model.signal import Signal
 from engine.model.watch import Object
 from watchers import gitops
-from watchers.desired import App, Desired, DriftConfig, Wanted, fault_of, tidy
-from watchers.live import Key, Live, Place, listed
-from watchers.owners import controller
+from watchers.comparison import Comparison, Target
+from watchers.desired import App, Desired, DriftConfig, fault_of, offered, tidy
+from watchers.live import Live, Want, listed
 from watchers.polling import Fact, Looked, poll
 from watchers.registry import Scene, Source, watcher
 from watchers.since import Since
@@ -24,9 +23,6 @@ from watchers.since import Since
 NAME: Final = "drift"
 SCALERS: Final = "horizontalpodautoscalers.autoscaling"
 _BESIDE: Final = 4
-_REPLICAS: Final = Ignored(("spec.replicas",))
-Target = tuple[str, str, str]
-"""Kind, namespace and name of what an autoscaler scales."""
 SOURCES = (
     Source(
         "git",
@@ -183,9 +179,30 @@ class _Look:
 
     async def _by_flux(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
         for resource in (gitops.KUSTOMIZATIONS, gitops.HELM_RELEASES):
-            for one in await self._objects(resource, looked, on=self._config.flux):
+            objects = await self._objects(resource, looked, on=self._config.flux)
+            for one in objects:
                 if state := gitops.flux_state(one):
                     yield resource, state
+            if self._config.inventory and resource == gitops.KUSTOMIZATIONS:
+                for state in await self._inventory(objects):
+                    yield resource, state
+
+    async def _inventory(self, kustomizations: Iterable[Object]) -> list[gitops.State]:
+        """Return which of the objects that Flux applied are there; what can not be read is not."""
+        states = {
+            (state["apiVersion"], state["kind"], state["namespace"], state["name"]): state
+            for kustomization in kustomizations
+            for state in gitops.inventory(kustomization)
+        }
+        source = self._scene.source
+        offers = {place: await offered(source, place) for place in {key[:2] for key in states}}
+        wants = [Want(key, there) for key in states if (there := offers[key[:2]])]
+        live = await listed(source, wants, (), self._salt)
+        return [
+            gitops.beside(state, live.objects.get(key))
+            for key, state in states.items()
+            if key[:2] not in live.unread
+        ]
 
     async def _objects(self, resource: str, looked: Looked, *, on: bool) -> list[Object]:
         """Return the objects of `resource`; a cluster that has none of that kind is no fault."""
@@ -197,79 +214,6 @@ class _Look:
             if error.reason != "not-found":
                 looked.faults[resource] = f"{error.reason}: {error}"
             return []
-
-
-class Comparison:
-    """One application beside what is there."""
-
-    def __init__(
-        self, scene: Scene, app: App, live: Live, scaled: frozenset[Target] | None
-    ) -> None:
-        self._scene = scene
-        self._app = app
-        self._live = live
-        self._scaled = scaled
-
-    def states(self, desired: Desired, now: datetime, sync_s: float) -> list[gitops.State]:
-        """Return the state of each object that is desired, and of those that are too many."""
-        states = []
-        for wanted in desired.wanted:
-            if wanted.key[:2] not in self._live.unread:
-                syncing = self._app.syncing(wanted, now, sync_s)
-                states.append(self._state(wanted, {"syncing": syncing, "revision": desired.commit}))
-        for key in sorted(self._extra(desired)):
-            obj = self._live.objects[key]
-            more = {"syncing": False, "revision": desired.commit, "drifted": True}
-            states.append(
-                {**self._about(key, obj, obj), **more, "difference": "extra", "paths": []}
-            )
-        return states
-
-    def _state(self, wanted: Wanted, common: Mapping[str, Any]) -> gitops.State:
-        live = self._live.objects.get(wanted.key)
-        about = {**self._about(wanted.key, live, wanted.obj), **common}
-        if live is None:
-            return {**about, "drifted": True, "difference": "missing", "paths": []}
-        applied = [tuple(path) for path in live.get("applied") or ()]
-        paths = differing(wanted.obj, live, applied, self._ignored(wanted.key))
-        if not paths:
-            return {**about, "drifted": False}
-        told = paths[:PATHS_TOLD]
-        return {**about, "drifted": True, "difference": "modified", "paths": told}
-
-    def _about(self, key: Key, live: Object | None, obj: Object) -> gitops.State:
-        api_version, kind, namespace, name = key
-        metadata = (live or obj).get("metadata") or {}
-        return {
-            "kind": kind,
-            "apiVersion": api_version,
-            "namespace": namespace,
-            "name": name,
-            "uid": str(metadata.get("uid", "")) if live else "",
-            "workload": self._scene.owners.workload(live).name if live else name,
-            "labels": metadata.get("labels") or {},
-            "app": self._app.config.name,
-            "source": "git",
-        }
-
-    def _ignored(self, key: Key) -> Iterable[Ignored]:
-        if self._scaled is None or key[1:] in self._scaled:
-            return (*self._app.ignored, _REPLICAS)
-        return self._app.ignored
-
-    def _extra(self, desired: Desired) -> set[Key]:
-        """Return what is labelled as the application's and not desired; parts of others are not."""
-        labelled = self._live.labelled.get(self._app.config.owned or "", set())
-        kinds: set[Place] = {one.key[:2] for one in desired.wanted}
-        wanted = {one.key for one in desired.wanted}
-        return {
-            key
-            for key in labelled
-            if key[:2] in kinds
-            and key not in wanted
-            and controller(self._live.objects[key]) is None
-            and not desired.faults
-        }
 
 
 def _subject(state: gitops.State) -> str:

@@ -4,6 +4,7 @@ Source: applications.argoproj.io (status.sync, status.resources, status.operatio
 kustomizations.kustomize.toolkit.fluxcd.io and helmreleases.helm.toolkit.fluxcd.io (conditions).
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +15,7 @@ KUSTOMIZATIONS: Final = "kustomizations.kustomize.toolkit.fluxcd.io"
 HELM_RELEASES: Final = "helmreleases.helm.toolkit.fluxcd.io"
 HERE: Final = frozenset({"https://kubernetes.default.svc", "in-cluster"})
 """Destinations that are the cluster itself."""
+_ENTRY = re.compile(r"([^_]*)_(.+)_([^_]*)_([^_]+)")
 _TOLD: Final = 200
 _MOST: Final = 50
 
@@ -45,7 +47,9 @@ def argo_states(application: Object) -> list[State] | None:
     if place not in HERE:
         differing = [_named(one) for one in resources if one.get("status") == "OutOfSync"]
         drifted = sync["status"] == "OutOfSync"
-        return [{**common, **_own(application), **_difference("modified", differing, drifted)}]
+        return [
+            {**common, **_own(application), **_difference("modified", differing, drifted=drifted)}
+        ]
     return [{**common, **state} for one in resources if (state := _resource(one))]
 
 
@@ -66,7 +70,7 @@ def _resource(one: Mapping[str, Any]) -> State | None:
         "name": str(one.get("name") or ""),
         "uid": "",
         "workload": str(one.get("name") or ""),
-        **_difference(difference, [], status == "OutOfSync"),
+        **_difference(difference, [], drifted=status == "OutOfSync"),
     }
     return {**state, "health": health} if health else state
 
@@ -92,12 +96,41 @@ def flux_state(obj: Object) -> State | None:
         "syncing": syncing or ready.get("reason") in {"Progressing", "ProgressingWithRetry"},
         "revision": str(revision or ""),
         **_own(obj),
-        **_difference("modified", [], drifted),
+        **_difference("modified", [], drifted=drifted),
     }
     if not drifted:
         return state
     said = f"{ready.get('reason', '')}: {ready.get('message', '')}"
     return {**state, "health": str(ready.get("reason", "")), "message": said[:_TOLD]}
+
+
+def inventory(kustomization: Object) -> list[State]:
+    """Return the objects that a Kustomization applied, each as far as its inventory says.
+
+    An entry is NAMESPACE_NAME_GROUP_KIND, with the version beside it; a name of RBAC may hold
+    colons, which are written as two underscores.
+    """
+    if (state := flux_state(kustomization)) is None:
+        return []
+    common = {name: state[name] for name in ("app", "source", "syncing", "revision")}
+    found = []
+    for entry in _list(_map(_map(kustomization, "status"), "inventory"), "entries"):
+        match = _ENTRY.fullmatch(str(entry.get("id", "")))
+        if match:
+            namespace, name, group, kind = match.groups()
+            version = str(entry.get("v", ""))
+            api_version = f"{group}/{version}" if group else version
+            named = {"namespace": namespace, "name": name.replace("__", ":")}
+            found.append({**common, "kind": kind, "apiVersion": api_version, **named})
+    return found
+
+
+def beside(state: State, live: Object | None) -> State:
+    """Return the state of an object of an inventory: there or missing."""
+    if live is None:
+        gone = {"uid": "", "workload": state["name"], "labels": {}}
+        return {**state, **gone, **_difference("missing", [], drifted=True)}
+    return {**state, **_own(live), **_difference("", [], drifted=False)}
 
 
 def _own(obj: Object) -> State:
@@ -113,7 +146,7 @@ def _own(obj: Object) -> State:
     }
 
 
-def _difference(difference: str, paths: list[str], drifted: bool) -> State:  # noqa: FBT001 - a fact, no switch
+def _difference(difference: str, paths: list[str], *, drifted: bool) -> State:
     if not drifted:
         return {"drifted": False}
     return {"drifted": True, "difference": difference, "paths": sorted(paths)[:_MOST]}

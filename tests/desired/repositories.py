@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.desired.git import Repository
+from engine.desired.repository import Repository
 
 _WHO = {
     "GIT_AUTHOR_NAME": "t",

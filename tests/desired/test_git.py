@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.desired.git import Checkout, Limits, Repository, Tree
+from engine.desired.git import Checkout, Limits, Tree
+from engine.desired.repository import Repository
 from engine.model.errors import DesiredError
 from tests.desired.repositories import Origin
 

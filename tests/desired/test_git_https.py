@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.desired.git import Checkout, Repository
+from engine.desired.git import Checkout
+from engine.desired.repository import Repository
 from engine.model.errors import DesiredError
 from tests.desired.repositories import Origin
 from tests.desired.smart_http import LOGIN, GitServer

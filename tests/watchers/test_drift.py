@@ -180,6 +180,21 @@ async def test_drift_appears_is_corrected_and_an_object_that_is_deleted_is_missi
         assert brief(await look()) == [("web", False, []), ("web", "deleted", [])]
 
 
+async def test_an_object_is_compared_again_when_it_or_the_repository_changes(bed: Bed) -> None:
+    bed.origin.put({"web.yaml": WEB})
+    bed.options = {"sync_s": 0}
+    told: list[Any] = []
+    async with bed.running() as look:
+        for version, image in (("7", "web:1"), ("8", "web:2"), ("9", "web:1"), ("9", "web:1")):
+            live = web(image=image)
+            live["metadata"]["resourceVersion"] = version
+            bed.live("deployments.v1.apps", live)
+            if len(told) == 3:
+                bed.origin.put({"web.yaml": WEB.replace("web:1", "web:2")})
+            told += [one[1] for one in brief(await look())]
+    assert told == [False, "modified", False, "modified"]
+
+
 async def test_a_change_of_the_repository_is_syncing_for_a_while_and_drift_then(bed: Bed) -> None:
     bed.origin.put({"web.yaml": WEB, "other.yaml": WEB.replace("web", "other")})
     bed.live("deployments.v1.apps", web())
@@ -574,6 +589,34 @@ async def test_flux_says_what_it_could_not_apply(obj: Object, state: Any) -> Non
     (seen,) = told
     assert (seen["drifted"], seen["syncing"], seen.get("message")) == state
     assert (seen["app"], seen["source"], seen["revision"]) == ("infra", "flux", "main@sha1:abc")
+
+
+async def test_objects_of_an_inventory_of_flux_are_there_or_missing() -> None:
+    kustomization = a_kustomization("True", "ReconciliationSucceeded")
+    ids = (
+        "shop_web_apps_Deployment", "shop_gone_apps_Deployment", "_shop__Namespace",
+        "shop_s__Secret", "_x_y.test_Unknown", "_system__admin_r_ClusterRole", "rubbish", 3,
+    )  # fmt: skip
+    kustomization["status"]["inventory"] = {"entries": [{"id": one, "v": "v1"} for one in ids]}
+    lists: dict[str, list[Object] | ClusterError] = {
+        FLUX: [kustomization],
+        "deployments.v1.apps": [web()],
+        "namespaces.v1.": [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "uid": "n"}}
+        ],
+        "secrets.v1.": ClusterError("forbidden", "no secrets"),
+        "roles": [],
+    }
+    offers = {**OFFERS, ("r/v1", "ClusterRole"): Offered("roles", namespaced=False)}
+    scene = Scene(Script(lists=lists, offers=offers), "uid", Ticking())
+    async with contextlib.aclosing(watch_drift(DriftConfig(inventory=True), scene)) as stream:
+        told = await anext(stream)
+    assert brief(told) == [
+        ("infra", False, []), ("web", False, []), ("gone", "missing", []), ("shop", False, []),
+        ("x", "missing", []), ("system:admin", "missing", []),
+    ]  # fmt: skip
+    assert {one["app"] for one in drifts(told)} == {"infra"}
+    assert faults(told) == {}
 
 
 async def test_a_right_that_is_missing_is_told_where_gitops_is_there() -> None:
