@@ -91,12 +91,12 @@ class Register:
 
     async def all(self) -> dict[str, Record]:
         """Return every cluster that there was and that did not leave, by name."""
-        return {name: _record(raw) for name, raw in (await self.names.recall()).items()}
+        return {name: record_of(raw) for name, raw in (await self.names.recall()).items()}
 
     async def record(self, name: str) -> Record | None:
         """Return who is known by `name`, None for nobody."""
         raw = (await self.names.recall([name])).get(name)
-        return None if raw is None else _record(raw)
+        return None if raw is None else record_of(raw)
 
     async def name_of(self, uid: str) -> str:
         """Return the name by which a cluster of this identity is known, empty for none."""
@@ -122,7 +122,7 @@ class Register:
         await self.names.keep({name: None})
 
 
-def _record(raw: bytes) -> Record:
+def record_of(raw: bytes) -> Record:
     """Return a record; what another version wrote in a strange form is as one of nobody."""
     try:
         return msgspec.json.decode(raw, type=Record)
