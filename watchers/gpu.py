@@ -1,5 +1,6 @@
 """The watcher of GPUs: how each fares, whose work it does, and how much of all is used."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -9,16 +10,19 @@ from pydantic import Field, PositiveFloat
 
 from engine.model.config import Config
 from engine.model.errors import ClusterError, MetricsError
+from engine.model.ports import Metrics
 from engine.model.series import Series
 from engine.model.signal import Signal
 from watchers import gpu_claims
 from watchers.gpu_endpoints import Endpoints
 from watchers.gpu_facts import CLAIMS, ENDPOINTS, NODES, PROMETHEUS, SLICES, Claimed, GpuFacts
 from watchers.gpu_places import NodeSeen, Places, PodSeen, see_node, see_pod
-from watchers.gpu_series import QUERY, gpus
+from watchers.gpu_series import PARTS, QUERY, gpus
 from watchers.polling import Looked, faults_of, poll
 from watchers.registry import Scene, Source, watcher
 
+_FEW: Final = 5000
+"""Series that are not worth a thread."""
 Address = Annotated[str, Field(pattern=r"^https?://[^/\s]+(/[^\s#]*)?$")]
 
 
@@ -106,13 +110,15 @@ class _Looking:
     claimed: Claimed = field(default_factory=Claimed)
     claimed_at: datetime | None = None
     faults: Mapping[str, str] = field(default_factory=dict)
+    in_parts: bool = False
 
     async def look(self, at: datetime) -> Looked:
         """Look at all GPUs."""
         kept = self.scene.kept
         await kept.ready("nodes", "pods")
         looked = Looked(patience=timedelta(seconds=self.config.forget_after_s))
-        found = gpus(await self._series(at, looked))
+        series = await self._series(at, looked)
+        found = gpus(series) if len(series) < _FEW else await asyncio.to_thread(gpus, series)
         await self._claims(at)
         looked.faults.update(self.faults)
         places = Places(self.nodes.values(), self.pods, whole=kept.whole("nodes"))
@@ -127,10 +133,9 @@ class _Looking:
 
     async def _series(self, at: datetime, looked: Looked) -> list[Series]:
         found: list[Series] = []
-        metrics = self.scene.metrics
-        if metrics is not None:
+        if self.scene.metrics is not None:
             try:
-                found += await metrics.query(QUERY, at)
+                found += await self._asked(self.scene.metrics, at)
             except MetricsError as error:
                 looked.faults[PROMETHEUS] = faults_of(error)
                 found += error.partial
@@ -140,6 +145,17 @@ class _Looking:
             except MetricsError as error:
                 looked.faults[ENDPOINTS] = faults_of(error)
         return found
+
+    async def _asked(self, metrics: Metrics, at: datetime) -> list[Series]:
+        """Ask for all series at once; in parts from then on where that is too much."""
+        if not self.in_parts:
+            try:
+                return await metrics.query(QUERY, at)
+            except MetricsError as error:
+                if error.reason != "too-large":
+                    raise
+                self.in_parts = True
+        return [one for part in PARTS for one in await metrics.query(part, at)]
 
     async def _claims(self, at: datetime) -> None:
         """Read slices and claims, where their time has come."""

@@ -13,6 +13,7 @@ from engine.model.series import Series
 
 MIB: Final = 1024.0**2
 _LONGEST: Final = 128
+_IN_PARTS: Final = 4
 
 
 class Column(NamedTuple):
@@ -67,8 +68,16 @@ COLUMNS: Final[Mapping[str, Column]] = {
 }
 """By metric."""
 NAMES: Final = frozenset(COLUMNS)
-QUERY: Final = '{__name__=~"' + "|".join(COLUMNS) + '"}'
+
+
+def _selector(names: Iterable[str]) -> str:
+    return '{__name__=~"' + "|".join(names) + '"}'
+
+
+QUERY: Final = _selector(COLUMNS)
 """All of them in one question."""
+PARTS: Final = tuple(_selector(list(COLUMNS)[start::_IN_PARTS]) for start in range(_IN_PARTS))
+"""The same in several, where the answer to one would be too large."""
 
 _SUMS: Final = frozenset({"nvlinkErrors", "nvlinkRate"})
 _REASONS: Final = (

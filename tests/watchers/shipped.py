@@ -16,6 +16,7 @@ RULES = Path(__file__).parents[2] / "rules"
 @cache
 def shipped() -> RuleSet:
     loaded = load({str(path): path.read_bytes() for path in sorted(RULES.glob("*.yaml"))})
+    assert [str(fault) for fault in loaded.faults] == []
     return loaded.rules
 
 

@@ -99,6 +99,18 @@ def test_all_metrics_of_all_gpus_are_asked_for_at_once() -> None:
     assert all(name in asked for name in NAMES)
 
 
+def test_where_the_answer_is_too_large_it_is_asked_for_in_parts_from_then_on() -> None:
+    gauges = Gauges(MetricsError("too-large", "50 MiB"), util(40))
+    signals = told(gauges, a_node(), seconds=40)
+    assert {data["utilization"] for data in devices(signals)} == {40.0}
+    assert [one for one in signals if one.type == "watcher"] == []
+    whole, *parts = gauges.asked
+    assert len(whole) > max(map(len, parts)) * 3
+    first, second = parts[:4], parts[4:8]
+    assert first == second
+    assert all(any(f"{name}" in part for part in first) for name in NAMES)
+
+
 def test_a_gpu_is_told_at_each_look_though_nothing_changes() -> None:
     assert len(devices(told(Gauges(util(0)), a_node(), seconds=290))) in {10, 11}
 
