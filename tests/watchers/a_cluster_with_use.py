@@ -122,7 +122,6 @@ async def watch(
         with contextlib.suppress(TimeoutError):
             stream = watch_metrics(config, scene)
             first = asyncio.ensure_future(anext(stream, []))
-            await asyncio.sleep(0)  # it asks for what it wants to be kept
             feeding = group.create_task(objects())
             async with asyncio.timeout(seconds), contextlib.aclosing(stream):
                 told += await first
