@@ -24,11 +24,12 @@ _POLICY: Final = "dogwatch_policy_last_reload_successful"
 _FROZEN: Final = "dogwatch_frozen"
 _STALENESS: Final = "dogwatch_watch_staleness_seconds"
 _OLDEST: Final = "dogwatch_outbox_oldest_seconds"
+_REFUSED: Final = "dogwatch_receiver_refused_total"
 _MEASURED: Final = {
     Role.WORKER: ("dogwatch_consumer_lag_records", _RULES),
     Role.RUNNER: (_OLDEST, _RULES, _POLICY, _FROZEN),
-    Role.WATCHER: (_STALENESS,),
-    Role.WEB: (_POLICY,),
+    Role.WATCHER: (_STALENESS, _REFUSED),
+    Role.WEB: (_POLICY, _REFUSED),
 }
 """What a process of each role measures; elsewhere a gauge is a zero that says nothing."""
 

@@ -83,5 +83,8 @@ METRICS: Final[Mapping[str, MetricEntry]] = {
         (), "", "1 where the last policy file was good; only where there is to be one"
     ),
     "dogwatch_frozen": MetricEntry((), "", "1 while a freeze stops changes somewhere"),
+    "dogwatch_receiver_refused_total": MetricEntry(
+        ("receiver", "reason"), "parts", "parts of posts and log lines refused", counter=True
+    ),
 }
 """By name."""

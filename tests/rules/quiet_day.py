@@ -16,7 +16,7 @@ CREATED = "2025-11-01T00:00:00Z"
 def a_quiet_day() -> list[Signal]:
     """Return the log: heartbeats, readings, a rollout, some restarts, all of it as it should be."""
     entries = [*_beats(), *_nodes(), *_rollout(), *_restarts(), *_objects(), *_readings()]
-    entries += [*_devices(), *_certificates(), *_delivery(), *_engine()]
+    entries += [*_devices(), *_certificates(), *_delivery(), *_engine(), *_posted()]
     return signals([{"cluster": CLUSTER, **entry} for entry in entries])
 
 
@@ -199,3 +199,25 @@ def _engine() -> Iterator[dict[str, Any]]:
     yield {"at": DAY.format("1m"), "type": "clock", "cluster": ""}
     done = {"mission": "m1", "kind": "capacity-plan", "outcome": "ok", "verified": False}
     yield {"at": "8d6h", "type": "mission", "cluster": "", "data": {**done, "cluster": CLUSTER}}
+
+
+def _posted() -> Iterator[dict[str, Any]]:
+    """What others post: a deployment by a person, a controller's reads, alerts that mean little."""
+    by = {"user": "ann", "allowed": True, "code": 200, "namespace": "shop", "name": "web"}
+    yield {
+        "at": "8d10h",
+        "type": "audit",
+        "data": {**by, "verb": "patch", "resource": "deployments"},
+    }
+    own = {
+        **by,
+        "user": "system:serviceaccount:shop:operator",
+        "verb": "get",
+        "resource": "secrets",
+    }
+    yield {"at": DAY.format("10m"), "type": "audit", "data": own}
+    missing = {**own, "allowed": False, "code": 403}
+    yield {"at": DAY.format("5m"), "type": "audit", "data": missing}
+    alert = {"alert": "CPUThrottlingHigh", "severity": "info", "namespace": "shop"}
+    yield {"at": "8d11h", "type": "alert", "data": {**alert, "status": "firing"}}
+    yield {"at": "8d11h30m", "type": "alert", "data": {**alert, "status": "resolved"}}
