@@ -9,7 +9,9 @@ from math import isnan
 from typing import Final, NamedTuple
 
 from engine.analysis.robust import Centre, centre
+from engine.analysis.trend import Trend
 
+HOUR_S: Final = 3600
 DAY: Final = 24
 """Buckets of a day: all series here are by the hour."""
 SEEN: Final = 2 * DAY
@@ -19,6 +21,8 @@ UNSEEN: Final = 0.7
 """Most that is believed of a series of which two days were not seen."""
 _BEEN_THERE: Final = 0.5
 _RELATIVE: Final = 0.05
+_AS_FAST: Final = 0.6
+_BACK: Final = 0.5
 
 
 class Oddness(NamedTuple):
@@ -35,23 +39,44 @@ class Oddness(NamedTuple):
     confidence: float
 
 
-def novelty(level: float, peaks: Sequence[float], limit: float, noise: float) -> float:
+def novelty(found: Trend, hours: Sequence[float], limit: float) -> float:
     """Return how far a rise to `limit` can be believed by the days before, of [0, 1].
 
+    It is believed where two days are known, the series is above all that it was before the rise
+    (or did reach the limit then), and it did not rise as fast at this hour of a day before, only
+    to come down again.
+
     Args:
-        level: where the series is now; values rise toward the limit.
-        peaks: highest values by the hour, oldest first, without those of the present rise, NaN
-            for a gap; of all series of that kind, as a new pod is like the one before it.
+        found: the rise; values rise toward the limit.
+        hours: highest values by the hour, oldest first, up to now, NaN for a gap; of all series
+            of that kind, as a new pod is like the one before it.
         limit: what would be reached.
-        noise: differences that mean nothing.
     """
-    known = [value for value in peaks if not isnan(value)]
+    before = hours[: len(hours) - int(found.span_s // HOUR_S) - 1]
+    known = [value for value in before if not isnan(value)]
     if len(known) < SEEN * _KNOWN:
         return UNSEEN
     highest = max(known)
-    if highest >= limit:
-        return 1.0
-    return 1.0 if level > highest + noise else _BEEN_THERE
+    risen = min(found.level, found.latest) > highest + 2 * found.noise
+    news = (risen or highest >= limit) and not _daily(found, hours, len(before))
+    return 1.0 if news else _BEEN_THERE
+
+
+def _daily(found: Trend, hours: Sequence[float], end: int) -> bool:
+    """Whether it rose much like this about this hour of a day before, and came down by `end`."""
+    length = max(round(found.span_s / HOUR_S), 1)
+    tops = [
+        top
+        for then in range(len(hours) - DAY, length, -DAY)
+        for top in range(then - 1, min(then + 2, end))
+    ]
+    for top in tops:
+        rise = hours[top] - hours[top - length]
+        later = [value for value in hours[top:end] if not isnan(value)]
+        fast = rise / length >= _AS_FAST * found.slope * HOUR_S
+        if fast and later and hours[top] - min(later) >= _BACK * rise:
+            return True
+    return False
 
 
 def oddness(value: float, recent: Sequence[float], hours: Sequence[float], least: float) -> Oddness:

@@ -32,7 +32,7 @@ class Trend(NamedTuple):
 
     Attributes:
         slope: robust slope in units of the value for each second, positive toward the limit.
-        level: value of the line at the end.
+        level: value of the line at the end of the last bucket.
         latest: median of the last samples, which may have left the line.
         noise: robust standard deviation about the line.
         span_s: seconds that the series was looked at.
@@ -101,7 +101,7 @@ def _trend(lasting: Sequence[float], step_s: float, floor: float) -> Trend | Non
     noise = _noise(whole, times, values, floor)
     return Trend(
         slope=whole.slope,
-        level=whole.at(times[-1]),
+        level=whole.at((len(lasting) - 0.5) * step_s),
         latest=values[-1],
         noise=noise,
         span_s=times[-1] - times[0],

@@ -90,7 +90,12 @@ _PREDICTION: Final[Fields] = {
     "value": Field("double", "latest value"),
     "limit": Field("double", "value that is going to be reached"),
     "horizon": Field("double", "time until then", "seconds"),
-    "confidence": Field("double", "confidence, of [0, 1]", "ratio"),
+    "confidence": Field(
+        "double",
+        "how often what is told like this comes true, of [0, 1]; at most 0.7 before two days were "
+        "seen",
+        "ratio",
+    ),
     "score": Field("double", "robust z-score of the latest value"),
     "slope": Field("double", "robust slope of the last hours, in units of the value", "1/s"),
     "message": Field("string", "the prediction in words"),
@@ -205,7 +210,6 @@ SIGNALS: Final[Mapping[str, SignalShape]] = {
         "What will happen if it goes on like this.",
         "watcher `predictions`",
         _PREDICTION,
-        planned=True,
     ),
     "watcher": SignalShape(
         "Whether a watcher can read what it should.",

@@ -27,7 +27,9 @@ def told(buckets: Sequence[float], peaks: Sequence[float] = ()) -> tuple[float, 
     left_s = horizon_s(found, 1.0) if found else None
     if found is None or left_s is None or left_s > DAY_S:
         return None
-    new = novelty(min(found.level, found.latest), peaks, 1.0, found.noise)
+    # The hours of the rise itself come after those of the days before.
+    lately = [max(found.level, found.latest)] * (int(found.span_s // 3600) + 1)
+    new = novelty(found, [*peaks, *lately], 1.0)
     return left_s / 3600, confidence(found, left_s) * new
 
 
@@ -105,8 +107,8 @@ def test_of_what_is_told_with_a_confidence_that_share_comes_true_in_time() -> No
                 continue
             hours, share = found
             end = count / HOUR + 1.5 * hours + 0.2
-            true = any(curve(n / HOUR) >= 1 for n in range(count, math.ceil(end * HOUR)))
-            came[min(int(share * 10), 9), true] += 1
+            came_true = any(curve(n / HOUR) >= 1 for n in range(count, math.ceil(end * HOUR)))
+            came[min(int(share * 10), 9), came_true] += 1
             sure[family.__name__] += share >= 0.8
     for least in (5, 6, 7, 8, 9):
         true, false = (sum(came[n, is_true] for n in range(least, 10)) for is_true in (True, False))
