@@ -15,8 +15,10 @@ LONGEST: Final = 4096
 """Characters of an annotation, a variable or an argument; longer ones are left out."""
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _TEMPLATES: Final = ("template", "jobTemplate")
-_DIGEST: Final = re.compile(r"(?i)checksum|digest|hash|sha\d|revision|commit")
+_DIGEST: Final = re.compile(r"(?i)checksum|digest|hash|sha\d|revision|commit|containerid")
 """Annotations whose long hexadecimal values are no keys: rollouts are seen by them."""
+_HARMLESS: Final = re.compile(r"(?:/[a-z0-9_.-]+){2,}|true|false|\d{1,5}|\d+(?:ms|s|m|h|d)")
+"""What is no credential whatever its name is: TOKEN_PATH, TOKEN_TTL."""
 _HEX: Final = re.compile(r"[0-9a-f]{7,128}")
 
 
@@ -87,7 +89,8 @@ def _value(name: Any, text: Any) -> Any:
 
 @lru_cache(maxsize=4096)
 def _veiled(name: str, text: str) -> str:
-    if _HEX.fullmatch(text) and _DIGEST.search(name):
+    digest = _HEX.fullmatch(text) and _DIGEST.search(name)
+    if digest or _HARMLESS.fullmatch(text):
         return text
     # A text of several words is judged whole by its name: `PASSWORD=correct horse`.
     told = redact(f"{name}=x") if name else ""

@@ -28,7 +28,11 @@ OBJECT: Final[Fields] = {
         "added, modified (without `old`: only what others say of it), deleted, or synced (listed "
         "after a start)",
     ),
-    "object": Field("dyn", "the object itself, without managedFields and Secret values"),
+    "object": Field(
+        "dyn",
+        "the object itself, without managedFields and Secret values; what looks like a credential "
+        "in annotations, variables and arguments is [redacted]",
+    ),
     "old": Field("dyn", "the object before a modification; expressions see it as `old`"),
     "trimmed": Field("list(string)", "paths that were cut out of a large object"),
     **MARKS,

@@ -24,6 +24,11 @@ PLAIN = {
             "checksum/config": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
             "deployment.kubernetes.io/revision": "7",
             "example.com/owner": "team shop",
+            "cni.projectcalico.org/podIP": "10.244.1.7/32",
+            "cni.projectcalico.org/containerID": "0f1e2d3c4b5a69788796a5b4c3d2e1f0" * 2,
+            "k8s.v1.cni.cncf.io/network-status": '[{"name": "cbr0", "ips": ["10.244.1.7"]}]',
+            "kubectl.kubernetes.io/restartedAt": "2026-01-31T12:00:00Z",
+            "image": "registry.example.com/shop/web@sha256:" + "a1" * 32,
         },
     },
     "spec": {
@@ -37,6 +42,10 @@ PLAIN = {
                         "args": ["--port", "8080", "--log=info"],
                         "env": [
                             {"name": "LOG_LEVEL", "value": "info"},
+                            {"name": "TOKEN_PATH", "value": "/var/run/secrets/tokens/vault"},
+                            {"name": "TOKEN_TTL", "value": "3600"},
+                            {"name": "PASSWORD_LOGIN", "value": "false"},
+                            {"name": "DB", "value": "postgres://shop@db.shop.svc:5432/shop"},
                             {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db"}}},
                         ],
                     }

@@ -330,6 +330,22 @@ def test_kubeconfigs_are_read_and_one_that_is_away_ends_nothing(tmp_path: Path) 
     assert {data["change"] for data in told.values()} == {"deleted"}
 
 
+class Broken(Cluster):
+    """Breaks when it is watched."""
+
+    async def watch(
+        self, resource: str, status: ResourceStatus, part: Part = WHOLE
+    ) -> AsyncGenerator[Observation]:
+        if resource == "secrets":
+            raise ZeroDivisionError
+        yield saw(0)
+
+
+def test_a_watch_that_breaks_breaks_the_watcher_so_that_it_is_told() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(Broken())
+
+
 @pytest.mark.parametrize(
     ("options", "where"),
     [
