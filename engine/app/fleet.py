@@ -204,7 +204,7 @@ class Fleet(Mapping[str, Reader]):
             asked = self._clock.now()
             name = member.config.name
             while (asked - self._looked).total_seconds() > FRESH_S or self._missed[name]:
-                await self._next_look()
+                await self.look_again()
         if member.watching is not None:
             await member.watching.run()
 
@@ -219,9 +219,9 @@ class Fleet(Mapping[str, Reader]):
             if not held:
                 LOG.warning("the same cluster twice", cluster=name, watched_as=twin)
                 self._show(member, shown=False)
-                await passages.come(member.reached(uid), "", twin)
+                await passages.hold(member.reached(uid), twin)
                 held = True
-            await self._next_look(now=False)
+            await self.look_again(now=False)
         if twin:
             LOG.warning("the same cluster twice", cluster=name, other=twin)
         self._show(member, shown=True)
@@ -243,7 +243,8 @@ class Fleet(Mapping[str, Reader]):
             self.watchings.remove(watching)
             unmeasure(watching.config.name)
 
-    async def _next_look(self, *, now: bool = True) -> None:
+    async def look_again(self, *, now: bool = True) -> None:
+        """Return once the next look is over; it is begun `now`, or when it is due."""
         turned = self._turned
         if now:
             self._hurry()

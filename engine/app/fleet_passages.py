@@ -82,16 +82,7 @@ class Passages:
         if record is not None and record.twin and not twin:
             record = None  # it is the only one now
         found = turn(reached.uid, record, gone)
-        at = self._clock.now()
-        kept = Record(
-            uid=reached.uid or (record.uid if record else ""),
-            source=reached.source,
-            place=reached.place,
-            server=reached.server,
-            labels=dict(reached.labels),
-            since=record.since if record and not found.change else rfc3339(to_us(at)),
-            twin=twin,
-        )
+        kept = self._record(reached, None if found.change else record, twin)
         if found.change:
             about = {**shown(kept), "before": found.before, "uidBefore": found.uid_before}
             await self._tell(reached.name, found.change, about)
@@ -103,6 +94,11 @@ class Passages:
         if kept != record:
             await _surely(lambda: self._register.keep(reached.name, kept))
         return bool(gone)
+
+    async def hold(self, reached: Reached, twin: str) -> None:
+        """Take note of a cluster that is not watched, as it is watched under the name `twin`."""
+        kept = self._record(reached, None, twin)
+        await _surely(lambda: self._register.keep(reached.name, kept))
 
     async def go(self, name: str) -> None:
         """Take note that a cluster left, or goes on under another name; once for each."""
@@ -123,6 +119,17 @@ class Passages:
             changed = {label: raw for label, raw in said.items() if known.get(label) != raw}
             if gone or changed:
                 await self._faults.keep({**gone, **changed})
+
+    def _record(self, reached: Reached, before: Record | None, twin: str) -> Record:
+        return Record(
+            uid=reached.uid or (before.uid if before else ""),
+            source=reached.source,
+            place=reached.place,
+            server=reached.server,
+            labels=dict(reached.labels),
+            since=before.since if before else rfc3339(to_us(self._clock.now())),
+            twin=twin,
+        )
 
     async def _leads_on(self, gone: str, after: str) -> None:
         """Let the register know that `gone` goes on as `after`."""

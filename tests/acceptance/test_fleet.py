@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine.app.fleet_list import listed
 from tests.acceptance.dogwatch import Dogwatch
 from tests.acceptance.lab import SECRET, a_hook
 from tests.testbeds.kube import kubeconfig
@@ -149,6 +150,24 @@ def test_a_cluster_that_goes_while_nothing_runs_is_told_as_left_after_the_start(
     stage.dogwatch.start()
     stage.await_told("fire", "left", cluster="east")
     stage.await_told("resolve", "node", cluster="east")
+
+
+def test_one_cluster_in_two_files_is_watched_once_until_the_other_file_is_all_there_is(
+    stage: Stage,
+) -> None:
+    stage.appears("east")
+    stage.await_told("fire", "node", cluster="east")
+    stage.appears("twin")
+    assert eventually(lambda: "the same cluster twice" in stage.logged() or None, 30)
+    stage.await_watched("east")
+    rows = {one["name"]: one for one in listed(str(stage.dogwatch.config)) if one["name"]}
+    assert (rows["east"]["state"], rows["twin"]["state"]) == ("watched", "twin")
+    assert rows["east"]["uid"] == rows["twin"]["uid"] != ""
+    (stage.folder / "east.yaml").unlink()
+    stage.await_told("fire", "renamed", cluster="twin")
+    stage.await_watched("twin")
+    assert stage.told("fire", "joined") == [{"cluster": "east"}]
+    assert stage.told("fire", "left") == []
 
 
 def test_a_broken_file_hinders_no_other_and_a_folder_that_is_gone_takes_no_cluster_away(

@@ -137,7 +137,8 @@ async def test_a_twin_takes_no_name_away_and_joins_once_the_other_is_gone(store:
     intake = Taken()
     fleet = passages(store, intake)
     await fleet.come(Reached("one", "u1"), "", "")
-    await fleet.come(Reached("two", "u1"), "", "one")
+    await fleet.hold(Reached("two", "u1"), "one")
+    assert intake.told == [("one", "joined")]
     assert await fleet.name_of("u1") == "one"
     await fleet.come(Reached("two", "u1"), "one", "")
     assert intake.told[-1] == ("two", "renamed")

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from engine import meters
 from engine.app.config import ClusterConfig
 from engine.app.ingesting import Watching, accept
@@ -15,10 +17,13 @@ from engine.app.intake.progress import EmbeddedProgress
 from engine.app.reaching import reach
 from engine.bus.codec import encode
 from engine.bus.embedded import EmbeddedBus
-from engine.model.signal import SECOND_STAGE, Signal
+from engine.model.signal import NEWS, ROSTER, SECOND_STAGE, Signal
 from engine.model.watch import WHOLE, ChangeType, Observation, Part, ResourceStatus
 from engine.store.store import Store
 from tests.watchers.sources import Script, an_object, change, saw
+from watchers.cluster import Means
+
+OWN = sorted({*SECOND_STAGE, ROSTER, NEWS})
 
 
 @dataclass
@@ -65,15 +70,12 @@ async def test_nobody_else_can_send_what_the_engine_tells_its_second_stage(tmp_p
     clock = Hand()
     bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
     store = Store.open(tmp_path / "dogwatch.db", clock=clock)
-    batch = [
-        Signal(id=kind, source="x", type=kind, time=clock.at, cluster="c1")
-        for kind in sorted(SECOND_STAGE)
-    ]
+    batch = [Signal(id=kind, source="x", type=kind, time=clock.at, cluster="c1") for kind in OWN]
     taken = await accept(encode(batch), an_intake(bus, clock), store, clock)
     assert taken.accepted == await bus.end() == 0
     assert taken.rejected == tuple(
         f"type: signals of type '{kind}' are made by dogwatch itself, of what it saw"
-        for kind in sorted(SECOND_STAGE)
+        for kind in OWN
     )
     await bus.aclose()
     store.close()
@@ -104,8 +106,8 @@ class Steady(Script):
     `steady`: it was watched for a while; `again`: it was listed a second time.
     """
 
-    def __init__(self) -> None:
-        super().__init__({}, identity=("uid",) * 9)
+    def __init__(self, *uids: str) -> None:
+        super().__init__({}, identity=uids or ("uid",) * 9)
         self.steady = asyncio.Event()
         self.again = asyncio.Event()
 
@@ -141,3 +143,27 @@ async def test_a_cluster_whose_log_was_lost_in_part_is_listed_anew(tmp_path: Pat
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
     await bus.aclose()
+
+
+async def test_another_cluster_that_answers_in_its_place_is_listed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.app.ingesting.IDENTITY_S", 0.01)
+    clock = Hand()
+    bus = EmbeddedBus(tmp_path / "signals.db", clock=clock)
+    intake = Intake(bus, Relists(), Limits(1 << 20, 5, 1000), clock)
+    source, met = Steady("uid-1", "uid-1", *["uid-2"] * 1000), list[str]()
+
+    async def meet(uid: str) -> None:
+        met.append(uid)
+
+    config = ClusterConfig(name="west", watchers={"objects": {"resources": ["pods"]}})
+    watching = Watching(config, source, intake, clock, Means(met=meet))
+    running = [asyncio.create_task(one) for one in (intake.run(), watching.run())]
+    async with asyncio.timeout(20):
+        await source.again.wait()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await bus.aclose()
+    assert met == ["uid-1", "uid-2"]
