@@ -62,7 +62,7 @@ async def receive_alertmanager(config: AlertmanagerConfig, post: Post, hall: Hal
     if read.version != _VERSION:
         why = f"version {read.version[:20]!r}; allowed is '{_VERSION}'"
         return Received(refused=[Refusal(VERSION, why, post.body)])
-    alerts, refused = parts(read.alerts, _Alert)
+    alerts, refused = await parts(read.alerts, _Alert)
     if read.truncated_alerts > 0:
         why = f"the sender left out {read.truncated_alerts} alerts of a group: see its max_alerts"
         refused.append(Refusal("left-out", why, b""))

@@ -63,7 +63,7 @@ async def receive_audit(config: AuditReceiverConfig, post: Post, hall: Hall) -> 
     if (read.api_version, read.kind) != _FORM:
         why = f"no list of audit events; allowed is {' '.join(_FORM)}"
         return Received(refused=[Refusal(VERSION, why, b"")])
-    events, refused = parts(read.items, AuditEvent, secret=True)
+    events, refused = await parts(read.items, AuditEvent, secret=True)
     source = f"watchers/{NAME}/{config.cluster}"
     signals = [
         signal(event, source, config.cluster, hall.now, config)
@@ -104,7 +104,7 @@ async def watch_audit(config: AuditConfig, scene: Scene) -> AsyncGenerator[list[
         async for seen in looks:
             found += len(seen.lines.lines)
             scene.sources[NAME, LOG] = ResourceStatus(fault=seen.fault, objects=found)
-            events, refused = parts(seen.lines.lines, AuditEvent, secret=True)
+            events, refused = await parts(seen.lines.lines, AuditEvent, secret=True)
             _tell(told, pulse.source, seen.lines, refused)
             at = pulse.time(seen.at)
             signals = [
