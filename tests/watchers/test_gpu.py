@@ -481,6 +481,12 @@ def test_gpus_that_a_driver_offers_are_told_with_the_pod_that_holds_them(domain:
     assert metrics(signals) == {"gpu_allocated_ratio": 0.5, "gpu_pending_pods": 0.0}
 
 
+def test_gpus_that_a_node_offers_in_both_ways_count_once() -> None:
+    lists = {SLICES: [a_slice(a_device(0), a_device(1))], CLAIMS: [a_claim("gpu-0")]}
+    found = metrics(told(None, a_node(gpus="2"), TRAIN, allocation=True, lists=lists))
+    assert found["gpu_allocated_ratio"] == 0.5
+
+
 def test_the_older_form_of_a_slice_is_read_too() -> None:
     new = a_device(0)
     old = {"name": "gpu-0", "basic": {k: new[k] for k in ("attributes", "capacity")}}
