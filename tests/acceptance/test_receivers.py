@@ -148,6 +148,7 @@ def test_a_flood_of_garbage_is_counted_told_once_and_fires_nothing(lab: Lab) -> 
     assert lab.metric("receiver_refused_total", receiver="alerts") == before + GARBAGE
     told = [one for one in lab.logged("refused") if one["receiver"] == "alerts"]
     assert 1 <= sum(one["reason"] == "bad-json" for one in told) <= 2
+    assert lab.metric("firings_total") == firings
 
 
 def test_a_bomb_is_refused_and_dogwatch_goes_on(lab: Lab) -> None:
