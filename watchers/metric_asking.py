@@ -18,6 +18,8 @@ from watchers.placing import Places
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=200)]
 _AGAIN: Final = timedelta(minutes=5)
 """When to ask again for what gave nothing: the exporter is not there, or not yet."""
+_ALIVE: Final = "vector(1)"
+"""Asked where nothing else is: whether the server answers."""
 _AT_ONCE: Final = 4
 _MOST_SERIES: Final = 50_000
 _HOPELESS: Final = frozenset({"unreachable", "timeout", "unauthorized", "unavailable", "throttled"})
@@ -44,6 +46,7 @@ class Asked:
         amounts: use in cores or bytes, by resource, with the labels of pods.
         given: shipped metrics of which there was a series.
         faults: by metric why a question had no whole answer.
+        asked: how many questions there were.
     """
 
     def __init__(self) -> None:
@@ -51,6 +54,7 @@ class Asked:
         self.amounts: dict[str, list[Sample]] = {}
         self.given: set[str] = set()
         self.faults: dict[str, MetricsError] = {}
+        self.asked = 0
 
     @property
     def hopeless(self) -> bool:
@@ -88,6 +92,8 @@ class Asking:
             *(self._ask_own(query, at, asked) for query in self._queries),
         ]
         await asyncio.gather(*questions)
+        if not asked.asked:
+            await self._series(_ALIVE, _ALIVE, at, asked)
         return asked
 
     async def _ask_shipped(self, name: str, at: datetime, places: Places, asked: Asked) -> None:
@@ -125,6 +131,7 @@ class Asking:
             if asked.hopeless:
                 return ()
             try:
+                asked.asked += 1
                 series: Sequence[Series] = await self._metrics.query(expression, at)
             except MetricsError as error:
                 asked.faults[metric] = error

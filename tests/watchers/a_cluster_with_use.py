@@ -109,9 +109,12 @@ def pod_use(name: str, *usages: Mapping[str, str], at: datetime = NOON) -> dict[
 
 
 async def watch(
-    scene: Scene, config: MetricsConfig, seconds: float, done: Callable[[], bool] = lambda: False
+    scene: Scene,
+    config: MetricsConfig,
+    seconds: float,
+    done: Callable[[list[Signal]], bool] = lambda _: False,
 ) -> list[Signal]:
-    """Return what the watcher of metrics tells beside that of objects."""
+    """Return what the watcher of metrics tells beside that of objects, until it is `done`."""
     told: list[Signal] = []
 
     async def objects() -> None:
@@ -127,7 +130,7 @@ async def watch(
                 told += await first
                 async for batch in stream:
                     told += batch
-                    if done():
+                    if done(told):
                         break
         feeding.cancel()
     return told
