@@ -1,0 +1,85 @@
+"""`discover:` of the configuration: faults with their place, paths, and what policies may name."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.app.configured import load_config
+from engine.app.discovery.settings import OcmConfig, source
+from engine.app.policy_file import faults_of, read_policy
+from engine.model.errors import ConfigError
+
+POLICY = """\
+users: {ada: {email: ada@example.com}}
+groups: {sre: [ada]}
+approvers: [{clusters: [eu], risks: [safe], groups: [sre]}]
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "dogwatch.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def faults(path: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, {})
+    return [line.removeprefix(f"{path}:") for line in str(refused.value).splitlines()]
+
+
+def test_a_policy_may_name_clusters_that_are_found_later(tmp_path: Path) -> None:
+    found = "discover: [{type: kubeconfig-folder, folder_path: k}]\n"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY)
+    config = tmp_path / "dogwatch.yaml"
+    config.write_text("changes: {policy_file: policy.yaml}\n")
+    assert "unknown cluster 'eu'" in str(faults_of(str(policy), str(config))[1])
+    config.write_text(found + config.read_text())
+    assert faults_of(str(policy), str(config))[1] == []
+    settings = load_config(str(config), {})
+    assert read_policy(str(policy), settings).clusters == {}
+
+
+def test_what_finds_clusters_is_checked_as_the_rest(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """\
+clusters: [{name: hub}]
+discover:
+  - {type: argocd, cluster: hubb, nmespace: x}
+  - {type: kubeconfig-folder, folder_path: kc, contexts: al, name: "{nam}"}
+  - {type: nope}
+  - {type: ocm, cluster: hub, watchers: {evnts: true}, prometheus: {url: "http://x", ca_file: no}}
+  - {type: kubeconfig-folder, folder_path: kc, name: "{name.__class__}"}
+  - {cluster: hub}
+""",
+    )
+    names = "known: {context}, {file}, {name}, {namespace}, found"
+    fields = "cluster, every_s, exec_commands, groups, labels, most, name, namespace, prometheus"
+    strange = "{name.__class__}"
+    hint = "did you mean"
+    told = faults(path)
+    assert [one for one in told if "evnts" not in one] == [
+        f"3:20 unknown cluster 'hubb'; known: hub; {hint} 'hub'?",
+        f"3:35 unknown field 'nmespace'; known: {fields}, select, watchers; {hint} 'namespace'?",
+        f"4:48 discover.1.contexts: unknown value 'al'; known: all, current; {hint} 'all'?",
+        f"4:62 discover.1.name: '{{nam}}' is no template of a name; {names} '{{nam}}'",
+        "5:6 unknown source type 'nope'; known: argocd, cluster-api, kubeconfig-folder, ocm",
+        "6:86 discover.3.prometheus.ca_file: there is no file 'no'",
+        f"7:48 discover.4.name: '{strange}' is no template of a name; {names} '{strange}'",
+        "8:5 discover.5.type: it is missing",
+    ]
+    assert [one for one in told if one.startswith("6:42 unknown watcher 'evnts'")]
+
+
+def test_paths_of_what_finds_clusters_are_relative_to_the_file(tmp_path: Path) -> None:
+    text = "clusters: [{name: hub}]\ndiscover:\n"
+    text += "  - {type: kubeconfig-folder, folder_path: kc}\n"
+    text += "  - {type: ocm, cluster: hub, kubeconfig_path: 'kc/{name}.yaml', kubeconfig: all}\n"
+    settings = load_config(write(tmp_path, text), {})
+    folder, hub = (source(one.type, one.model_extra or {}) for one in settings.discover)
+    assert folder.label == f"kubeconfig-folder {tmp_path}/kc"
+    assert isinstance(hub, OcmConfig)
+    assert hub.kubeconfig_path == f"{tmp_path}/kc/{{name}}.yaml"
+    assert hub.kubeconfig == f"{tmp_path}/all"
