@@ -139,6 +139,9 @@ class _Look:
                     desired[app.config.name] = await app.desired(self._scene.source, now)
                 except (DesiredError, ClusterError) as error:
                     looked.faults[app.config.source] = fault_of(error)
+                except OSError as error:  # a disk that is full, a name that is too long
+                    why = f"{error.strerror or type(error).__name__}: {app.config.name}"
+                    looked.faults[app.config.source] = f"unavailable: {why}"
 
         async with asyncio.TaskGroup() as group:
             for app in self._apps:
@@ -175,7 +178,8 @@ class _Look:
             known[uid] = self._argo.get(uid, []) if states is None else states
             for state in known[uid]:
                 yield gitops.APPLICATIONS, state
-        self._argo = known
+        if gitops.APPLICATIONS not in looked.faults:
+            self._argo = known
 
     async def _by_flux(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
         for resource in (gitops.KUSTOMIZATIONS, gitops.HELM_RELEASES):

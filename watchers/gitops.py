@@ -110,8 +110,9 @@ def inventory(kustomization: Object) -> list[State]:
     An entry is NAMESPACE_NAME_GROUP_KIND, with the version beside it; a name of RBAC may hold
     colons, which are written as two underscores.
     """
-    if (state := flux_state(kustomization)) is None:
-        return []
+    state = flux_state(kustomization)
+    if state is None or _map(kustomization, "spec").get("kubeConfig"):
+        return []  # nothing is known yet, or all of it is in another cluster
     common = {name: state[name] for name in ("app", "source", "syncing", "revision")}
     found = []
     for entry in _list(_map(_map(kustomization, "status"), "inventory"), "entries"):

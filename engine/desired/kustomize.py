@@ -8,6 +8,7 @@ Source: sigs.k8s.io/kustomize/api/types, Kustomization.
 
 import asyncio
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -37,6 +38,8 @@ _LISTS: Final = (
 )
 _WITH_PATH: Final = ("patches", "patchesJson6902", "replacements")
 _MAKERS: Final = ("configMapGenerator", "secretGenerator")
+_ELSEWHERE = re.compile(r"(?i)[:?]|//|^[^/]*@|^github\.com")
+"""What the program takes for a place to fetch from, though a folder may be called so."""
 _MOST: Final = 2_000
 """Kustomizations that are read for one application."""
 
@@ -139,7 +142,7 @@ def _texts(values: Iterable[Any] | None) -> Iterator[str]:
 def _place(tree: Tree, folder: str, reference: str, file: str) -> str:
     place = posixpath.normpath(posixpath.join(folder, reference))
     place = "" if place == "." else place
-    inside = "://" not in reference and not place.startswith(("/", ".."))
+    inside = not _ELSEWHERE.search(reference) and not place.startswith(("/", ".."))
     if inside and (place in tree.entries or _holds(tree, place)):
         return place
     odd = tree.odd.get(place)

@@ -133,6 +133,25 @@ async def test_a_kustomization_that_would_fetch_or_run_something_is_refused(
     assert str(raised.value).startswith("a/kustomization.yaml: ")
 
 
+@pytest.mark.parametrize(
+    "reference",
+    ["https://x.test/y", "github.com/owner/repo//y", "GitHub.com/owner/y", "git@h.test/owner/y"],
+)
+async def test_a_folder_that_is_called_as_a_remote_one_is_refused(
+    origin: Origin, kustomize: Path, reference: str
+) -> None:
+    local = "/".join(part for part in reference.split("/") if part)
+    origin.put(
+        {
+            "a/kustomization.yaml": f"resources: ['{reference}']\n",
+            f"a/{local}/kustomization.yaml": "resources: []\n",
+        }
+    )
+    with pytest.raises(DesiredError, match="not in the repository") as raised:
+        await rendered(origin, Folder("a"), Programs(kustomize=str(kustomize)))
+    assert raised.value.reason == "refused"
+
+
 async def test_kustomizations_in_a_circle_and_those_that_are_wrong_end_with_a_sentence(
     origin: Origin, kustomize: Path
 ) -> None:

@@ -18,6 +18,7 @@ from tests.watchers.shipped import fired, moves
 from tests.watchers.sources import NOON, Script
 from watchers.desired import AppConfig, DriftConfig, IgnoreConfig
 from watchers.drift import SCALERS, watch_drift
+from watchers.gitops import inventory
 from watchers.memory import Forgetful
 from watchers.registry import Scene
 
@@ -196,7 +197,8 @@ async def test_an_object_is_compared_again_when_it_or_the_repository_changes(bed
 
 
 async def test_a_change_of_the_repository_is_syncing_for_a_while_and_drift_then(bed: Bed) -> None:
-    bed.origin.put({"web.yaml": WEB, "other.yaml": WEB.replace("web", "other")})
+    others = {f"{name}.yaml": WEB.replace("web", name) for name in ("other", "same")}
+    bed.origin.put({"web.yaml": WEB, **others})
     bed.live("deployments.v1.apps", web())
     async with bed.running() as look:
         await look()
@@ -204,6 +206,8 @@ async def test_a_change_of_the_repository_is_syncing_for_a_while_and_drift_then(
         told = await look()
         (seen,) = [one for one in drifts(told) if one["name"] == "web"]
         assert (seen["drifted"], seen["syncing"], seen["revision"]) == (True, True, commit)
+        (same,) = [one for one in drifts(told) if one["name"] == "same"]
+        assert (same["drifted"], same["syncing"]) == (True, False)  # it was so before
         assert ("other", "deleted", []) in brief(told)
         bed.clock.at += timedelta(seconds=300)
         (seen,) = drifts(await look())
@@ -260,6 +264,14 @@ async def test_one_application_that_can_not_be_read_hinders_no_other(bed: Bed) -
         told = await look()
         assert brief(told) == [("web", False, [])]
         assert {name for name, fault in faults(told).items() if fault} == {"git/bad"}
+
+
+async def test_a_folder_that_can_not_be_written_is_told(bed: Bed) -> None:
+    bed.origin.put({"web.yaml": WEB})
+    bed.folder.mkdir()
+    (bed.folder / "drift").write_text("no folder")
+    async with bed.running() as look:
+        assert faults(await look())["git/shop"].startswith("unavailable: ")
 
 
 async def test_kinds_that_can_not_be_listed_are_told_and_left_out(bed: Bed) -> None:
@@ -598,6 +610,8 @@ async def test_objects_of_an_inventory_of_flux_are_there_or_missing() -> None:
         "shop_s__Secret", "_x_y.test_Unknown", "_system__admin_r_ClusterRole", "rubbish", 3,
     )  # fmt: skip
     kustomization["status"]["inventory"] = {"entries": [{"id": one, "v": "v1"} for one in ids]}
+    remote = {**kustomization, "spec": {"kubeConfig": {"secretRef": {"name": "west"}}}}
+    assert inventory(remote) == []
     lists: dict[str, list[Object] | ClusterError] = {
         FLUX: [kustomization],
         "deployments.v1.apps": [web()],
