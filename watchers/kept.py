@@ -34,6 +34,11 @@ class Kept:
         """Whether `resource` was listed completely, so that an object not kept is not there."""
         return resource in self._whole
 
+    @property
+    def pending(self) -> bool:
+        """Whether some of what is going to be listed was not listed yet."""
+        return bool(self._awaited)
+
     async def ready(self, *resources: str) -> None:
         """Wait until each of `resources` was listed completely, or is known not to be for now."""
         while self._awaited.intersection(resources):

@@ -10,8 +10,7 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import ResourceStatus
 from watchers.registry import Scene, Source, WatcherKind, kinds, ordered
 
-QUIET_S = 3.0
-"""For how long nothing new may come until a watcher that tells of a fault counts as done."""
+_LOOK_S = 0.05
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Once:
 async def once(configs: Mapping[str, Config], scene: Scene, limit_s: float) -> dict[str, Once]:
     """Run the watchers of `configs` beside one another until each is done, `limit_s` at most.
 
-    One that a sick source keeps from being done is given up after a short silence.
+    One is done too that told of what it cannot read.
     """
     names = ordered(configs)
     found = {name: Once() for name in names}
@@ -48,7 +47,7 @@ async def once(configs: Mapping[str, Config], scene: Scene, limit_s: float) -> d
     try:
         async with asyncio.timeout(limit_s):
             for name in names:
-                await _done(found[name], tasks[name])
+                await _done(found[name], tasks[name], scene)
     except TimeoutError:
         pass
     finally:
@@ -87,14 +86,14 @@ async def _fill(into: Once, kind: WatcherKind, config: Config, scene: Scene) -> 
     into.ended = True
 
 
-async def _done(found: Once, task: asyncio.Task[None]) -> None:
-    """Wait until a watcher saw everything, ended, or told of a fault and then nothing more."""
-    told = -1
+async def _done(found: Once, task: asyncio.Task[None], scene: Scene) -> None:
+    """Wait until a watcher saw everything, ended, or told why it does not see everything.
+
+    Polled watchers tell of all their sources at once; objects are all listed, or told not to be.
+    """
     while not (found.whole or task.done()):
-        faulty = any(one.type == "watcher" for one in found.signals)
-        if faulty and told == len(found.signals):
+        if any(one.type == "watcher" for one in found.signals) and not scene.kept.pending:
             return
-        told = len(found.signals)
-        await asyncio.wait({task}, timeout=QUIET_S if faulty else 0.05)
+        await asyncio.wait({task}, timeout=_LOOK_S)
     if task.done():
         task.result()

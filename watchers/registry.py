@@ -136,10 +136,10 @@ def watcher(
 
 
 def kinds() -> Mapping[str, WatcherKind]:
-    """Return the watchers by name, each imported."""
+    """Return the watchers by name, in order, each imported."""
     for name in NAMES:
         import_module(f"watchers.{name}")
-    return MappingProxyType(_KINDS)
+    return MappingProxyType({name: _KINDS[name] for name in sorted(_KINDS)})
 
 
 def ordered(names: Iterable[str]) -> list[str]:

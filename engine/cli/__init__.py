@@ -10,6 +10,7 @@ from engine.app.collector import collect_rarely
 from engine.cli import (
     audit,
     config,
+    devices,
     dlq,
     freeze,
     mission,
@@ -43,6 +44,7 @@ for verb in (
     top.show,
     sources.watch,
     sources.doctor,
+    devices.clusters,
     freeze.freeze,
     freeze.thaw,
     freeze.freezes,
@@ -55,6 +57,7 @@ for noun, group in {
     "dlq": dlq.app,
     "quarantine": quarantine.app,
     "config": config.app,
+    "devices": devices.app,
     "policy": policy.app,
     "audit": audit.app,
 }.items():

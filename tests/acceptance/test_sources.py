@@ -27,7 +27,9 @@ kind: RuleGroup
 metadata: {name: mine, owner: sre}
 spec:
   rules:
-    - {name: pods, on: [{type: k8s.object, kinds: [Pod]}], when: signal.data.restarts > 5}
+    - name: ending
+      on: [{type: k8s.object, kinds: [Namespace]}]
+      when: signal.data.phase == "Terminating"
     - name: latency
       on: [{type: metric, metrics: [shop_latency_seconds]}]
       when: signal.value > 1.0
