@@ -13,7 +13,6 @@ from engine.desired.manifests import Manifests
 from engine.desired.render import Folder, Programs, render
 from engine.model.errors import DesiredError
 from tests.desired.repositories import Origin
-from tests.testbeds.missing import missing
 
 WEB = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: b}\n"
 
@@ -260,7 +259,8 @@ async def test_a_program_that_misbehaves_is_ended_and_told(
 def real_helm() -> str:
     found = os.environ.get("HELM") or shutil.which("helm")
     if found is None:
-        missing("helm", "install helm 3.16 or newer, or say HELM=/path/to/it")
+        # Never a failure: `make testbeds` does not build it, which takes three minutes.
+        pytest.skip("TESTBED_MISSING:helm:install helm 3.16 or newer, or say HELM=/path/to/it")
     return found
 
 
