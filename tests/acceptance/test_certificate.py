@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -133,3 +134,7 @@ def test_a_certificate_starts_a_mission_whose_report_arrives(kube: Kube, tmp_pat
         kube.create(tls("by-hand", stage.namespace, ending(3)))
         stage.until("fire", ("certificate-incident", "", "by-hand"))
         stage.until("result", ("certificate-incident", "", "by-hand"))
+        printed = stage.lab.dogwatch.command("watch", "certificates", "--once", "--output", "json")
+    told = [json.loads(line)["data"] for line in printed.splitlines()]
+    places = {(one["kind"], one["name"]) for one in told if "kind" in one}
+    assert {("Secret", "by-hand"), ("APIServer", "kube-apiserver")} <= places
