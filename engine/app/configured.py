@@ -120,6 +120,7 @@ def _discover_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tupl
     clusters, blocks = settings.get("clusters"), settings.get("discover")
     listed = clusters if isinstance(clusters, list) else []
     known = {str(name) for one in listed if (name := _mapping(one).get("name"))}
+    places: list[list[Any]] = []
     for number, block in enumerate(blocks if isinstance(blocks, list) else ()):
         at, one = ("discover", number), _mapping(block)
         kind = TYPES.get(str(one.get("type")))
@@ -129,6 +130,9 @@ def _discover_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tupl
             continue
         yield from _option_faults(at, kind, {n: v for n, v in one.items() if n != "type"})
         yield from _cluster_faults(at, one, folder)
+        places.append([one.get(part) for part in ("type", "folder_path", "cluster", "namespace")])
+        if places[-1] in places[:-1]:
+            yield at, "this source is named twice"
         hub = one.get("cluster")
         if isinstance(hub, str) and hub not in known:
             yield (*at, "cluster"), wording.unknown("cluster", hub, known)

@@ -18,6 +18,7 @@ from engine.app.fleet_passages import Passages
 from engine.app.fleet_register import Record
 from engine.app.fleet_sources import Sources, looker
 from engine.app.ingesting import Remembered, Watching
+from engine.app.leasing import Alone
 from engine.app.reaching import metrics_of, reach
 from engine.cluster.reader import Reader
 from engine.model.errors import StoreError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger()
 LOOKS: Final = 2
 """Looks in a row that miss a cluster until it counts as gone: a file is renamed in between."""
-FRESH_S: Final = 5.0
-"""Who takes over the lease of a cluster that was found trusts no look older than this."""
 
 
 class Fleet(Mapping[str, Reader]):
@@ -48,7 +47,7 @@ class Fleet(Mapping[str, Reader]):
         self._called = asyncio.Event()
         self._hurried = False
         self._turned = asyncio.Event()
-        self._looked = clock.now()
+        self._began = clock.now()
         self._duty: Duty | None = None
         self._going: set[str] = set()
         self.watchings: list[Watching] = []
@@ -97,8 +96,8 @@ class Fleet(Mapping[str, Reader]):
     async def _look(self) -> None:
         """Look once: take in who is new, and let go of who is gone."""
         now, self._hurried = self._hurried, False
+        self._began = self._clock.now()
         looked = await self._sources.look(now=now)
-        self._looked = self._clock.now()
         wanted = self._sources.wanted([one.name for one in self._settings.clusters])
         records = await self._records()
         # Who is missed comes first: a new one may be the same cluster under another name.
@@ -199,11 +198,13 @@ class Fleet(Mapping[str, Reader]):
             member.task = self._group.create_task(holding)
 
     async def _work(self, member: Member) -> None:
-        """Watch a cluster under its lease; one that was found, only if it is still there."""
-        if member.found is not None and member.watching is not None:
-            asked = self._clock.now()
-            name = member.config.name
-            while (asked - self._looked).total_seconds() > FRESH_S or self._missed[name]:
+        """Watch a cluster under its lease; one that was found, only if it is still there.
+
+        Another process may have told that it left, by a look that was later than the one here.
+        """
+        name, duty, asked = member.config.name, self._duty, self._clock.now()
+        if member.found is not None and duty is not None and not isinstance(duty.leases, Alone):
+            while self._began <= asked or self._missed[name]:
                 await self.look_again()
         if member.watching is not None:
             await member.watching.run()

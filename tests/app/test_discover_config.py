@@ -1,11 +1,12 @@
 """`discover:` of the configuration: faults with their place, paths, and what policies may name."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from engine.app.configured import load_config
-from engine.app.discovery.settings import OcmConfig, source
+from engine.app.discovery.settings import TYPES, OcmConfig, source
 from engine.app.policy_file import faults_of, read_policy
 from engine.model.errors import ConfigError
 
@@ -14,6 +15,9 @@ users: {ada: {email: ada@example.com}}
 groups: {sre: [ada]}
 approvers: [{clusters: [eu], risks: [safe], groups: [sre]}]
 """
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "clusters.md"
 
 
 def write(folder: Path, text: str) -> str:
@@ -53,6 +57,7 @@ discover:
   - {type: ocm, cluster: hub, watchers: {evnts: true}, prometheus: {url: "http://x", ca_file: no}}
   - {type: kubeconfig-folder, folder_path: kc, name: "{name.__class__}"}
   - {cluster: hub}
+  - {type: argocd, cluster: hubb}
 """,
     )
     names = "known: {context}, {file}, {name}, {namespace}, found"
@@ -69,6 +74,8 @@ discover:
         "6:86 discover.3.prometheus.ca_file: there is no file 'no'",
         f"7:48 discover.4.name: '{strange}' is no template of a name; {names} '{strange}'",
         "8:5 discover.5.type: it is missing",
+        "9:5 this source is named twice",
+        f"9:20 unknown cluster 'hubb'; known: hub; {hint} 'hub'?",
     ]
     assert [one for one in told if one.startswith("6:42 unknown watcher 'evnts'")]
 
@@ -83,3 +90,11 @@ def test_paths_of_what_finds_clusters_are_relative_to_the_file(tmp_path: Path) -
     assert isinstance(hub, OcmConfig)
     assert hub.kubeconfig_path == f"{tmp_path}/kc/{{name}}.yaml"
     assert hub.kubeconfig == f"{tmp_path}/all"
+
+
+def test_the_example_of_the_docs_loads(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    settings = load_config(write(tmp_path, example), {})
+    sources = [source(one.type, one.model_extra or {}) for one in settings.discover]
+    assert {one.type for one in settings.discover} == set(TYPES)
+    assert len({one.label for one in sources}) == len(TYPES)
