@@ -55,7 +55,7 @@ discover:
   - {type: kubeconfig-folder, folder_path: kc, contexts: al, name: "{nam}"}
   - {type: nope}
   - {type: ocm, cluster: hub, watchers: {evnts: true}, prometheus: {url: "http://x", ca_file: no}}
-  - {type: kubeconfig-folder, folder_path: kc, name: "{name.__class__}"}
+  - {type: kubeconfig-folder, folder_path: kd, name: "{name.__class__}"}
   - {cluster: hub}
   - {type: argocd, cluster: hubb}
 """,
