@@ -188,6 +188,21 @@ async def test_a_store_that_refuses_delays_only_what_is_remembered(watched: Watc
         assert life.names() == ["web-8"]
 
 
+async def test_what_the_store_refused_is_remembered_later_although_nothing_new_comes(
+    watched: Watched,
+) -> None:
+    async with watched.running() as life:
+        watched.write(an_entry(1))
+        await life.after()
+        watched.memory.refuses = 1
+        for _ in range(3):
+            await life.after(LATER)
+        assert (life.names(), watched.memory.refuses) == (["web-1"], 0)
+    async with watched.running() as life:
+        await life.after()
+        assert life.names() == []
+
+
 async def test_a_memory_of_another_version_is_as_none(watched: Watched) -> None:
     await watched.memory.keep({"place": b"{}"})
     watched.write(an_entry(0))
