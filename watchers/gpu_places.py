@@ -22,7 +22,13 @@ _WHOLE: Final = frozenset(
 _MIG: Final = re.compile(r"nvidia\.com/mig-(\d)g\.\d{1,4}gb(?:\..{1,20})?")
 _MOST: Final = 1_000_000
 _DONE: Final = frozenset({"Succeeded", "Failed"})
-_NOISE: Final = ("feature.node.kubernetes.io/", "beta.kubernetes.io/", "alpha.kubernetes.io/")
+_NOISE: Final = (
+    "feature.node.kubernetes.io/",
+    "nvidia.com/",
+    "beta.kubernetes.io/",
+    "alpha.kubernetes.io/",
+)
+"""Labels that discovery of hardware sets by the dozen; each GPU is told with those of its node."""
 _EXPORTER: Final = "dcgm-exporter"
 _NODE_LABELS: Final = (
     "node",
@@ -41,7 +47,10 @@ _PODS: Final = (
 
 
 class NodeSeen(NamedTuple):
-    """A node: its name, what else it is called, its labels, and the GPUs that it offers."""
+    """A node: its name, what else it is called, its labels, and the GPUs that it offers.
+
+    Labels that only discovery of hardware sets are left out.
+    """
 
     name: str
     aliases: tuple[str, ...]
