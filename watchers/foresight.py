@@ -38,11 +38,13 @@ class Bounds:
         horizon_s: what is farther away is not told.
         confidence: what is less sure is not told.
         series: how many series are followed; more are left out, and counted.
+        closer: how many series one look has a closer look at; the others wait for the next.
     """
 
     horizon_s: float = 86_400.0
     confidence: float = 0.5
     series: int = 50_000
+    closer: int = 1_000
 
 
 class Foresight:
@@ -66,7 +68,7 @@ class Foresight:
         self._series: dict[str, Series] = {}
         self._loads: dict[str, Load] = {}
         self._pasts: dict[str, Past] = {}
-        self._turn = 0
+        self._turn = self._first = self._left = 0
         self.restarting = Restarting()
         self.left_out = 0
 
@@ -95,7 +97,7 @@ class Foresight:
         self._turn += 1
         self.left_out = 0
         self._tidy(now_s)
-        for subject, series in list(self._series.items()):
+        for subject, series in self._in_turn():
             due = series.promising or (crc32(subject.encode()) + self._turn) % _TURNS == 0
             yield self._ahead(subject, series, now_s) if due else None
         for subject, load in list(self._loads.items()):
@@ -103,6 +105,18 @@ class Foresight:
         for one in self.restarting.faster(now_s):
             if one.confidence >= self._bounds.confidence:
                 yield restarts(one)
+
+    def _in_turn(self) -> Iterator[tuple[str, Series]]:
+        """Yield all series, those first that the look before had no time for."""
+        every = list(self._series.items())
+        first = self._first % max(len(every), 1)
+        self._left = self._bounds.closer
+        waits = 0
+        for place, one in enumerate((*every[first:], *every[:first])):
+            yield one
+            if self._left <= 0 and not waits:
+                waits = first + place + 1
+        self._first = waits
 
     def pasts(self) -> Iterator[tuple[str, bytes]]:
         """Yield the past of each kind of series by name, for `recall`."""
@@ -191,11 +205,21 @@ class Foresight:
         track = series.past.hours if aim.hourly else series.fine
         track.close(now_s)
         limit = -aim.limit if aim.falls else aim.limit
-        series.promising = False
         if aim.hourly and (found := self._beyond(subject, series, now_s)):
             return found
+        # Without time for a closer look it stays as promising as it was.
+        if self._left <= 0:
+            return None
+        series.promising = False
         if not heads_for(track.values, track.step_s, limit, self._bounds.horizon_s):
             return None
+        self._left -= 1
+        return self._closer(subject, series, track, now_s)
+
+    def _closer(self, subject: str, series: Series, track: Track, now_s: float) -> Foreseen | None:
+        """Return where a series that moves toward its limit will reach it, if that is sure."""
+        aim = series.aim
+        limit = -aim.limit if aim.falls else aim.limit
         seen = trend(track.values, track.step_s, aim.floor)
         left_s = horizon_s(seen, limit) if seen else None
         if seen is None or left_s is None or left_s > self._bounds.horizon_s:

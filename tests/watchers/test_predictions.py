@@ -240,6 +240,17 @@ def test_more_series_than_are_followed_are_left_out_and_those_that_end_make_room
     assert (len(foresight), foresight.left_out) == (1, 0)
 
 
+def test_each_series_gets_its_closer_look_in_turn_however_many_rise() -> None:
+    foresight = Foresight(Bounds(closer=7))
+    names = [f"p{number}" for number in range(30)]
+    for minute in range(0, 150, 2):
+        hour = minute / 60
+        foresight.take(a_sample(MEMORY, pod(name), hour, 0.1 + 0.2 * hour) for name in names)
+    looks = [{one.data["name"] for one in foresight.look(at(2.5)) if one} for _ in range(60)]
+    assert max(map(len, looks)) <= 7
+    assert set().union(*looks) == set(names)
+
+
 class Away(Forgetful):
     """A store that cannot be reached for now."""
 
