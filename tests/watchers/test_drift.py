@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.desired.manifests import read_mapping
 from engine.model.errors import ClusterError
 from engine.model.firing import State
 from engine.model.schema import data_shape
@@ -638,3 +639,12 @@ async def test_a_right_that_is_missing_is_told_where_gitops_is_there() -> None:
     scene = Scene(cluster, "uid", Ticking())
     async with contextlib.aclosing(watch_drift(DriftConfig(), scene)) as stream:
         assert faults(await anext(stream)) == {ARGO: "forbidden: no applications"}
+
+
+def test_the_example_of_the_docs_is_taken_and_each_option_is_told_there() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "drift.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    (cluster,) = read_mapping(example.encode())["clusters"]
+    config = DriftConfig.model_validate(cluster["watchers"]["drift"])
+    assert [app.name for app in config.apps] == ["shop", "ingress"]
+    assert [name for name in AppConfig.model_fields if f"`{name}`" not in page] == []
