@@ -39,11 +39,17 @@ async def publish_own(engine: Engine, watchings: Sequence[Watching]) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         try:
-            await _measure(engine, watchings)
-            await engine.bus.append(list(own_signals(engine, watchings, engine.clock.now())))
+            await publish_once(engine, watchings)
         except StoreError as error:
             # The gauges of a scrape say more; a gap is a gap.
             LOG.warning("own metrics not published", error=str(error))
+
+
+async def publish_once(engine: Engine, watchings: Sequence[Watching]) -> None:
+    """Measure, and append to the bus what was measured. Raises StoreError."""
+    await _measure(engine, watchings)
+    if told := list(own_signals(engine, watchings, engine.clock.now())):
+        await engine.bus.append(told)
 
 
 def own_signals(engine: Engine, watchings: Sequence[Watching], now: datetime) -> Iterator[Signal]:
