@@ -48,7 +48,8 @@ async def watch_drift(config: DriftConfig, scene: Scene) -> AsyncGenerator[list[
     Levels, by app and object. data: kind, apiVersion, namespace, name, uid (empty while it is
     missing), workload, labels, app, source (git, argocd, flux), drifted, syncing, revision;
     while drifted also since, difference (modified, missing, extra) and paths; by Argo CD and Flux
-    health, by Flux message. What could not be compared is not told.
+    health, by Flux message. What could not be compared is not told, nor what Argo CD calls synced
+    unless it was drifted just before.
 
     Source: repositories of git, rendered, and the objects of the cluster; applications of
     Argo CD; kustomizations and helmreleases of Flux.
@@ -108,6 +109,8 @@ class _Look:
         states += [one async for one in self._by_flux(looked)]
         for source, state in states:
             subject = _subject(state)
+            if state["source"] == "argocd" and not (state["drifted"] or subject in self._since):
+                continue  # tens of thousands of resources may be in sync
             data = self._since.told(subject, state, now)
             uid = state["uid"] or ("missing" if state.get("difference") == "missing" else "")
             looked.facts.append(Fact(NAME, f"{subject}/{uid}", data, source))

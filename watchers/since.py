@@ -29,6 +29,10 @@ class Since:
         self._known = {**self._known, **{key: text.decode() for key, text in kept.items()}}
         self._recalled = True
 
+    def __contains__(self, subject: str) -> bool:
+        """Whether it was drifted when it was last seen."""
+        return subject in self._known
+
     def told(self, subject: str, state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Return `state` with since when it is drifted, if it is."""
         if not state["drifted"]:

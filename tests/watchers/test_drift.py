@@ -495,7 +495,7 @@ async def argo(*applications: Object) -> list[Signal]:
 async def test_argo_cd_says_of_each_resource_whether_it_is_in_sync() -> None:
     told = await argo(an_application(resources=RESOURCES))
     assert [(one["kind"], one.get("difference", "")) for one in drifts(told)] == [
-        ("Deployment", "modified"), ("Service", ""), ("ConfigMap", "missing"), ("Secret", "extra"),
+        ("Deployment", "modified"), ("ConfigMap", "missing"), ("Secret", "extra"),
     ]  # fmt: skip
     first = drifts(told)[0]
     assert (first["app"], first["source"], first["revision"]) == ("shop", "argocd", "abc")
@@ -525,6 +525,19 @@ async def test_argo_cd_says_when_a_sync_is_under_way() -> None:
     assert all(one["syncing"] for one in drifts(told))
 
 
+async def test_a_resource_that_argo_cd_brought_in_sync_is_told_and_then_over() -> None:
+    cluster = Script(lists={ARGO: [an_application(resources=RESOURCES[:1])]})
+    scene = Scene(cluster, "uid", clock := Ticking())
+    told: list[Signal] = []
+    async with contextlib.aclosing(watch_drift(DriftConfig(every_s=0.01), scene)) as stream:
+        told += await anext(stream)
+        cluster.lists[ARGO] = [an_application(resources=[{**RESOURCES[0], "status": "Synced"}])]  # type: ignore[dict-item]
+        while cluster.asked.count(ARGO) < 4:
+            clock.at += timedelta(seconds=6)
+            told += await anext(stream)
+    assert brief(told) == [("web", "modified", []), ("web", False, []), ("web", "deleted", [])]
+
+
 async def test_resources_of_another_cluster_are_told_by_their_application_only() -> None:
     application = an_application(resources=RESOURCES)
     application["spec"] = {"destination": {"server": "https://west.test"}}
@@ -543,7 +556,7 @@ async def test_resources_of_another_cluster_are_told_by_their_application_only()
 )  # fmt: skip
 async def test_an_application_of_any_shape_is_read(parts: dict[str, Any]) -> None:
     told = await argo({**an_application(), **parts}, an_application("good", resources=RESOURCES))
-    assert len([one for one in drifts(told) if one["app"] == "good"]) == 4
+    assert len([one for one in drifts(told) if one["app"] == "good"]) == 3
 
 
 async def test_what_argo_cd_can_not_compare_for_now_is_as_it_was() -> None:
