@@ -93,6 +93,18 @@ def test_a_device_that_was_replaced_is_not_missed() -> None:
     assert seen((0, EIGHT), *looks) == [Tally(8, 8)] * 6
 
 
+def test_a_new_device_that_comes_and_goes_raises_no_baseline() -> None:
+    nine = EIGHT | {"pci-8": "gpu-8"}
+    looks = [(30, nine), (60, EIGHT), (900, nine), (930, nine)]
+    assert seen((0, EIGHT), *looks)[-1] == Tally(9, 8)
+
+
+def test_a_device_that_was_replaced_is_forgotten() -> None:
+    other = SEVEN | {"pci-new": "gpu-3"}
+    looks = [(at, other) for at in (30, 60, 120, 700)]
+    assert seen((0, EIGHT), *looks, (730, other | EIGHT))[-1] == Tally(9, 8)
+
+
 def test_after_a_replacement_only_the_one_that_went_last_is_named() -> None:
     six = {key: name for key, name in SEVEN.items() if key != "pci-5"} | {"pci-new": "gpu-9"}
     looks = [(30, SEVEN), (60, SEVEN), (120, SEVEN), (150, six), (180, six), (240, six)]
