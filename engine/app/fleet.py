@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from engine.app.calling import called
 from engine.app.config import AppConfig, ClusterConfig
 from engine.app.discovery.found import Found
 from engine.app.discovery.settings import source
-from engine.app.fleet_member import Duty, Member, Places, unmeasure
+from engine.app.fleet_member import Duty, Member, Places, origins, unmeasure
 from engine.app.fleet_passages import Passages
 from engine.app.fleet_register import Record
 from engine.app.fleet_sources import Sources, looker
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger()
 LOOKS: Final = 2
 """Looks in a row that miss a cluster until it counts as gone: a file is renamed in between."""
+PATIENCE: Final = timedelta(minutes=2)
+"""For how long one that is gone waits for a new one to be reached: it may be the same cluster."""
 
 
 class Fleet(Mapping[str, Reader]):
@@ -101,26 +104,19 @@ class Fleet(Mapping[str, Reader]):
         wanted = self._sources.wanted([one.name for one in self._settings.clusters])
         records = await self._records()
         # Who is missed comes first: a new one may be the same cluster under another name.
-        for name, origin in self._origins(records).items():
+        for name, origin in origins(self._members, records).items():
             if name in wanted:
                 self._missed.pop(name, None)
             elif origin[0] in looked or origin[0] not in self._sources.labels:
-                await self._miss(name, *origin)
+                self._miss(name, *origin)
         for name, found in wanted.items():
             await self._take(name, found)
+        waits = self._not_met(records)
+        for name in [one for one, missed in self._missed.items() if missed >= LOOKS]:
+            if not waits or (name in records and records[name].after):
+                await self._let_go(name)
         if self._duty is not None and self._settings.discover:
             await self._duty.passages.faults(self._sources.problems())
-
-    def _origins(self, records: Mapping[str, Record]) -> dict[str, tuple[str, str]]:
-        """Return (source, place) of all that may have gone: found members, and who was known."""
-        known = {name: (one.source, one.place) for name, one in records.items()}
-        found = {
-            name: (one.found.source, one.found.place)
-            for name, one in self._members.items()
-            if one.found is not None
-        }
-        fixed = {name for name, one in self._members.items() if one.found is None}
-        return {name: at for name, at in {**known, **found}.items() if name not in fixed}
 
     async def _records(self) -> Mapping[str, Record]:
         if self._duty is None:
@@ -145,16 +141,24 @@ class Fleet(Mapping[str, Reader]):
             self._watch(member)
         self._begin(member)
 
-    async def _miss(self, name: str, label: str, place: str) -> None:
+    def _miss(self, name: str, label: str, place: str) -> None:
         """Take note that a look did not show a cluster."""
-        if self._sources.unread(label, place):
-            return
-        self._missed[name] += 1
-        if self._missed[name] < LOOKS or name in self._going:
-            return
+        if not self._sources.unread(label, place) and name not in self._going:
+            self._missed[name] += 1
+
+    def _not_met(self, records: Mapping[str, Record]) -> bool:
+        """Whether a new cluster was not reached yet: it may be one that is missed, renamed."""
+        edge = self._clock.now() - PATIENCE
+        members = self._members.items()
+        return self._duty is not None and any(
+            name not in records and one.since > edge for name, one in members
+        )
+
+    async def _let_go(self, name: str) -> None:
+        """End what goes on for a cluster that is gone, and let it be told."""
         member = self._members.get(name)
         if member is not None:
-            LOG.info("cluster gone", cluster=name, source=label)
+            LOG.info("cluster gone", cluster=name)
             await self._end(member)
         self._missed.pop(name)
         if self._duty is not None:
@@ -166,7 +170,9 @@ class Fleet(Mapping[str, Reader]):
         login = None if found is None or found.login is None else partial(self._login, config.name)
         reader = await stack.enter_async_context(reach(config, login=login))
         metrics = await stack.enter_async_context(metrics_of(config))
-        member = self._members[config.name] = Member(config, found, reader, metrics, stack)
+        member = self._members[config.name] = Member(
+            config, found, reader, metrics, stack, self._clock.now()
+        )
         return member
 
     def _login(self, name: str) -> Mapping[str, Any]:

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from engine import meters
 from engine.app.config import ClusterConfig
 from engine.app.discovery.found import Found
 from engine.app.fleet_passages import Passages, Reached
+from engine.app.fleet_register import Record
 from engine.app.ingesting import Watching
 from engine.app.intake.intake import Intake
 from engine.app.leasing import Hold
@@ -21,13 +23,14 @@ from engine.store.store import Store
 
 @dataclass
 class Member:
-    """One cluster of the fleet; `found` is None for one of the configuration."""
+    """One cluster of the fleet since `since`; `found` is None for one of the configuration."""
 
     config: ClusterConfig
     found: Found | None
     reader: Reader
     metrics: Metrics | None
     open: AsyncExitStack
+    since: datetime
     watching: Watching | None = None
     task: asyncio.Task[None] | None = None
 
@@ -65,6 +68,20 @@ class Places(Mapping[str, Place]):
 
     def __len__(self) -> int:
         return len(self.members)
+
+
+def origins(
+    members: Mapping[str, Member], records: Mapping[str, Record]
+) -> dict[str, tuple[str, str]]:
+    """Return (source, place) of all that may have gone: found members, and who was known."""
+    known = {name: (one.source, one.place) for name, one in records.items()}
+    found = {
+        name: (one.found.source, one.found.place)
+        for name, one in members.items()
+        if one.found is not None
+    }
+    fixed = {name for name, one in members.items() if one.found is None}
+    return {name: at for name, at in {**known, **found}.items() if name not in fixed}
 
 
 def unmeasure(name: str) -> None:
