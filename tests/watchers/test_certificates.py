@@ -202,13 +202,16 @@ def test_a_secret_that_an_operator_renews_is_managed_and_one_that_is_copied_is_n
     by_owner["metadata"]["ownerReferences"] = [owner]
     copied = a_secret("c", tls_crt=signed().pem)
     copied["metadata"]["ownerReferences"] = [{**owner, "apiVersion": "bitnami.com/v1alpha1"}]
-    told = certificates(run(Cluster({"secrets": [by_annotation, by_owner, copied]})))
+    beside = a_secret("d", tls_crt=signed().pem)
+    beside["metadata"]["ownerReferences"] = [{**owner, "controller": False}, None]
+    told = certificates(run(Cluster({"secrets": [by_annotation, by_owner, copied, beside]})))
     found = {data["name"]: data.get("manager", "") for data in told.values()}
-    assert found == {"a": "service-ca", "b": "strimzi", "c": ""}
+    assert found == {"a": "service-ca", "b": "strimzi", "c": "", "d": ""}
     assert {data["name"]: data["managed"] for data in told.values()} == {
         "a": True,
         "b": True,
         "c": False,
+        "d": False,
     }
 
 
