@@ -11,6 +11,7 @@ import pytest
 
 from engine.app.config import AppConfig, NodeConfig
 from engine.app.node_agent import Newest, NodeProcess, phase_s
+from engine.app.roles import Role, roles_of
 from engine.model.errors import ConfigError, Retryable
 from engine.model.node_report import Device, Report
 from engine.node.sending import Accepted, RefusedError, Sender
@@ -153,3 +154,10 @@ def test_without_its_block_the_role_says_what_it_needs() -> None:
         pytest.raises(ConfigError, match="no `node`, what to read and where to report"),
     ):
         NodeProcess(AppConfig(), listener)
+
+
+def test_the_role_goes_alone_and_is_none_of_those_that_a_process_has_by_itself() -> None:
+    assert Role.NODE not in roles_of([], AppConfig())
+    assert roles_of([Role.NODE], AppConfig()) == {Role.NODE}
+    with pytest.raises(ConfigError, match="--role node goes alone: it runs on every node"):
+        roles_of([Role.NODE, Role.WEB], AppConfig())
