@@ -25,6 +25,7 @@ NAMES = (
     "gpu",
     "metrics",
     "objects",
+    "predictions",
     "versions",
 )
 """Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
