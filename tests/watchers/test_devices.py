@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,16 @@ from engine.analysis.inventory import Holding
 from engine.model.errors import StoreError
 from engine.model.schema import data_shape
 from engine.model.signal import HEARTBEAT, Signal
+from engine.model.watch import Change, ChangeType
 from tests.watchers.nodes_shown import DAY, FEATURE, START, Cluster, a_node
-from tests.watchers.sources import NOON
+from tests.watchers.sources import NOON, Script, saw
+from tests.watchers.virtual import VirtualClock, at_once
+from watchers.cluster import watch
 from watchers.device_labels import see_node
 from watchers.device_memory import AGENT, AgentRecord, Level, as_it_is, nodes
 from watchers.devices import DevicesConfig
 from watchers.memory import Forgetful
+from watchers.objects import ObjectsConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -306,3 +311,20 @@ def test_no_node_breaks_the_view(metadata: Any, spec: Any, status: Any) -> None:
     odd = see_node({"metadata": {"name": "n", "uid": "u"}, "spec": spec, "status": status})
     assert odd is not None
     assert odd.name == "n"
+
+
+def test_beside_the_watcher_of_objects_the_first_look_sees_all_nodes() -> None:
+    shown = [Change(ChangeType.SYNCED, a_node(name)) for name in ("n1", "n2")]
+    source = Script({"nodes": [saw(1, *shown)]})
+    configs = {"devices": DevicesConfig(), "objects": ObjectsConfig(resources=("nodes",))}
+    told: list[Signal] = []
+
+    async def main() -> None:
+        async with asyncio.timeout(30):
+            async for signals in watch(source, VirtualClock(), configs):
+                told.extend(signals)
+
+    with contextlib.suppress(TimeoutError):
+        at_once(main())
+    assert (numbers(told), numbers(told, node="n2")) == ([(8, 8)], [(8, 8)])
+    assert [s.data["message"] for s in told if s.type == "watcher"] == []
