@@ -106,6 +106,9 @@ ENDED_BY = {
     "no data": "no data came any more: the end is assumed, not measured",
     "rule changed": "the rule was changed; nothing proves that the cause is gone",
     "rule removed": "the rule was removed; nothing proves that the cause is gone",
+    "cluster left": "the cluster is watched no longer; nothing proves that the cause is gone",
+    "cluster renamed": "the cluster has another name now, under which all is told anew",
+    "cluster re-created": "the cluster was made anew; nothing is known of the one before",
     "inhibited": "another rule holds it back; nothing proves that the cause is gone",
 }
 _SEVERITY_TONES = {

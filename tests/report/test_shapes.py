@@ -87,7 +87,17 @@ def test_every_way_to_fire_is_told_in_words(reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reason", ["cleared", "deleted", "no data", "rule changed", "rule removed"]
+    "reason",
+    [
+        "cleared",
+        "deleted",
+        "no data",
+        "rule changed",
+        "rule removed",
+        "cluster left",
+        "cluster renamed",
+        "cluster re-created",
+    ],
 )
 def test_every_way_to_end_is_told_in_words(reason: str) -> None:
     text = to_plain(a_delivery(Occasion.RESOLVE, reason=reason))
@@ -95,7 +105,9 @@ def test_every_way_to_end_is_told_in_words(reason: str) -> None:
     assert len(line.removeprefix("Ended by").split()) >= 4
 
 
-@pytest.mark.parametrize("reason", ["no data", "rule removed", "rule changed", "inhibited"])
+@pytest.mark.parametrize(
+    "reason", ["no data", "rule removed", "rule changed", "inhibited", "cluster left"]
+)
 def test_an_end_that_proves_nothing_is_not_told_as_a_proof(reason: str) -> None:
     text = to_plain(a_delivery(Occasion.RESOLVE, reason=reason))
     assert "nothing proves" in text or "not measured" in text
