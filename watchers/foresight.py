@@ -24,6 +24,8 @@ from watchers.restarting import Restarting
 _GONE_S: Final = 3600.0
 _TURNS: Final = 5
 """Looks in which each series that promises nothing is looked at once."""
+_DEARER: Final = 4
+"""How many times as dear as that of a trend the closer look at an anomaly is."""
 _PROMISING: Final = 0.3
 _ENDS: Final = 5
 _ODD: Final = 4.0
@@ -100,7 +102,10 @@ class Foresight:
         for subject, series in self._in_turn():
             due = series.promising or (crc32(subject.encode()) + self._turn) % _TURNS == 0
             yield self._ahead(subject, series, now_s) if due else None
-        for subject, load in list(self._loads.items()):
+        loads = list(self._loads.items())
+        first = self._turn * self._bounds.closer // _DEARER % max(len(loads), 1)
+        self._left = self._bounds.closer // _DEARER
+        for subject, load in (*loads[first:], *loads[:first]):
             yield self._odd(subject, load, now_s)
         for one in self.restarting.faster(now_s):
             if one.confidence >= self._bounds.confidence:
@@ -264,15 +269,16 @@ class Foresight:
         space, workload = load.labels["namespace"], load.labels["workload"]
         if len(values) < LEAST or len(latest) < _ENDS:
             return None
-        value = sum(latest) / len(latest)
-        recent = values[: -2 * _ENDS]
+        value, recent = sum(latest) / len(latest), values[: -2 * _ENDS]
         if not _far(value, recent) or self.restarting.changed(space, workload, now_s):
             return None
-        load.past.hours.close(now_s)
-        found = oddness(value, recent, load.past.hours.values, _LEAST_SPREAD)
-        if found.score == 0 or load.side not in {"both", "high" if found.score > 0 else "low"}:
+        self._left -= 1
+        if self._left < 0:
             return None
-        if abs(found.score) < _ODD or found.confidence < self._bounds.confidence:
+        load.past.hours.close(now_s)
+        found = oddness(value, recent, load.past.hours.values, _LEAST_SPREAD, _ODD)
+        asked = load.side in {"both", "high" if found.score > 0 else "low"}
+        if not asked or abs(found.score) < _ODD or found.confidence < self._bounds.confidence:
             return None
         return is_odd(subject, (load.metric, load.labels), value, recent, found)
 

@@ -79,7 +79,13 @@ def _daily(found: Trend, hours: Sequence[float], end: int) -> bool:
     return False
 
 
-def oddness(value: float, recent: Sequence[float], hours: Sequence[float], least: float) -> Oddness:
+def oddness(
+    value: float,
+    recent: Sequence[float],
+    hours: Sequence[float],
+    least: float,
+    worth: float = 0.0,
+) -> Oddness:
     """Return how unusual `value` is.
 
     Args:
@@ -87,6 +93,7 @@ def oddness(value: float, recent: Sequence[float], hours: Sequence[float], least
         recent: values of the last hours, without the latest ones, NaN for a gap.
         hours: hourly means, oldest first, the last one that of the hour before now.
         least: spread of a series that is flat; a twentieth of its middle is the least, too.
+        worth: score below which nobody wants to know how sure it is; then that is 0.
     """
     lately = [one for one in recent if not isnan(one)]
     if not lately:
@@ -96,6 +103,8 @@ def oddness(value: float, recent: Sequence[float], hours: Sequence[float], least
     scores = [now.score(value), *(day.score(value) for day in days)]
     agree = all(score > 0 for score in scores) or all(score < 0 for score in scores)
     score = min(scores, key=abs) if agree else 0.0
+    if abs(score) < worth:
+        return Oddness(score, 0.0)
     enough = len(lately) / (len(lately) + 3) * len(lately) / len(recent)
     known = sum(not isnan(one) for one in hours[-2 * SEEN :])
     seen = 1.0 if len(days) >= SEEN // DAY and known >= SEEN * _KNOWN else UNSEEN

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from engine.model.errors import StoreError
 from engine.model.schema_metrics import METRICS
 from engine.model.signal import HEARTBEAT, Signal
-from engine.model.watch import Change, ChangeType
+from engine.model.watch import Change, ChangeType, ResourceStatus
 from tests.watchers.days import MEMORY, NODE_MEMORY, a_sample, at, pod
 from tests.watchers.sources import Script, an_object
 from tests.watchers.virtual import VirtualClock, at_once
@@ -110,6 +110,22 @@ def test_where_there_is_nothing_to_foresee_it_only_lives() -> None:
     flat = rising(NODE_MEMORY, {"node": "n1"}, slope=0.0)
     types = {s.type for s in run(flat, 3).signals}
     assert types == {HEARTBEAT}
+
+
+def test_while_nothing_of_the_cluster_is_seen_it_neither_foresees_nor_claims_to_live() -> None:
+    rise = rising(MEMORY, pod("web-1"))
+
+    def feed(scene: Scene, hour: float) -> None:
+        away = hour >= 2
+        scene.status["pods"] = ResourceStatus(fault="unreachable: gone" if away else "")
+        scene.status["roles"] = ResourceStatus(fault="forbidden: no")
+        rise(scene, min(hour, 2))
+
+    ran = run(feed, 3)
+    last = max(s.time for s in ran.signals if s.type in {HEARTBEAT, "prediction"})
+    assert at(2) <= last <= at(2.05)
+    (state,) = [s.data for s in ran.signals if s.type == "watcher"]
+    assert (state["state"], state["reason"]) == ("unread", "unreachable")
 
 
 def test_what_is_far_away_or_unsure_is_told_only_if_asked_for() -> None:
