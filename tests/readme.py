@@ -13,6 +13,7 @@ from engine.missions.registry import kinds
 from engine.rules.catalog import catalog
 from engine.rules.load import load
 from sinks.registry import kinds as sink_kinds
+from tests.watchers.page import overview
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -28,6 +29,7 @@ def fresh() -> str:
     for name, block in {
         "demo": _demo(),
         "mistake": _mistake(text),
+        "watchers": overview("docs/watchers.md"),
         "missions": _missions(),
         "sinks": _sinks(),
     }.items():
