@@ -168,7 +168,7 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
     obj = change.object
     metadata = obj["metadata"]
     top, owner = scene.owners.workload(obj), controller(obj)
-    shown, trimmed = trim(veiled(bare(obj)))
+    shown, trimmed = trim(veiled(bare(obj), scene.mark))
     data: dict[str, Any] = {
         "kind": obj.get("kind", ""),
         "apiVersion": obj.get("apiVersion", ""),
@@ -187,7 +187,7 @@ def _data(scene: Scene, change: Change) -> dict[str, Any]:
         "object": shown,
     }
     if change.old is not None:
-        data["old"], more = trim(veiled(bare(change.old)))
+        data["old"], more = trim(veiled(bare(change.old), scene.mark))
         trimmed = tuple(dict.fromkeys([*trimmed, *more]))
     if trimmed:
         data["trimmed"] = list(trimmed)

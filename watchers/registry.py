@@ -1,5 +1,6 @@
 """The watchers: one file and one registered function each."""
 
+import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from engine.analysis.veil import Mark, salted
 from engine.model.config import Config
 from engine.model.ports import Clock, Memory, Metrics, SystemClock, Watch
 from engine.model.signal import Signal
@@ -50,6 +52,7 @@ class Scene:
         status: how the watch of each resource fares, by resource.
         sources: the same of those that poll, by watcher and source, as of the last look.
         folder: where files may be kept for the next start, None: nowhere.
+        mark: what stands for a credential that is taken out of an object.
     """
 
     source: Watch
@@ -63,6 +66,7 @@ class Scene:
     status: dict[str, ResourceStatus] = field(default_factory=dict)
     sources: dict[tuple[str, str], ResourceStatus] = field(default_factory=dict)
     folder: Path | None = None
+    mark: Mark = field(default_factory=lambda: salted(secrets.token_bytes(32)))
 
     def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
         """Watch `resource`, or a part of it, keeping its status."""

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from engine.analysis.text import redact
+from engine.analysis.veil import Numbers, veiled
 from engine.cluster.about import ABOUT, describe, read_about
 from engine.cluster.clean import clean
 from engine.desired.manifests import read_manifests
@@ -203,6 +205,8 @@ def _by_name(root: Path, clusters: list[ClusterSnapshot]) -> Snapshot:
 def save(snapshot: Snapshot, path: str | Path) -> None:
     """Write `snapshot` as a folder that `load` reads back; equal snapshots, equal bytes.
 
+    Credentials that stand in the clear are taken out, see engine.analysis.veil.
+
     One cluster lies in the folder itself, several in `clusters/NAME/`. The folder appears
     whole or not at all.
 
@@ -231,8 +235,10 @@ def _save_cluster(cluster: ClusterSnapshot, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).write_bytes(describe(cluster))
     kinds: dict[tuple[str, str], list[Object]] = {}
+    numbers = Numbers()
     for obj in sorted(cluster.objects, key=_key):
-        kinds.setdefault((obj["apiVersion"], obj["kind"]), []).append(clean(obj, _SALT))
+        kept = veiled(clean(obj, _SALT), numbers)
+        kinds.setdefault((obj["apiVersion"], obj["kind"]), []).append(kept)
     for (version, kind), objects in kinds.items():
         for number, start in enumerate(range(0, len(objects), _OBJECTS_PER_FILE), 1):
             name = _part(kind) + (f"-{number}" if number > 1 else "") + ".json"
@@ -243,7 +249,8 @@ def _save_cluster(cluster: ClusterSnapshot, folder: Path) -> None:
         name = _part(container) + (".previous.log" if previous else ".log")
         file = folder / "logs" / _part(namespace) / _part(pod) / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(log.encode(errors="replace"))
+        lines = (redact(line) for line in log.splitlines(keepends=True))
+        file.write_bytes("".join(lines).encode(errors="replace"))
 
 
 def _list(objects: list[Object]) -> bytes:

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from engine.analysis.veil import veiled
 from engine.model.errors import ClusterError
 from engine.model.ports import Clock, Cluster
 from engine.model.snapshot import ClusterSnapshot, Object, Snapshot
@@ -91,7 +90,7 @@ class _Reading:
             except ClusterError as error:
                 self._unread(resource, error)
             else:
-                self._add(resource, await asyncio.to_thread(_veiled, found))
+                self._add(resource, found)
 
     async def logs(self, choose: LogChoice) -> None:
         gate = asyncio.Semaphore(LOGS_AT_ONCE)
@@ -131,11 +130,6 @@ class _Reading:
         self._taken = replace(
             self._taken, unread={**self._taken.unread, what: f"{error.reason}: {error}"}
         )
-
-
-def _veiled(found: list[Object]) -> list[Object]:
-    """Return objects without credentials in the clear: a snapshot is kept on disk."""
-    return [veiled(one) for one in found]
 
 
 def _log_name(namespace: str, pod: str, container: str, previous: bool) -> str:  # noqa: FBT001 - the key of a log

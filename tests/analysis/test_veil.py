@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.analysis.veil import veiled
+from engine.analysis.veil import Mark, Numbers, salted, veiled
 
 CANARY = "Zq7xW3kT9bVn2LmR5yHd"
 JSON = st.recursive(
@@ -82,21 +82,36 @@ def test_a_credential_of_a_container_is_taken_out(container: dict[str, Any], pla
         spec = {"template": {"spec": spec}}
     if place == "cronjob":
         spec = {"jobTemplate": {"spec": spec}}
-    assert CANARY not in str(veiled({"metadata": {"name": "web"}, "spec": spec}))
+    assert CANARY not in str(veiled({"metadata": {"name": "web"}, "spec": spec}, Numbers()))
 
 
 def test_a_credential_in_an_annotation_is_taken_out() -> None:
     annotations = {"example.com/initial-password": f"it is {CANARY}", "note": f'{{"k":"{CANARY}"}}'}
-    assert CANARY not in str(veiled({"metadata": {"annotations": annotations}}))
+    assert CANARY not in str(veiled({"metadata": {"annotations": annotations}}, Numbers()))
+
+
+def a_login(text: str) -> dict[str, Any]:
+    return {"spec": {"containers": [a_container(env=[{"name": "DB_PASSWORD", "value": text}])]}}
+
+
+@pytest.mark.parametrize("mark", [Numbers(), salted(b"of this process")])
+def test_that_a_credential_changed_is_seen_and_nothing_else_of_it(mark: Mark) -> None:
+    first, same, other = (veiled(a_login(one), mark) for one in (CANARY, CANARY, CANARY[::-1]))
+    assert first == same != other
+    assert CANARY not in str(first)
+    assert veiled(first, mark) == first
 
 
 def test_what_is_no_credential_stays_and_the_object_is_left_as_it_was() -> None:
     before = deepcopy(PLAIN)
-    assert veiled(PLAIN) == before
+    assert veiled(PLAIN, Numbers()) == before
     assert before == PLAIN
 
 
 @given(JSON, JSON, JSON)
 def test_objects_of_any_shape_are_taken(metadata: Any, spec: Any, container: Any) -> None:
-    veiled({"metadata": metadata, "spec": spec})
-    veiled({"metadata": {"annotations": metadata}, "spec": {"containers": [container, spec]}})
+    veiled({"metadata": metadata, "spec": spec}, Numbers())
+    veiled(
+        {"metadata": {"annotations": metadata}, "spec": {"containers": [container, spec]}},
+        Numbers(),
+    )

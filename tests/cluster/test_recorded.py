@@ -190,6 +190,24 @@ def test_secret_values_and_bookkeeping_never_get_in(tmp_path: Path) -> None:
     assert found["data"]["key"].startswith("salted-sha256:")
 
 
+def test_credentials_in_the_clear_are_not_written_and_that_they_differ_is(tmp_path: Path) -> None:
+    def a_pod(name: str, password: str) -> dict[str, Any]:
+        env = [{"name": "DB_PASSWORD", "value": password}]
+        return an_object("Pod", name, spec={"containers": [{"name": "main", "env": env}]})
+
+    pods = (a_pod("a", "hunter-2-hunter"), a_pod("b", "hunter-2-hunter"), a_pod("c", "another-1"))
+    logs = {("shop", "a", "main", False): "start\npassword=hunter-2-hunter\n"}
+    snapshot = Snapshot({"west": ClusterSnapshot("west", objects=pods, logs=logs)})
+    save(snapshot, tmp_path / "kept")
+    files = [file for file in (tmp_path / "kept").rglob("*") if file.is_file()]
+    assert not any(b"hunter-2" in file.read_bytes() for file in files)
+    cluster = only(load(tmp_path / "kept"))
+    first, same, other = (str(one["spec"]) for one in cluster.objects)
+    assert first == same != other
+    assert [log.splitlines()[0] for log in cluster.logs.values()] == ["start"]
+    assert snapshot.clusters["west"].objects == pods
+
+
 def test_scalars_are_what_kubectl_makes_of_them(tmp_path: Path) -> None:
     text = POD.replace("web", "7").replace("}", ", labels: {a: on, b: 1.5, c: 2026-01-01}}")
     values = "[yes, 0644, 12:30, 2026-01-01T00:00:00Z, 1e3, '1', =, ~, .nan]"
