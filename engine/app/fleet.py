@@ -69,6 +69,11 @@ class Fleet(Mapping[str, Reader]):
         """Return the configuration of each cluster."""
         return [one.config for one in self._members.values()]
 
+    def faults(self) -> list[tuple[str, str, str]]:
+        """Return (source, place, what is wrong there) of the sources, as of the last look."""
+        problems = self._sources.problems()
+        return [(label, place, why) for label in problems for place, why in problems[label].items()]
+
     async def open(self, stack: AsyncExitStack) -> None:
         """Get ready to reach the clusters of the configuration."""
         for one in self._settings.clusters:

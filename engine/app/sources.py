@@ -1,14 +1,17 @@
 """What the sources of clusters give: for `dogwatch watch` and `dogwatch doctor`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.app import logs
 from engine.app.config import AppConfig, ClusterConfig
 from engine.app.configured import load_config
-from engine.app.reaching import metrics_of, reach
+from engine.app.fleet import Fleet
+from engine.app.reaching import metrics_of
+from engine.cluster.reader import Reader
 from engine.model.config import Config
 from engine.model.errors import ClusterError, DogwatchError, nearest
 from engine.model.ports import SystemClock
@@ -63,46 +66,71 @@ class Looked:
 async def look(config: str, named: Sequence[str], watchers: Sequence[str] = ()) -> list[Looked]:
     """Return each cluster of `named`, or all, as `watchers`, or all that are on, see it once.
 
+    Those that are found are among them, and where none could be found one with the fault.
+
     Raises:
         ConfigError: the configuration is refused.
         DogwatchError: there is no such cluster or watcher.
     """
-    settings = load_config(config)
-    clusters = clusters_of(settings, named)
-    return list(await asyncio.gather(*(_looked(one, watchers) for one in clusters)))
+    async with _met(load_config(config)) as fleet:
+        clusters = clusters_of(fleet, named)
+        looks = (_looked(one, fleet[one.name], watchers) for one in clusters)
+        faults = [] if named else fleet.faults()
+        return [
+            *await asyncio.gather(*looks),
+            *(Looked(place or label, fault=f"{label}: {why}") for label, place, why in faults),
+        ]
 
 
 async def follow(config: str, named: Sequence[str], watcher: str) -> AsyncGenerator[list[Signal]]:
     """Yield what `watcher` would publish of the cluster in `named`, for ever. Raises as `look`."""
-    settings = load_config(config)
-    clusters = clusters_of(settings, named)
-    if len(clusters) != 1:
-        raise DogwatchError("to follow, name one cluster: --cluster NAME")
-    (cluster,) = clusters
-    wanted = f"watchers/{watcher}/{cluster.name}"
     async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(reach(cluster))
+        fleet = await stack.enter_async_context(_met(load_config(config)))
+        clusters = clusters_of(fleet, named)
+        if len(clusters) != 1:
+            raise DogwatchError("to follow, name one cluster: --cluster NAME")
+        (cluster,) = clusters
+        wanted = f"watchers/{watcher}/{cluster.name}"
         means = Means(await stack.enter_async_context(metrics_of(cluster)))
         configs = _configs(cluster, [watcher])
-        stream = watch(reader, SystemClock(), configs, means=means)
+        stream = watch(fleet[cluster.name], SystemClock(), configs, means=means)
         async for batch in await stack.enter_async_context(aclosing(stream)):
             if own := [one for one in batch if one.source == wanted and one.type != HEARTBEAT]:
                 yield own
 
 
-def clusters_of(settings: AppConfig, named: Sequence[str]) -> list[ClusterConfig]:
-    """Return the clusters of `settings` of these names, or all.
+@asynccontextmanager
+async def _met(settings: AppConfig) -> AsyncIterator[Fleet]:
+    """Give the clusters that are named, and those that are found at the first look."""
+    logs.quiet()  # what is wrong is said in the answer
+    async with AsyncExitStack() as stack:
+        fleet = Fleet(settings, SystemClock())
+        await fleet.open(stack)
+        if not settings.discover:
+            yield fleet
+            return
+        running = asyncio.create_task(fleet.run())
+        try:
+            await fleet.look_again(now=False)
+            yield fleet
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def clusters_of(fleet: Fleet, named: Sequence[str]) -> list[ClusterConfig]:
+    """Return the clusters of `fleet` of these names, or all.
 
     Raises:
         DogwatchError: there is none of that name, or none at all.
     """
-    known = {one.name: one for one in settings.clusters}
+    known = {one.name: one for one in fleet.configs()}
     for name in named:
         if name not in known:
             listed = ", ".join(known) or "none"
             raise DogwatchError(f"no cluster '{name}'; known: {listed}{nearest(name, known)}")
-    if not known:
-        raise DogwatchError("the configuration names no clusters")
+    if not known and not fleet.faults():
+        raise DogwatchError("the configuration names no clusters, and finds none")
     return [known[name] for name in named] if named else list(known.values())
 
 
@@ -124,10 +152,8 @@ def _configs(cluster: ClusterConfig, watchers: Sequence[str]) -> dict[str, Confi
     return {name: one for name, one in (on | wanted).items() if name in {*watchers, *FEEDING}}
 
 
-async def _looked(cluster: ClusterConfig, watchers: Sequence[str]) -> Looked:
-    async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(reach(cluster))
-        metrics = await stack.enter_async_context(metrics_of(cluster))
+async def _looked(cluster: ClusterConfig, reader: Reader, watchers: Sequence[str]) -> Looked:
+    async with metrics_of(cluster) as metrics:
         try:
             version = await reader.version()
             identity = await reader.identity()

@@ -135,3 +135,24 @@ def test_a_name_that_is_none_is_refused_with_the_nearest(kube: Kube, tmp_path: P
     assert "did you mean 'objects'?" in ran.stderr
     ran = dogwatch(config, "doctor", "--cluster", "wset")
     assert "no cluster 'wset'; known: west; did you mean 'west'?" in ran.stderr
+
+
+def test_clusters_that_are_found_are_examined_and_files_that_are_none_are_told(
+    kube: Kube, tmp_path: Path
+) -> None:
+    folder = tmp_path / "clusters"
+    folder.mkdir()
+    config = yaml.safe_load(kube.kubeconfig.read_text())
+    config["current-context"] = kube.name
+    (folder / "east.yaml").write_text(yaml.safe_dump(config))
+    (folder / "broken.yaml").write_text("clusters: [")
+    file = a_config(tmp_path)
+    settings = json.loads(file.read_text())
+    settings["discover"] = [{"type": "kubeconfig-folder", "folder_path": "clusters"}]
+    file.write_text(json.dumps(settings))
+    ran = dogwatch(file, "doctor", "--output", "json")
+    found = {one["cluster"]: one["fault"] for one in json.loads(ran.stdout)}
+    assert found.pop("east") == ""
+    (broken,) = found
+    assert "broken" in broken
+    assert ran.returncode == 1
