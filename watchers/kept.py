@@ -4,7 +4,7 @@ So that a second watcher of nodes or pods asks nothing more of the API server.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
 from engine.model.watch import Change, ChangeType, Object
@@ -45,9 +45,13 @@ class Kept:
             self._news.clear()
             await self._news.wait()
 
-    def expect(self, resources: Iterable[str]) -> None:
-        """Take note that `resources` are going to be listed."""
+    def expect(self, resources: Collection[str]) -> None:
+        """Take note that `resources` are going to be listed; what was seen before is over."""
         self._awaited.update(resources)
+        self._whole.difference_update(resources)
+        for views in (self._views.get(one, {}) for one in resources):
+            for kept in views.values():
+                kept.clear()
 
     def settle(self, resource: str, *, whole: bool) -> None:
         """Take note that `resource` was listed completely, or cannot be for now."""
