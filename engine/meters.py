@@ -77,6 +77,7 @@ STALENESS = _gauge(
 )
 REACHABLE = _gauge("cluster_reachable", "1 while a cluster answers.", "cluster")
 DISCOVERED = _gauge("clusters_discovered", "Clusters that a source showed at last.", "source")
+UNREAD = _gauge("sources_unread", "Sources of a cluster that cannot be read now.", "cluster")
 RELISTS = _counter("watch_relists", "Complete lists asked for.", "cluster", "reason")
 NODE_REPORTS = _counter("node_reports", "Reports of a node agent, by what became of it.", "outcome")
 NODE_UNREAD = _gauge("node_unread", "Files that the last look at the node could not read.")

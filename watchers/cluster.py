@@ -75,6 +75,11 @@ class WatchStatus:
         live = [s.fault for s in self.resources.values() if not s.fault.startswith(_ABSENT)]
         return live[0] if live and all(live) else ""
 
+    def unread(self) -> int:
+        """Return how many sources cannot be read now; what the cluster lacks does not count."""
+        every = (*self.resources.values(), *self.sources.values())
+        return sum(bool(one.fault) and not one.fault.startswith("not-found") for one in every)
+
 
 _ABSENT = ("forbidden", "not-found")
 
@@ -127,6 +132,7 @@ async def watch(
                 for tap in scene.taps:
                     tap(batch)
                 yield batch
+                await asyncio.sleep(0)  # a look may tell of tens of thousands: others want a turn
 
 
 async def _on_duty(

@@ -86,6 +86,6 @@ def origins(
 
 def unmeasure(name: str) -> None:
     """Show no gauges of a cluster that is gone."""
-    for gauge in (meters.STALENESS, meters.REACHABLE):
+    for gauge in (meters.STALENESS, meters.REACHABLE, meters.UNREAD):
         with suppress(KeyError):  # it was never set
             gauge.remove(name)

@@ -137,6 +137,7 @@ class Watching:
             staleness = (now - self.since).total_seconds()
         meters.STALENESS.labels(name).set(staleness)
         meters.REACHABLE.labels(name).set(not self.status.unreachable())
+        meters.UNREAD.labels(name).set(self.status.unread())
         relists: dict[str, int] = {}
         for resource in self.status.resources.values():
             for reason, count in resource.relists.items():
