@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from functools import partial
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
@@ -11,6 +12,7 @@ from engine.model.config import Config
 from engine.model.errors import MetricsError
 from engine.model.ports import Metrics
 from engine.model.series import Series
+from watchers.aside import aside
 from watchers.metric_facts import PodUse, Sample, shipped_samples
 from watchers.metric_queries import Shipped
 from watchers.placing import Places
@@ -103,7 +105,9 @@ class Asking:
             if series:
                 self._chosen[name] = number
                 asked.given.add(name)
-                _take(name, shipped, series, places, asked)
+                told = await aside(partial(_told, name, shipped, series, places), len(series))
+                asked.samples += told.samples
+                asked.amounts |= told.amounts
             if series or name in asked.faults or asked.hopeless:
                 self._later.pop(name, None)
                 return
@@ -144,13 +148,16 @@ class Asking:
         return series
 
 
-def _take(
-    name: str, shipped: Shipped, series: Sequence[Series], places: Places, asked: Asked
-) -> None:
+class _Told(NamedTuple):
+    """What the series of one shipped expression say."""
+
+    samples: list[Sample]
+    amounts: dict[str, list[Sample]]
+
+
+def _told(name: str, shipped: Shipped, series: Sequence[Series], places: Places) -> _Told:
     if shipped.about != "pod":
-        asked.samples += shipped_samples(name, shipped, series, places)
-        return
+        return _Told(shipped_samples(name, shipped, series, places), {})
     use = PodUse(shipped.resource, places)
     use.take(series)
-    asked.amounts[shipped.resource] = use.amounts
-    asked.samples += use.ratios()
+    return _Told(list(use.ratios()), {shipped.resource: use.amounts})

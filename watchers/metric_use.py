@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from engine.metrics.usage import Day, Use, Whose, encoded, key_of, uses
 from engine.model.errors import MetricsError, StoreError
 from engine.model.ports import Memory, Metrics
 from engine.model.series import Series
+from watchers.aside import aside
 from watchers.metric_facts import Sample, pod_labels
 from watchers.metric_queries import PAST
 from watchers.placing import Places
@@ -83,7 +85,8 @@ class Usage:
                 except MetricsError:
                     return
                 if series:
-                    self._fill(resource, series, places)
+                    points = sum(len(one.points) for one in series)
+                    await aside(partial(self._fill, resource, series, places), points)
                     break
         self._asked_past = datetime.max.replace(tzinfo=UTC)
 
@@ -102,9 +105,7 @@ class Usage:
         if at < self._keep_at:
             return
         self._keep_at = at + _KEEP_EVERY
-        changes: dict[str, bytes | None] = {
-            key_of(whose): self._encoded(whose, at) for whose in self._changed
-        }
+        changes = await aside(partial(self._changes, at), len(self._changed))
         old = [whose for whose, use in self._uses.items() if _is_over(use, at)]
         changes |= dict.fromkeys(map(key_of, old))
         try:
@@ -114,6 +115,9 @@ class Usage:
         self._changed.clear()
         for whose in old:
             del self._uses[whose]
+
+    def _changes(self, at: datetime) -> dict[str, bytes | None]:
+        return {key_of(whose): self._encoded(whose, at) for whose in self._changed}
 
     def _encoded(self, whose: Whose, at: datetime) -> bytes:
         use = self._uses[whose]

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from engine.metrics.usage import MEMORY
 from engine.model.config import Config
 from engine.model.signal import Signal
+from watchers.aside import aside
 from watchers.metric_asking import Asked, Asking, QueryConfig
 from watchers.metric_facts import Sample, facts
 from watchers.metric_queries import SHIPPED, USAGE, Shipped
@@ -122,27 +124,39 @@ class _Looking:
         scene = self._scene
         await scene.kept.ready("pods", "nodes")
         places = Places(self._pods, self._nodes, scene.owners)
-        looked = Looked()
         asked = await self._asking.ask(at, places) if self._asking else Asked()
         served = await self._serve(at, places, asked)
-        self._tell(looked, PROMETHEUS, asked.samples, asked.fault)
+        limits = self._limits(at)
+        await aside(partial(self._use, at, asked, served), len(places.pods))
+        if scene.metrics is not None and asked.amounts:
+            await self._usage.fill(scene.metrics, at, places)
+        telling = partial(self._told, at, places, asked, served)
+        looked = await aside(telling, len(places.pods))
+        self._tell(looked, PODS, limits)
+        if self._config.scrape:
+            self._tell(looked, SCRAPE, *await self._scraping.scrape(at))
+        if self._config.queries and self._asking is None:
+            looked.faults[PROMETHEUS] = "not-found: queries need clusters[].prometheus"
+        await self._usage.keep(at)
+        return looked
+
+    def _use(self, at: datetime, asked: Asked, served: Served) -> None:
+        """Remember the use of pods and nodes."""
         amounts = {resource: use.amounts for resource, use in served.pods.items()}
         for resource, samples in (amounts | asked.amounts).items():
             self._usage.take(resource, samples, at)
         self._usage.take_nodes(
             [one for one in (*asked.samples, *served.nodes) if one.metric in _NODE_USE], at
         )
-        if scene.metrics is not None and asked.amounts:
-            await self._usage.fill(scene.metrics, at, places)
+
+    def _told(self, at: datetime, places: Places, asked: Asked, served: Served) -> Looked:
+        """Return what Prometheus and metrics-server say, and what follows from the use so far."""
+        looked = Looked()
+        self._tell(looked, PROMETHEUS, asked.samples, asked.fault)
         self._tell(looked, NODES, served.nodes, served.faults.get(NODES, ""))
         ratios = [one for use in served.pods.values() for one in use.ratios()]
         self._tell(looked, PODS, ratios, served.faults.get(PODS, ""))
-        self._tell(looked, PODS, [*self._usage.ratios(at, places), *self._limits(at)])
-        if self._config.scrape:
-            self._tell(looked, SCRAPE, *await self._scraping.scrape(at))
-        if self._config.queries and self._asking is None:
-            looked.faults[PROMETHEUS] = "not-found: queries need clusters[].prometheus"
-        await self._usage.keep(at)
+        self._tell(looked, PODS, self._usage.ratios(at, places))
         return looked
 
     async def _serve(self, at: datetime, places: Places, asked: Asked) -> Served:

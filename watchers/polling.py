@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from engine.model.errors import ClusterError, MetricsError, StoreError
 from engine.model.signal import Signal
 from engine.model.watch import Observation, ResourceStatus
+from watchers.aside import aside
 from watchers.heartbeat import Pulse
 from watchers.registry import Scene
 
@@ -105,7 +107,7 @@ async def poll(
             ((name, one), ResourceStatus(fault=faults.get(one, ""), objects=counts[one]))
             for one in sources
         )
-        signals = telling.of(looked, pulse.time(scene.clock.now()))
+        signals = await telling.of(looked, pulse.time(scene.clock.now()))
         if told := [*signals, *_beats(pulse, sources, faults, scene)]:
             yield told
         await telling.keep()
@@ -192,8 +194,11 @@ class _Telling:
             return
         self._changes = {}
 
-    def of(self, looked: Looked, at: datetime) -> list[Signal]:
+    async def of(self, looked: Looked, at: datetime) -> list[Signal]:
         """Return the signals that tell of `looked` at `at`."""
+        return await aside(partial(self._of, looked, at), len(looked.facts))
+
+    def _of(self, looked: Looked, at: datetime) -> list[Signal]:
         signals = []
         found = set()
         for fact in looked.facts:

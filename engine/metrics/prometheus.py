@@ -1,5 +1,6 @@
 """The HTTP API of Prometheus, which Thanos, Mimir and VictoriaMetrics speak too."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
@@ -14,6 +15,8 @@ from engine.model.series import Series
 
 _LONG: Final = 1500
 """Characters of an expression that does not fit every proxy's idea of a URL: it is posted."""
+_SMALL: Final = 256 << 10
+"""Bytes of an answer that are not worth a thread."""
 
 
 @asynccontextmanager
@@ -71,7 +74,9 @@ class Prometheus:
         query = {"query": asked, **when, **self._limit}
         answer = await self._endpoint.ask(f"/api/v1/{verb}", query, form=len(asked) > _LONG)
         try:
-            return series_of(answer.body, answer.status)
+            if len(answer.body) < _SMALL:
+                return series_of(answer.body, answer.status)
+            return await asyncio.to_thread(series_of, answer.body, answer.status)
         except MetricsError as error:
             where = f"{self._endpoint.host}: {error}"
             raise MetricsError(error.reason, where, partial=error.partial) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine.metrics.answer import series_of
 from engine.metrics.endpoint import Access, Endpoint
 from engine.metrics.exposition import scrape, taking, target
 from engine.metrics.prometheus import prometheus
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from engine.model.series import Series
     from tests.testbeds.certificates import Authority
 
 MIB = 1 << 20
@@ -233,3 +235,30 @@ async def test_a_page_that_is_no_text_or_not_there_is_told() -> None:
     assert await scraped(b"a 1\n\xff\n") == "malformed"
     assert await scraped(b"gone", status=404) == "refused"
     assert await scraped(b"{}", "application/json", 500) == "unavailable"
+
+
+async def test_a_long_answer_is_read_beside_the_loop_and_means_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[int] = []
+
+    def reading(body: bytes, status: int) -> list[Series]:
+        threads.append(threading.get_ident())
+        return series_of(body, status)
+
+    monkeypatch.setattr("engine.metrics.prometheus.series_of", reading)
+    start = b'{"status":"success","data":{"resultType":"vector","result":['
+    one = b'{"metric":{"pod":"web"},"value":[1767225600,"1"]}'
+    for count in (1, MIB // len(one)):
+        body = start + b",".join([one] * count)
+        with a_server(says(body + b"]}}")) as url:
+            assert len(await query(url)) == count
+        with a_server(says(body)) as url, pytest.raises(MetricsError) as caught:
+            await query(url)
+        assert (caught.value.reason, str(caught.value)[:9]) == ("malformed", "127.0.0.1")
+    assert [thread == threading.get_ident() for thread in threads] == [True, True, False, False]
+
+
+async def query(url: str) -> list[Series]:
+    async with prometheus(PrometheusConfig(url=url)) as metrics:
+        return await metrics.query("up", NOON)

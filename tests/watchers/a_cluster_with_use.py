@@ -122,16 +122,14 @@ async def watch(
             pass
 
     async with asyncio.TaskGroup() as group:
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, StopAsyncIteration):
             stream = watch_metrics(config, scene)
             first = asyncio.ensure_future(anext(stream, []))
             feeding = group.create_task(objects())
             async with asyncio.timeout(seconds), contextlib.aclosing(stream):
                 told += await first
-                async for batch in stream:
-                    told += batch
-                    if done(told):
-                        break
+                while not done(told):
+                    told += await anext(stream)
         feeding.cancel()
     return told
 

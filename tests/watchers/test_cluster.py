@@ -1,5 +1,6 @@
 """All watchers of one cluster together."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -30,6 +31,18 @@ async def test_objects_and_events_come_in_batches_that_fit_the_bus() -> None:
     types = [signal.type for batch in found for signal in batch]
     assert (types.count("k8s.object"), types.count("k8s.event")) == (1200, 1)
     assert types.count(HEARTBEAT) == 2
+
+
+async def test_others_have_a_turn_between_two_batches() -> None:
+    pods = [change(ChangeType.SYNCED, an_object("Pod", f"p{n}")) for n in range(3 * BATCH)]
+    turns: list[int] = []
+    before: list[int] = []
+    loop = asyncio.get_running_loop()
+    async for batch in watch(Script({"pods": [saw(1, *pods)]}), SystemClock(), PODS_ONLY):
+        if len(batch) == BATCH:
+            before.append(len(turns))
+            loop.call_soon(turns.append, len(batch))
+    assert before == [0, 1, 2]
 
 
 async def test_a_cluster_that_can_not_be_reached_is_told_of_once_and_joins_later() -> None:

@@ -1,14 +1,16 @@
 """Metrics are told as they are: by one question for each, with places, units and gaps."""
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from engine.metrics.usage import MEMORY, summaries
 from engine.model.errors import ClusterError, MetricsError
+from engine.model.ports import SystemClock
 from engine.model.series import Point, Series
-from engine.model.signal import HEARTBEAT
+from engine.model.signal import HEARTBEAT, Signal
 from tests.watchers.a_cluster_with_use import (
     Told,
     a_cluster,
@@ -18,11 +20,13 @@ from tests.watchers.a_cluster_with_use import (
     node_use,
     pod_use,
     values,
+    watch,
     watched,
 )
-from tests.watchers.sources import NOON, after
+from tests.watchers.sources import NOON
 from watchers.memory import Forgetful
 from watchers.metrics import MetricsConfig
+from watchers.registry import Scene
 
 N1 = {"instance": "10.0.0.1:9100", "job": "node"}
 WEB = {"namespace": "shop", "pod": "web-1"}
@@ -243,9 +247,10 @@ def test_the_percentile_of_a_model_is_over_the_buckets_of_all_its_pods() -> None
     assert values(told, "llm") == {name: pytest.approx(19.0)}
 
 
-def hours(pod: str, value: float) -> Series:
+def hours(pod: str, value: float, until: datetime = NOON) -> Series:
     labels = {"namespace": "shop", "pod": pod}
-    return Series("", labels, tuple(Point(after(3600.0 * n), value) for n in range(-23, 1)))
+    times = (until + timedelta(hours=n) for n in range(-23, 1))
+    return Series("", labels, tuple(Point(at, value) for at in times))
 
 
 def test_requests_are_held_against_the_mean_use_of_a_day_hourly() -> None:
@@ -333,3 +338,32 @@ def test_a_sick_metrics_server_is_told_and_the_other_half_goes_on(reason: str) -
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         MetricsConfig.model_validate(options)
+
+
+def test_what_is_worked_out_beside_the_loop_is_told_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = a_cluster(*(a_pod(f"web-{n}", cpu="500m", memory="1Gi") for n in range(30)))
+    names = [{"namespace": "shop", "pod": f"web-{n}"} for n in range(30)]
+    answers = {
+        "node_cpu": [(N1, 0.5)],
+        "container_cpu": [(one, n / 100) for n, one in enumerate(names)],
+        "container_memory": [({**one, "container": "app"}, 2.0**28) for one in names],
+    }
+    metrics = Told({"[1h]": [], **answers})
+    metrics.past = {"container_cpu_usage_seconds_total": [hours(f"web-{n}", 0.1) for n in range(9)]}
+    at_the_loop = values(watched(source, metrics=metrics, usage="prometheus"))
+    monkeypatch.setattr("watchers.aside.FEW", 0)
+
+    async def main() -> list[Signal]:
+        scene = Scene(source, "uid", SystemClock(), metrics)
+        config = MetricsConfig(usage="prometheus")
+        return await watch(scene, config, 20, done=lambda told: bool(values(told)))
+
+    metrics.past = {
+        "container_cpu_usage_seconds_total": [
+            hours(f"web-{n}", 0.1, until=datetime.now(UTC)) for n in range(9)
+        ]
+    }
+    assert values(asyncio.run(main())) == pytest.approx(at_the_loop)
+    assert len(at_the_loop) == 1 + 3 * 30 + 9 + 1

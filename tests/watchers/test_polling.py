@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.model.errors import ClusterError, StoreError
+from engine.model.ports import SystemClock
 from engine.model.signal import HEARTBEAT, Signal
 from tests.watchers.sources import NOON, Script
 from tests.watchers.virtual import VirtualClock, at_once
+from watchers.aside import FEW
 from watchers.memory import Forgetful
 from watchers.polling import Fact, Look, Looked, poll
 from watchers.registry import Scene
@@ -229,3 +231,19 @@ def test_a_store_that_is_away_is_waited_for_and_loses_nothing() -> None:
 
 def test_a_watcher_with_nothing_to_read_ends_at_once() -> None:
     assert polled(looks(Looked()), 100, sources=()) == []
+
+
+async def test_a_look_that_finds_much_is_told_as_one_that_finds_little() -> None:
+    facts = [a_fact(f"c{n}", days=n) for n in range(FEW)]
+    few, many = await first_of(facts[:3]), await first_of(facts)
+    assert of(many, "certificate") == [(f"c{n}", "") for n in range(FEW)]
+    assert [many[n].data for n in range(3)] == [few[n].data for n in range(3)]
+    assert [s.type for s in many[FEW:]] == [s.type for s in few[3:]] == [HEARTBEAT]
+
+
+async def first_of(facts: list[Fact]) -> list[Signal]:
+    """Return what a first look that finds `facts` tells, in time that passes as it does."""
+    scene = Scene(Script(), "uid", SystemClock())
+    polled = poll("certificates", scene, ALL, 60, looks(Looked(facts)))
+    async with contextlib.aclosing(polled) as batches:
+        return await anext(batches)
