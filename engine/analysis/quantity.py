@@ -6,6 +6,7 @@ Source: k8s.io/apimachinery/pkg/api/resource, the grammar of Quantity.
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d{1,3})?")
@@ -25,7 +26,13 @@ def parse(value: Any) -> Fraction | None:
         value = str(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return Fraction(value)
-    match = _FORM.fullmatch(value.strip()) if _is_short(value) else None
+    return _read(value) if _is_short(value) else None
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Fraction | None:
+    """Read a text; the pods of a cluster ask for few different amounts."""
+    match = _FORM.fullmatch(text.strip())
     if match is None:
         return None
     suffix = match[2] or ""
