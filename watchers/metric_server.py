@@ -1,8 +1,9 @@
 """metrics-server: the use of nodes and pods, where no Prometheus gives it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from engine.analysis.field import at as field_at
@@ -11,6 +12,7 @@ from engine.analysis.quantity import parse
 from engine.model.errors import ClusterError
 from engine.model.ports import Watch
 from engine.model.watch import Object
+from watchers.aside import aside
 from watchers.metric_facts import PodUse, Sample
 from watchers.placing import RESOURCES, Places, number
 from watchers.polling import faults_of
@@ -46,13 +48,12 @@ class MetricsServer:
         """Return what is new of the nodes and of the pods; never raises for a sick server."""
         served = Served()
         if nodes:
-            for one in await self._list(NODES, at):
-                served.nodes += _node_shares(one, at, places)
+            found = await self._list(NODES, at)
+            served.nodes = await aside(partial(_of_nodes, found, at, places), len(found))
         if pods:
             served.pods = {resource: PodUse(resource, places) for resource in RESOURCES}
-            for one in await self._list(PODS, at):
-                for resource, container, amount in _pod_amounts(one, at):
-                    served.pods[resource].add(*_pod(one), container, amount)
+            found = await self._list(PODS, at)
+            await aside(partial(_take_pods, found, at, served.pods), len(found))
         served.faults = {name: fault for name, fault in self._faults.items() if fault}
         return served
 
@@ -69,6 +70,16 @@ class MetricsServer:
             if error.reason in _ABSENT:
                 self._next[resource] = at + _AGAIN
             return []
+
+
+def _of_nodes(found: Iterable[Object], at: datetime, places: Places) -> list[Sample]:
+    return [share for one in found for share in _node_shares(one, at, places)]
+
+
+def _take_pods(found: Iterable[Object], at: datetime, pods: Mapping[str, PodUse]) -> None:
+    for one in found:
+        for resource, container, amount in _pod_amounts(one, at):
+            pods[resource].add(*_pod(one), container, amount)
 
 
 def _node_shares(metrics: Object, at: datetime, places: Places) -> Iterator[Sample]:

@@ -335,6 +335,26 @@ def event(number: int) -> Object:
     }
 
 
+def uses() -> Iterator[Kind]:
+    """Yield what metrics-server has, which knows no pages."""
+    group = ("metrics.k8s.io", "v1beta1")
+    yield Kind(*group, "nodes", "NodeMetrics", NODES, _node_use, namespaced=False)
+    yield Kind(*group, "pods", "PodMetrics", PODS, _pod_use)
+
+
+def _node_use(number: int) -> Object:
+    usage = {"cpu": f"{20_000_000_000 + number * 977}n", "memory": f"{120_000_000 + number}Ki"}
+    return {"metadata": {"name": node_name(number)}, "usage": usage}
+
+
+def _pod_use(number: int) -> Object:
+    usage = {"cpu": f"{30_000_000 + number * 977}n", "memory": f"{200_000 + number}Ki"}
+    names = ["main", "proxy"] if number % 5 == 0 else ["main"]
+    place = {"name": pod_name(number), "namespace": namespace_of(number // _PART)}
+    metadata = {**place, "labels": {"app": workload_of(number)}, "creationTimestamp": _TIME}
+    return {"metadata": metadata, "containers": [{"name": one, "usage": usage} for one in names]}
+
+
 def _bundles() -> Iterator[Kind]:
     """Yield what the watcher of certificates reads."""
     ready = {"conditions": _conditions("Ready"), "notAfter": "2027-01-01T00:00:00Z"}

@@ -15,18 +15,20 @@ import msgspec
 from aiohttp import web
 
 from tests.bench import large_series
-from tests.bench.large_objects import NODES, PODS, WORKLOADS, event, kinds, place
+from tests.bench.large_objects import NODES, PODS, WORKLOADS, event, kinds, place, uses
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from multiprocessing.connection import Connection
 
-    from tests.bench.large_objects import Object
+    from tests.bench.large_objects import Kind, Object
 
 PODS_CHANGE_S: Final = 60 / (PODS / 100)
 """One of a hundred pods changes each minute, its ReplicaSet, Deployment and EndpointSlice too."""
 NODES_CHANGE_S: Final = 300 / NODES
 EVENTS_S: Final = 0.2
 _BOOKMARK_S: Final = 60.0
+_USE: Final = "metrics.k8s.io"
 _METRICS: Final = "".join(
     f'apiserver_request_duration_seconds_bucket{{verb="{verb}",resource="r{n}",le="{le}"}} {n}\n'
     for verb in ("GET", "LIST", "WATCH", "PUT", "PATCH")
@@ -38,7 +40,12 @@ _METRICS: Final = "".join(
 
 def serve_cluster(there: Connection) -> None:
     """Stand in for the API server; tell the port."""
-    asyncio.run(_serve(there, _Cluster().app()))
+    asyncio.run(_serve(there, _Cluster(kinds()).app()))
+
+
+def serve_measured_cluster(there: Connection) -> None:
+    """Stand in for an API server with metrics-server; tell the port."""
+    asyncio.run(_serve(there, _Cluster((*kinds(), *uses())).app()))
 
 
 def serve_metrics(there: Connection) -> None:
@@ -74,8 +81,8 @@ def _json(body: Any, status: int = 200) -> web.Response:
 class _Cluster:
     """The objects, their churn, and who watches."""
 
-    def __init__(self) -> None:
-        self._kinds = {kind.path: kind for kind in kinds()}
+    def __init__(self, there: Iterable[Kind]) -> None:
+        self._kinds = {kind.path: kind for kind in there}
         self._version = 1_000_000
         self._queues: dict[str, set[asyncio.Queue[bytes]]] = {path: set() for path in self._kinds}
         self._counts: Counter[str] = Counter()
@@ -147,7 +154,8 @@ class _Cluster:
     def _list(self, request: web.Request) -> web.Response:
         kind = self._kinds[request.path]
         first = int(request.query.get("continue", "0"))
-        last = min(first + int(request.query.get("limit", "500")), kind.count)
+        limit = kind.count if kind.group == _USE else int(request.query.get("limit", "500"))
+        last = min(first + limit, kind.count)
         more = str(last) if last < kind.count else ""
         metadata = {"resourceVersion": str(self._version), "continue": more}
         return _json({"metadata": metadata, "items": [kind.make(n) for n in range(first, last)]})

@@ -1,12 +1,12 @@
 """All default watchers over a large cluster: CPU, memory, stalls, requests and signals.
 
-Run `python -m tests.bench.watch_all [--seconds N] [--without WATCHER ...] [--where]`. Processes of
-their own stand in for the API server (over plain HTTP) and the Prometheus; this one watches as
-`dogwatch run` does, writes each batch as a record of the bus, and drops it. It measures once all
+Run `python -m tests.bench.watch_all [--seconds N] [--without WATCHER]... [--metrics-server]
+[--where]`. Processes of their own stand in for the API server (over plain HTTP) and the
+Prometheus, which metrics-server may replace. This one watches as `dogwatch run` does, writes each
+batch as a record of the bus, and drops it. It measures the start, and the steady state once all
 was listed and metrics were looked up twice. A stall is by how much a task that wants to run every
-10 ms came late. `own` is what this thread computed meanwhile; the rest of a stall went to other
-threads of this process, and to other processes of the machine. `--where` tells, of stalls of the
-loop, what it was at.
+10 ms came late, and is told with what this process computed meanwhile: the rest is time that other
+processes of the machine took. `--where` tells what the loop was at when it came late.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from engine.cluster.reader import Reader
 from engine.metrics.prometheus import prometheus
 from engine.metrics.settings import PrometheusConfig
 from engine.model.ports import SystemClock
-from tests.bench.large_servers import serve_cluster, serve_metrics
+from tests.bench.large_servers import serve_cluster, serve_measured_cluster, serve_metrics
 from tests.cluster.answers import plain
 from watchers.cluster import Means, WatchStatus, watch
 from watchers.events import RESOURCE as EVENTS
@@ -102,7 +102,8 @@ def _memory(name: str) -> int:
 
 def main(options: argparse.Namespace) -> None:
     """Print the figures."""
-    with _standing_in(serve_cluster) as cluster, _standing_in(serve_metrics) as metrics:
+    there = serve_measured_cluster if options.metrics_server else serve_cluster
+    with _standing_in(there) as cluster, _standing_in(serve_metrics) as metrics:
         collect_rarely()
         settle_memory()
         sys.setswitchinterval(SWITCH_S)
@@ -123,6 +124,7 @@ def _standing_in(serve: Callable[[Any], None]) -> Iterator[int]:
 async def _measure(options: argparse.Namespace, cluster: int, metrics: int) -> None:
     configs = chosen(dict.fromkeys(options.without, False))
     status, turns = WatchStatus(), _Turns()
+    means = (lambda _: Means()) if options.metrics_server else Means
     ticking = asyncio.create_task(turns.tick())
     places = _watched(turns) if options.where else Counter[str]()
     with TemporaryDirectory() as folder:
@@ -131,7 +133,7 @@ async def _measure(options: argparse.Namespace, cluster: int, metrics: int) -> N
             prometheus(PrometheusConfig(url=f"http://127.0.0.1:{metrics}")) as served,
             contextlib.aclosing(reader),
             contextlib.aclosing(
-                watch(reader, SystemClock(), configs, status, Means(served))
+                watch(reader, SystemClock(), configs, status, means(served))
             ) as stream,
         ):
             start = turns.phase = Phase()
@@ -141,7 +143,7 @@ async def _measure(options: argparse.Namespace, cluster: int, metrics: int) -> N
             before = await asyncio.to_thread(_counts, cluster, metrics)
             print(f"listed in {listed_s:.1f} s, {listed_cpu:.1f} s of CPU")
             print(f"from the start, and {SETTLE_S:.0f} s more: {start}")
-            places.clear()
+            _print_places(places)
             steady = turns.phase = Phase()
             await _take(stream, steady, _after(options.seconds))
             after = await asyncio.to_thread(_counts, cluster, metrics)
@@ -150,8 +152,7 @@ async def _measure(options: argparse.Namespace, cluster: int, metrics: int) -> N
     _print_rates(steady, after, before)
     faults = {name: one.fault for name, one in status.sources.items() if one.fault}
     print("faults:", *(f"{watcher}/{source}" for watcher, source in faults))
-    for text, count in places.most_common(_SHOWN):
-        print(f"  {count:4} x {text}")
+    _print_places(places)
 
 
 async def _take(
@@ -192,6 +193,12 @@ def _print_rates(phase: Phase, after: Counter[str], before: Counter[str]) -> Non
     for name, count in after.most_common():
         if count:
             print(f"    {count / seconds * 60:9.2f} {name}")
+
+
+def _print_places(places: Counter[str]) -> None:
+    for text, count in places.most_common(_SHOWN):
+        print(f"  {count:4} x {text}")
+    places.clear()
 
 
 class _Turns:
@@ -245,5 +252,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--without", action="append", default=[], metavar="WATCHER")
+    parser.add_argument("--metrics-server", action="store_true", help="instead of a Prometheus")
     parser.add_argument("--where", action="store_true")
     main(parser.parse_args())

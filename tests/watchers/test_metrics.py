@@ -367,3 +367,25 @@ def test_what_is_worked_out_beside_the_loop_is_told_the_same(
     }
     assert values(asyncio.run(main())) == pytest.approx(at_the_loop)
     assert len(at_the_loop) == 1 + 3 * 30 + 9 + 1
+
+
+def test_what_metrics_server_says_is_worked_out_beside_the_loop_and_told_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = datetime.now(UTC)
+    lists = {
+        "nodes.metrics.k8s.io": [node_use("n1", "2", "4Gi", now)],
+        "pods.metrics.k8s.io": [
+            pod_use(f"web-{n}", {"cpu": f"{n}m", "memory": f"{n}Mi"}, at=now) for n in range(30)
+        ],
+    }
+    source = a_cluster(*(a_pod(f"web-{n}", cpu="1", memory="1Gi") for n in range(30)), lists=lists)
+    at_the_loop = values(watched(source))
+    monkeypatch.setattr("watchers.aside.FEW", 0)
+
+    async def main() -> list[Signal]:
+        scene = Scene(source, "uid", SystemClock())
+        return await watch(scene, MetricsConfig(), 20, done=lambda told: bool(values(told)))
+
+    assert values(asyncio.run(main())) == pytest.approx(at_the_loop)
+    assert len(at_the_loop) == 2 + 3 * 30 + 1
