@@ -5,7 +5,7 @@ pods share the past of their workload. A look asks the cheap question first, whe
 moves toward its limit fast enough at all, and only of those that do the dear one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import isfinite, isnan
@@ -123,10 +123,10 @@ class Foresight:
                 waits = first + place + 1
         self._first = waits
 
-    def pasts(self) -> Iterator[tuple[str, bytes]]:
-        """Yield the past of each kind of series by name, for `recall`."""
+    def pasts(self, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+        """Yield the past of each kind of series whose name is `wanted`, for `recall`."""
         for name, past in self._pasts.items():
-            if past.hours.values:
+            if past.hours.values and wanted(name):
                 yield name, past.hours.pack()
 
     def recall(self, name: str, packed: bytes) -> bool:

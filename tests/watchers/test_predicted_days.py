@@ -193,7 +193,7 @@ def test_what_is_kept_of_the_days_before_is_as_good_after_a_restart() -> None:
     days.add(MEMORY, pod("web-1"), lambda hour: leaking(hour, 0.3, 0.1))
     before, after = Foresight(Bounds()), Foresight(Bounds())
     days.foreseen(LEAK_FROM, before)
-    for name, packed in before.pasts():
+    for name, packed in before.pasts(lambda _: True):
         assert after.recall(name, packed)
     leak = Days(Random(7))
     leak.add(MEMORY, pod("web-1"), later)
