@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from engine.model import safe_yaml
 from engine.model.snapshot import Object
 
 MAX_YAML_BYTES = 32 << 20
@@ -15,6 +16,8 @@ MAX_JSON_BYTES = 256 << 20
 MAX_NODES = 100_000
 """Plus four for each byte of the file: what aliases may grow to."""
 MAX_DEPTH = 100
+_MOST_BITS = 1024
+"""Of a whole number: what is longer is no number that JSON can carry."""
 _HELM = "; it looks like a Helm template, render it first (helm template)"
 
 
@@ -30,7 +33,7 @@ class Manifests:
     unnamed: list[str] = field(default_factory=list)
 
 
-class ManifestLoader(yaml.CSafeLoader):
+class ManifestLoader(safe_yaml.SafeLoader):
     """YAML with the scalars that kubectl knows.
 
     `yes`, `no`, `on`, `off` are booleans and `0644` is octal, as in a cluster's eyes.
@@ -70,7 +73,7 @@ for _name, _pattern in _SCALARS:
     )
 
 
-def _float(_loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> float:
+def _float(_loader: safe_yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     return float(node.value)
 
 
@@ -91,10 +94,8 @@ def read_manifests(raw: bytes, *, is_json: bool) -> Manifests:
     try:
         for document in _json(raw) if is_json else _yaml(raw):
             _add(document, found)
-    except (yaml.YAMLError, msgspec.DecodeError, ValueError, OverflowError) as error:
-        found.faults.append(_syntax(error, raw, "JSON" if is_json else "YAML"))
-    except RecursionError:
-        found.faults.append("nested too deeply")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        found.faults.append(_syntax(error, raw))
     return found
 
 
@@ -102,15 +103,19 @@ def read_mapping(raw: bytes) -> dict[str, Any]:
     """Return the one mapping that a YAML file holds.
 
     Raises:
-        ValueError: it is no YAML, or no mapping; the message says which.
+        ValueError: it is no YAML, or no mapping; the message says which, and none of the values.
     """
     try:
         documents = [d for d in _yaml(raw) if d is not None]
-    except yaml.YAMLError as error:
-        raise ValueError(_syntax(error, raw, "YAML")) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(_syntax(error, raw)) from error
     if len(documents) != 1 or not isinstance(documents[0], dict):
         raise ValueError("does not hold one mapping")
     return documents[0]
+
+
+class _ManifestError(ValueError):
+    """What is no manifest though it can be read; the message holds no value."""
 
 
 def _json(raw: bytes) -> Iterator[Any]:
@@ -119,7 +124,7 @@ def _json(raw: bytes) -> Iterator[Any]:
     for _ in range(MAX_DEPTH):
         level = [part for parent in level for part in _parts(parent) if type(part) in {dict, list}]
     if level:
-        raise ValueError(f"more than {MAX_DEPTH} levels")
+        raise _ManifestError(f"more than {MAX_DEPTH} levels")
     yield document
 
 
@@ -141,18 +146,24 @@ def _plain(value: Any, budget: list[int], depth: int) -> Any:
     """Return `value` as JSON knows it; aliases are written out, within a budget of nodes."""
     budget[0] -= 1
     if budget[0] < 0 or depth > MAX_DEPTH:
-        raise ValueError(f"too many values, or more than {MAX_DEPTH} levels, aliases counted")
+        raise _ManifestError(f"too many values, or more than {MAX_DEPTH} levels, aliases counted")
     if isinstance(value, dict):
         return {_key(k): _plain(v, budget, depth + 1) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(item, budget, depth + 1) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        raise _ManifestError("holds a number that is too large")
     if value is None or isinstance(value, str | int | float):
         return value
-    raise ValueError(f"holds a value of type {type(value).__name__}, which JSON does not know")
+    raise _ManifestError(f"holds a value of type {type(value).__name__}, which JSON does not know")
 
 
 def _key(key: Any) -> str:
-    return key if isinstance(key, str) else _text(key)
+    return _text(_scalar(key))
 
 
 def _text(value: Any) -> str:
@@ -217,10 +228,16 @@ def _text_labels(document: Object) -> Object:
     return {**document, "metadata": metadata}
 
 
-def _syntax(error: Exception, raw: bytes, form: str) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        why = f"not {form} at {mark.line + 1}:{mark.column + 1}: {error.problem}"
+def _syntax(error: Exception, raw: bytes) -> str:
+    """Return what is wrong and where, in words of our own: values may be those of Secrets."""
+    if isinstance(error, _ManifestError):
+        why = str(error)
+    elif isinstance(error, RecursionError):
+        why = "nested too deeply"
+    elif isinstance(error, yaml.YAMLError):
+        why = safe_yaml.fault(error)
+    elif isinstance(error, msgspec.DecodeError):
+        why = f"not JSON: {error}"
     else:
-        why = f"not {form}: {' '.join(str(error).split())[:200]}"
+        why = "not text in UTF-8"
     return why + (_HELM if b"{{" in raw else "")

@@ -26,6 +26,15 @@ class SafeLoader(yaml.CSafeLoader):
             ) from error
 
 
+def _unknown(_loader: SafeLoader, node: yaml.Node) -> Any:
+    # `password: !abc` is a tag: it may be a value that was meant to be text.
+    told = "could not determine a constructor for its tag"
+    raise yaml.constructor.ConstructorError(None, None, told, node.start_mark)
+
+
+SafeLoader.add_constructor(None, _unknown)
+
+
 def load(raw: bytes | str) -> Any:
     """Return the one document in `raw`, None where there is none.
 
