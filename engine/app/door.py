@@ -1,13 +1,14 @@
 """The door: what signals from outside must be before they come onto the bus."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
 
 from engine.bus.codec import Bad, decode, encode
-from engine.model.signal import NEWS, ROSTER, SECOND_STAGE, Signal
+from engine.model.schema_metrics import OWN_CLUSTER
+from engine.model.signal import HEARTBEAT, NEWS, ROSTER, SECOND_STAGE, Signal
 
 AHEAD = timedelta(seconds=20)
 """How far a sender's clock may be ahead: less than the 30 s after which the others seem silent."""
@@ -15,6 +16,10 @@ AHEAD = timedelta(seconds=20)
 
 _OWN = SECOND_STAGE | {ROSTER, NEWS}
 """Types by which a sender could end what others told of, or say what dogwatch never saw."""
+_OWN_SOURCES = ("watchers/", "dogwatch/")
+"""What begins the sources of dogwatch itself: by them it is known whose word a signal is."""
+FUTURE = "future"
+"""The reason of a signal that was judged good but for its time."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,16 @@ class Sender:
     Attributes:
         cluster: that of signals that name none; empty: they stay outside.
         clusters: those that it may speak of; none: any.
+        watched: clusters that have watchers, here or in another process: these pace their time.
+        fixed: the sources of its signals are not of its own choice.
+        known: what it sends was on the bus already, so who may send it was asked before.
     """
 
     cluster: str = ""
     clusters: frozenset[str] = frozenset()
+    watched: Collection[str] = ()
+    fixed: bool = False
+    known: bool = False
 
 
 ANYBODY = Sender()
@@ -51,13 +62,29 @@ def admitted(
 
 
 def _faults(signal: Signal, now: datetime, sender: Sender) -> Iterator[tuple[str, str]]:
-    """Yield (reason, sentence) of what keeps `signal` out."""
+    """Yield (reason, sentence) of what keeps `signal` out; that of its time comes last."""
     if signal.type in _OWN:
         yield "type", f"signals of type '{signal.type}' are made by dogwatch itself, of what it saw"
-    if not signal.cluster:
-        yield "cluster", "the extension 'cluster' is missing"
-    elif sender.clusters and signal.cluster not in sender.clusters:
-        yield "cluster", "the sender may not speak of this cluster"
+    if not (sender.fixed or sender.known) and signal.source.startswith(_OWN_SOURCES):
+        allowed = f"any that does not begin with {' or '.join(_OWN_SOURCES)}"
+        yield (
+            "source",
+            f"only dogwatch itself speaks as '{signal.source[:100]}'; allowed: {allowed}",
+        )
+    yield from _of_cluster(signal, sender)
     if signal.time > now + AHEAD:
         # One such signal would carry the time of its cluster away, and all others be late.
-        yield "future", f"time {signal.time.isoformat()} is more than 20 s ahead of this clock"
+        yield FUTURE, f"time {signal.time.isoformat()} is more than 20 s ahead of this clock"
+
+
+def _of_cluster(signal: Signal, sender: Sender) -> Iterator[tuple[str, str]]:
+    cluster = signal.cluster
+    if not cluster:
+        yield "cluster", "the extension 'cluster' is missing"
+    elif cluster == OWN_CLUSTER and not sender.known:
+        yield "cluster", f"only dogwatch itself speaks of '{OWN_CLUSTER}'"
+    elif sender.clusters and cluster not in sender.clusters:
+        yield "cluster", "the sender may not speak of this cluster"
+    elif signal.type == HEARTBEAT and cluster in sender.watched and not sender.known:
+        # It would move the time of this cluster, or hold it: what is true would count as late.
+        yield "heartbeat", "this cluster is watched: the heartbeats of its watchers pace its time"

@@ -82,6 +82,10 @@ class Engine:
         """Whether the roles need rules: to evaluate them, or to know whom to tell."""
         return bool(self.roles & {Role.WORKER, Role.RUNNER})
 
+    def watched(self) -> frozenset[str]:
+        """Return the clusters that this process, or another one, watches."""
+        return frozenset(one.name for one in self.configs())
+
     async def __aenter__(self) -> Self:
         try:
             await self._begin()

@@ -9,9 +9,10 @@ import structlog
 
 from engine import failpoint, meters
 from engine.app.config import ClusterConfig
-from engine.app.door import admitted
+from engine.app.door import ANYBODY, Sender, admitted
 from engine.app.intake.entry import Batch
 from engine.app.intake.intake import Intake
+from engine.app.unread import Faults
 from engine.bus.codec import Bad
 from engine.failpoint import Point
 from engine.model.errors import ClusterError, StoreError
@@ -66,6 +67,7 @@ class Watching:
     def __post_init__(self) -> None:
         self.since = self.clock.now()
         self._uid = ""
+        self._faults = Faults(self.config.name)
 
     @property
     def lease(self) -> str:
@@ -107,6 +109,7 @@ class Watching:
         stream = watch(self.reader, self.clock, configs, self.status, means)
         async with aclosing(stream) as batches:
             async for signals in batches:
+                self._faults.note(signals)
                 with failpoint.around(Point.SIGNAL_READ):
                     batch = Batch(signals)
                 await self._put(batch)
@@ -137,7 +140,7 @@ class Watching:
             staleness = (now - self.since).total_seconds()
         meters.STALENESS.labels(name).set(staleness)
         meters.REACHABLE.labels(name).set(not self.status.unreachable())
-        meters.UNREAD.labels(name).set(self.status.unread())
+        meters.UNREAD.labels(name).set(len(self.status.unread()))
         relists: dict[str, int] = {}
         for resource in self.status.resources.values():
             for reason, count in resource.relists.items():
@@ -146,7 +149,9 @@ class Watching:
             meters.follow(meters.RELISTS.labels(name, reason), count)
 
 
-async def accept(record: bytes, intake: Intake, store: Store, clock: Clock) -> Accepted:
+async def accept(
+    record: bytes, intake: Intake, store: Store, clock: Clock, sender: Sender = ANYBODY
+) -> Accepted:
     """Take CloudEvents, an array or one: good ones into the intake, the others into quarantine.
 
     Returns once all are durable; some of what waits in a flood may be shed, and is counted then.
@@ -156,7 +161,7 @@ async def accept(record: bytes, intake: Intake, store: Store, clock: Clock) -> A
         StoreError: not all was taken; the sender may try again, an id counts once.
     """
     with failpoint.around(Point.SIGNAL_READ):
-        good, bad = admitted(record, clock.now())
+        good, bad = admitted(record, clock.now(), sender)
     count = await take(good, bad, intake, store, clock)
     return Accepted(count, tuple(f"{one.reason}: {one.detail}" for one in bad))
 

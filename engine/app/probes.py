@@ -10,9 +10,11 @@ from pathlib import Path
 
 from engine import meters
 from engine.app.config import AppConfig
+from engine.app.door import Sender
 from engine.app.engine import Engine
 from engine.app.ingesting import Watching, accept, refuse
 from engine.app.process import Pulse
+from engine.app.unread import told
 from engine.bus.codec import Bad
 from engine.model.errors import DogwatchError, StoreError
 from engine.model.instant import MICROS, to_us
@@ -96,7 +98,7 @@ class Probes:
             *(Health(name, problem) for name, problem in engine.problems().items()),
             *([Health("intake", engine.intake.problem, fatal=False)] if engine.intake else []),
             *(
-                Health(f"cluster {one.config.name}", one.status.unreachable(), fatal=False)
+                Health(f"cluster {one.config.name}", _of_cluster(one), fatal=False)
                 for one in watched
             ),
             *(_degraded(one) for fold in engine.folds() for one in fold.degraded()),
@@ -125,7 +127,8 @@ class Probes:
         engine = self.running()
         if engine.intake is None:
             raise StoreError("this process takes no signals")
-        return await accept(batch, engine.intake, engine.store, self._clock)
+        sender = Sender(watched=engine.watched())
+        return await accept(batch, engine.intake, engine.store, self._clock, sender)
 
     def hold(self, size: int) -> AbstractContextManager[None]:
         """Count `size` bytes of a request as waiting within a context. Raises Overloaded."""
@@ -146,8 +149,13 @@ class Probes:
             return None
         try:
             return Path(path).read_text().strip() or None
-        except OSError:
+        except (OSError, ValueError):  # it may be no text at all
             return None
+
+
+def _of_cluster(watching: Watching) -> str:
+    """Return what cannot be seen of a cluster: all of it, or some sources."""
+    return watching.status.unreachable() or told(watching.status.unread())
 
 
 def _degraded(found: Degraded) -> Health:

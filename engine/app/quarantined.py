@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.app.config import AppConfig
-from engine.app.door import admitted
+from engine.app.door import FUTURE, Sender, admitted
 from engine.app.opening import Bus, open_bus, stored
 from engine.app.reasons import ALLOWED
 from engine.bus.codec import Bad
@@ -161,9 +161,18 @@ async def _replay(store: Store, settings: AppConfig, ids: Sequence[str]) -> Repl
         for start in range(0, len(ids), TOGETHER):
             names = ids[start : start + TOGETHER]
             rows = await asyncio.to_thread(_whole_ones, store, names, done)
-            judged = [(row, *admitted(row.raw, clock.now())) for row in rows]
+            judged = [
+                (row, *admitted(row.raw, clock.now(), _sender(row, settings))) for row in rows
+            ]
             await _again(store, bus, judged, done)
     return done
+
+
+def _sender(row: Quarantined, settings: AppConfig) -> Sender:
+    """Return who sent `row`; where it was only too early, its source was found good before."""
+    watched = {one.name for one in settings.clusters}
+    known = row.partition != OUTSIDE
+    return Sender(watched=watched, fixed=row.reason == FUTURE, known=known)
 
 
 def _whole_ones(store: Store, names: Sequence[str], done: Replayed) -> list[Quarantined]:

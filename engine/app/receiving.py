@@ -1,7 +1,8 @@
 """The receivers of this process: who may post, what becomes of it, what is told of a flood."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
@@ -60,7 +61,7 @@ class Receivers:
         receiver = self._of[name]
         hall = Hall(now, partial(Remembered, engine.store))
         received = await receiver.receive(Post(headers, body), hall)
-        good, bad = judged(received, receiver, now)
+        good, bad = judged(received, receiver, now, engine.watched())
         kept = self._room.of(name, [one for one in bad if one.raw], now)
         count = await take(good, kept, engine.intake, engine.store, self._clock)
         for one in bad:
@@ -84,18 +85,23 @@ class _Room:
         return bad[:left]
 
 
-def judged(received: Received, receiver: Receiver, now: datetime) -> tuple[list[Signal], list[Bad]]:
+def judged(
+    received: Received, receiver: Receiver, now: datetime, watched: Collection[str]
+) -> tuple[list[Signal], list[Bad]]:
     """Return what of `received` may come onto the bus by the same door as everything, and what not.
 
-    A sender may only speak of the clusters that its receiver allows.
+    A sender may only speak of the clusters that its receiver allows; the sources of signals that
+    the receiver made are not of the sender's choice.
     """
     allowed = receiver.options
-    sender = Sender(allowed.cluster, frozenset(allowed.clusters))
-    records = [record for _, record in batches(received.signals)] + received.records
+    sender = Sender(allowed.cluster, frozenset(allowed.clusters), watched)
+    made = replace(sender, fixed=True)
+    records = [(record, made) for _, record in batches(received.signals)]
+    records += [(record, sender) for record in received.records]
     good: list[Signal] = []
     bad = [Bad(one.reason, one.detail, one.raw) for one in received.refused]
-    for record in records:
-        fine, wrong = admitted(record, now, sender)
+    for record, who in records:
+        fine, wrong = admitted(record, now, who)
         good += fine
         bad += wrong
     return good, bad

@@ -32,6 +32,7 @@ class Inside:
 
     store: Store
     intake: Any
+    watched: Any = lambda: {"a"}
 
 
 @dataclass
@@ -125,6 +126,28 @@ async def test_what_is_posted_passes_the_door_of_all_signals(tmp_path: Path) -> 
             "bad-attribute", "future", "missing-attribute", "not-an-event", "type",
         ]  # fmt: skip
         assert sum(site.store.quarantine_counts().values()) == 5
+
+
+async def test_no_sender_speaks_for_a_watcher_or_moves_the_time_of_a_watched_cluster(
+    tmp_path: Path,
+) -> None:
+    async with a_site(tmp_path, own={"type": "alertmanager", "secret_file": "x"}) as site:
+        beat = {"type": "watcher.heartbeat"}
+        events = [
+            an_event(id="1", source="watchers/objects/a"),
+            an_event(id="2", source="watchers/objects/b", cluster="b", **beat),
+            an_event(id="3", source="dogwatch/p1"),
+            an_event(id="4", **beat),
+            an_event(id="5", cluster="b", **beat),
+        ]  # fmt: skip
+        taken = await site.post("ce", events, EVENTS)
+        assert taken.accepted == 1
+        reasons = [one.partition(":")[0] for one in taken.rejected]
+        assert reasons == ["source", "source", "source", "heartbeat"]
+        own = a_post(an_alert(labels={"cluster": "_dogwatch"}))
+        assert (await site.post("own", own)).rejected == (
+            "cluster: only dogwatch itself speaks of '_dogwatch'",
+        )
 
 
 async def test_a_flood_is_all_counted_told_once_a_minute_and_kept_in_part(
