@@ -28,17 +28,21 @@ from engine.model.watch import WHOLE, Change, Observation, Part, ResourceStatus
 class Timing:
     """Seconds. A watch is asked to end after a random time of `watch_s`.
 
-    `silence_s`: a stream that gave nothing for so long (the server sends a bookmark each
-    minute) promises nothing more. `beyond_s`: how long after its agreed end a stream is
-    taken for frozen. `denied_s`: how often to ask again for what is forbidden or missing.
-    `short_s`: a watch that ends sooner counts as a failure.
+    After one of `unmarked_s` where the server is not known to send bookmarks: it sends none for
+    Events, and only a stream that begins anew shows then that it is not frozen. `silence_s`: a
+    stream that gave nothing for so long promises nothing more. `beyond_s`: how long after its
+    agreed end a stream is taken for frozen. `denied_s`: how often to ask again for what is
+    forbidden or missing. `again_s`: how often a fault that lasts is said again, so that it is
+    known to be watched. `short_s`: a watch that ends sooner counts as a failure.
     """
 
     watch_s: tuple[int, int] = (300, 600)
+    unmarked_s: tuple[int, int] = (60, 80)
     tick_s: float = 1.0
     silence_s: float = 90.0
     beyond_s: float = 30.0
     denied_s: float = 60.0
+    again_s: float = 5.0
     short_s: float = 1.0
 
 
@@ -67,6 +71,7 @@ class Reflector:
         self._known = Known()
         self._relist = "start"
         self._at_once = True
+        self._marked = False
         self._status = ResourceStatus()
         self._part = WHOLE
         self._backoff = Backoff(chance)
@@ -85,7 +90,12 @@ class Reflector:
                         yield observation
             except ClusterError as error:
                 wait_s = self._after(error)
-                status.fault = f"{error.reason}: {error}"
+                if wait_s or error.reason != "expired":  # else the list that follows says all
+                    status.fault = f"{error.reason}: {error}"
+                    yield Observation(self._clock.now(), fault=status.fault)
+            while wait_s > self._timing.again_s:
+                await asyncio.sleep(self._timing.again_s)
+                wait_s -= self._timing.again_s
                 yield Observation(self._clock.now(), fault=status.fault)
             await asyncio.sleep(wait_s)
 
@@ -132,6 +142,8 @@ class Reflector:
         """Watch once. Ends when the server ends the stream as agreed."""
         loop = asyncio.get_running_loop()
         timeout_s = self._chance.randint(*self._timing.watch_s)
+        if not self._marked:
+            timeout_s = min(timeout_s, self._chance.randint(*self._timing.unmarked_s))
         params: dict[str, str | int] = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -169,6 +181,7 @@ class Reflector:
                 event = _decoded(line, found)
             except ClusterError as error:
                 return changes, error
+            self._marked = self._marked or event.type == "BOOKMARK"
             obj = kept(event.object, found, self._server.salt, self._part)
             change = self._known.event(event.type, obj)
             if change is not None:
@@ -199,7 +212,7 @@ class Reflector:
 def _decoded(line: bytes, found: Resource) -> _Event:
     try:
         event = _DECODER.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError("malformed", f"{found.name}: a watch event is no JSON") from error
     if event.type == "ERROR":
         raise _refused(event.object, found)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
@@ -177,6 +178,21 @@ async def test_watches_end_and_begin_again_without_a_list_or_a_fault(kube: Kube)
         await seen.until(lambda: seen.status.restarts >= 3, "restarts")
         kube.create(an_object("ConfigMap", "new", namespace))
         await seen.until(lambda: (ADDED, "new") in seen.told(), "addition")
+        assert seen.faults == []
+        assert dict(seen.status.relists) == {"start": 1}
+
+
+async def test_of_events_which_have_no_bookmarks_streams_begin_anew_before_they_seem_silent(
+    kube: Kube,
+) -> None:
+    timing = replace(QUICK, watch_s=(60, 60), unmarked_s=(2, 2), silence_s=3)
+    async with (
+        a_reader(as_persona(kube, "reader"), timing) as reader,
+        following(reader, "events", "nowhere") as seen,
+    ):
+        await seen.until(lambda: seen.status.restarts >= 4, "restarts")
+        times = [o.at for o in seen.observations]
+        assert max((b - a).total_seconds() for a, b in pairwise(times)) < 2
         assert seen.faults == []
         assert dict(seen.status.relists) == {"start": 1}
 
