@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from engine.model import safe_yaml
 from watchers.certified import authorities, shown
 from watchers.issuance import items, mapping
 
@@ -37,9 +36,9 @@ def kubeconfig(path: str) -> list[tuple[str, dict[str, Any]]]:
     """
     file = Path(path)
     try:
-        whole = yaml.load(_content(file), yaml.CSafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise NoKubeconfig(f"malformed: {file.name} is no YAML") from error
+        whole = safe_yaml.load(_content(file))
+    except ValueError as error:
+        raise NoKubeconfig(f"malformed: {file.name} is {error}") from error
     if not isinstance(whole, dict):
         raise NoKubeconfig(f"malformed: {file.name} is no kubeconfig")
     return list(_entries(whole, file))[:MAX_ENTRIES]
@@ -48,9 +47,9 @@ def kubeconfig(path: str) -> list[tuple[str, dict[str, Any]]]:
 def _entries(whole: dict[str, Any], file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for section, word, field in _SECTIONS:
         for entry in map(mapping, items(whole.get(section))):
-            told = _told(mapping(entry.get(word)), field, file)
+            told, name = _told(mapping(entry.get(word)), field, file), entry.get("name")
             if told:
-                yield f"{word}/{entry.get('name', '')}"[:256], told
+                yield f"{word}/{name if isinstance(name, str) else ''}"[:256], told
 
 
 def _told(holder: Any, field: str, file: Path) -> dict[str, Any]:
@@ -73,6 +72,8 @@ def _content(file: Path) -> bytes:
     try:
         with file.open("rb") as opened:
             raw = opened.read(MAX_BYTES + 1)
+    except ValueError as error:  # of the name, before anything is opened
+        raise NoKubeconfig("malformed: that is no name of a file") from error
     except OSError as error:
         message = f"not-found: {file.name}: {error.strerror}"
         raise NoKubeconfig(message, missing=True) from error
