@@ -14,7 +14,7 @@ from engine.app.calling import called
 from engine.app.config import AppConfig, ClusterConfig
 from engine.app.discovery.found import Found
 from engine.app.discovery.settings import source
-from engine.app.fleet_member import Duty, Member, Places, origins, unmeasure
+from engine.app.fleet_member import Duty, Member, Places, guarded, origins, unmeasure
 from engine.app.fleet_passages import Passages
 from engine.app.fleet_register import Record
 from engine.app.fleet_sources import Sources, looker
@@ -218,7 +218,7 @@ class Fleet(Mapping[str, Reader]):
             while self._began <= asked or self._missed[name]:
                 await self.look_again()
         if member.watching is not None:
-            await member.watching.run()
+            await guarded(member.watching)
 
     async def _met(self, member: Member, passages: Passages, uid: str) -> None:
         """Tell who was reached; one that was found and is the twin of another waits for its end."""

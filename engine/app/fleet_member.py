@@ -6,6 +6,9 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
+
+import structlog
 
 from engine import meters
 from engine.app.config import ClusterConfig
@@ -19,6 +22,10 @@ from engine.changes.policy import Place
 from engine.cluster.reader import Reader
 from engine.model.ports import Metrics
 from engine.store.store import Store
+
+LOG = structlog.get_logger()
+AGAIN_S: Final = 10.0
+"""Seconds until a cluster is watched again whose watch broke."""
 
 
 @dataclass
@@ -82,6 +89,18 @@ def origins(
     }
     fixed = {name for name, one in members.items() if one.found is None}
     return {name: at for name, at in {**known, **found}.items() if name not in fixed}
+
+
+async def guarded(watching: Watching) -> None:
+    """Watch a cluster for ever: what breaks there is its own problem, and is begun again."""
+    while True:
+        try:
+            await watching.run()
+        except Exception as error:  # one cluster must not end the watch of all others
+            LOG.exception("the watch of a cluster broke", cluster=watching.config.name)
+            watching.status.fault = f"broken: {type(error).__name__}"
+            watching.status.resources.clear()
+        await asyncio.sleep(AGAIN_S)
 
 
 def unmeasure(name: str) -> None:

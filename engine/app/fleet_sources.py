@@ -126,6 +126,9 @@ class Sources:
                 sighting = await source.looker.look()
         except TimeoutError:
             sighting = Sighting(faults={"": f"timeout: a look took more than {LOOK_S:.0f} s"})
+        except Exception as error:  # one source must not end all the others
+            LOG.exception("a source of clusters broke", source=config.label)
+            sighting = Sighting(faults={"": f"broken: {type(error).__name__}"})
         before = source.chosen
         known = {one.config.name: one.place for one in before.found}
         chosen = choose(config, sighting, known)

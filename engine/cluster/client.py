@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from engine.cluster.contexts import Access, Context, access
+from engine.cluster.login import address
 from engine.cluster.pace import Pace
 from engine.cluster.refusal import refusal
 from engine.model.errors import ClusterError
@@ -121,11 +122,11 @@ class Client:
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         await self._pace.turn()
         http = await self._connection()
-        where = self._access.server if self._access else ""
-        request = self._request(http, call, read_s)
+        where = address(self._access.server) if self._access else ""
         try:
             async with asyncio.timeout(head_s):
-                response = await http.send(request, stream=True)
+                with _usable(where):
+                    response = await http.send(self._request(http, call, read_s), stream=True)
             self.shown = _shown(response) or self.shown
             async with contextlib.aclosing(response):
                 if not response.is_success:
@@ -133,7 +134,7 @@ class Client:
                 yield response.aiter_bytes()
         except (httpx.TimeoutException, TimeoutError) as error:
             raise ClusterError("timeout", f"{where}: no answer in time ({_name(error)})") from error
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:
             why = " ".join(str(error).split())[:200] or _name(error)
             raise ClusterError("unreachable", f"{where}: {why}") from error
 
@@ -180,21 +181,22 @@ class Client:
 
     async def _reconnect(self, fresh: Access) -> None:
         """Use new certificates; streams on the old connection live until the next change."""
+        with _usable(address(fresh.server)):
+            http = httpx.AsyncClient(
+                base_url=fresh.server,
+                transport=httpx.AsyncHTTPTransport(
+                    verify=fresh.tls,
+                    limits=httpx.Limits(max_connections=None, keepalive_expiry=20.0),
+                    proxy=httpx.Proxy(fresh.proxy) if fresh.proxy else None,
+                    socket_options=_KEEPALIVE,
+                ),
+                headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
+                follow_redirects=False,
+                trust_env=False,
+            )
         if self._retired is not None:
             await self._retired.aclose()
-        self._retired = self._http
-        self._http = httpx.AsyncClient(
-            base_url=fresh.server,
-            transport=httpx.AsyncHTTPTransport(
-                verify=fresh.tls,
-                limits=httpx.Limits(max_connections=None, keepalive_expiry=20.0),
-                proxy=httpx.Proxy(fresh.proxy) if fresh.proxy else None,
-                socket_options=_KEEPALIVE,
-            ),
-            headers={"User-Agent": USER_AGENT, "Accept": "application/json"},
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._retired, self._http = self._http, http
 
     def _access_now(self) -> Access:
         if self._access is None:
@@ -237,6 +239,24 @@ _KEEPALIVE = [
 """A peer that is gone is noticed after about 30 s."""
 
 
+_ODD = (
+    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, ImportError),
+    *(httpx.InvalidURL, ExceptionGroup),
+)
+"""What the clients of HTTP and TLS raise for addresses, ports, names and proxies that are none; in
+a group where several addresses were tried at once."""
+
+
+@contextlib.contextmanager
+def _usable(where: str) -> Iterator[None]:
+    """Raise ClusterError, without what it holds, where a kubeconfig leads nowhere."""
+    try:
+        yield
+    except _ODD as error:
+        why = f"server, proxy or name in its kubeconfig can not be used ({_name(error)})"
+        raise ClusterError("config", f"{where}: {why}" if where else why) from error
+
+
 async def _waited(error: ClusterError) -> bool:
     """Wait as long as the server asked, if it did and it is not too long; say whether."""
     if error.retry_after_s is None or error.retry_after_s > MAX_WAIT_S:
@@ -248,7 +268,7 @@ async def _waited(error: ClusterError) -> bool:
 def _decoded(raw: bytes, path: str) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError("malformed", f"{path}: the answer is no JSON") from error
 
 

@@ -18,7 +18,10 @@ from engine.model.errors import ClusterError, nearest
 
 DEFAULT_KUBECONFIG = "~/.kube/config"
 REFRESH_S = 60.0
-_WRONG = (YAMLError, OSError, ValueError, TypeError, AttributeError, KeyError)
+_WRONG = (
+    *(YAMLError, OSError, ValueError, TypeError, AttributeError),
+    *(LookupError, ArithmeticError, RecursionError),
+)
 """What the client raises, besides its own error, for a kubeconfig of a strange shape."""
 PLUGIN_REFRESH_S = 600.0
 _NOWHERE = "/"
@@ -199,7 +202,10 @@ def _access(configuration: Any, refresh_s: float) -> Access:
         tls.verify_mode = ssl.CERT_NONE
     if configuration.cert_file:
         tls.load_cert_chain(configuration.cert_file, configuration.key_file)
-    token = configuration.api_key.get("BearerToken")
+    token = (configuration.api_key.get("BearerToken") or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        # The client of HTTP would refuse it too, and show it in its message.
+        raise ValueError("the token has characters that no token has")
     return Access(
         server=configuration.host,
         tls=tls,
@@ -207,7 +213,7 @@ def _access(configuration: Any, refresh_s: float) -> Access:
         server_name=configuration.tls_server_name,
         proxy=configuration.proxy,
         refresh_s=refresh_s,
-        headers={"Authorization": token.strip()} if token else {},
+        headers={"Authorization": token} if token else {},
     )
 
 

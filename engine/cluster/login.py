@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
-
+from engine.model import safe_yaml
 from engine.model.errors import ClusterError
 
 Login = Mapping[str, Any]
@@ -24,8 +23,23 @@ _FILES: Final = (
     "tokenFile",
     "auth-provider",
 )
-_PLUGIN_ENVIRONMENT: Final = ("AWS_", "AZURE_", "AAD_", "GOOGLE_", "CLOUDSDK_")
-"""Beginnings of variables that a Secret may give to a plugin; PATH and the like are not."""
+_TO_PLUGINS: Final = frozenset(
+    {
+        *("AAD_ENVIRONMENT_NAME", "AAD_LOGIN_METHOD"),
+        *("AAD_SERVICE_PRINCIPAL_CLIENT_ID", "AAD_SERVICE_PRINCIPAL_CLIENT_SECRET"),
+        *("AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_REGION"),
+        *("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_SECRET_ACCESS_KEY"),
+        *("AWS_SESSION_TOKEN", "AWS_STS_REGIONAL_ENDPOINTS"),
+        *("AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_ENVIRONMENT", "AZURE_TENANT_ID"),
+        *("CLOUDSDK_ACTIVE_CONFIG_NAME", "CLOUDSDK_COMPUTE_REGION", "CLOUDSDK_COMPUTE_ZONE"),
+        *("CLOUDSDK_CORE_ACCOUNT", "CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT"),
+    }
+)
+"""Variables that a Secret may give to a plugin. None names a file of this machine, a program, or
+an address: who is asked there would get the credentials that the plugin finds here.
+
+Source: aws-iam-authenticator and aws eks get-token, kubelogin, gcloud.
+"""
 
 
 def from_kubeconfig(raw: bytes) -> Login:
@@ -53,8 +67,8 @@ def parsed(raw: bytes) -> Login:
     if len(raw) > MAX_BYTES:
         raise _refused(f"it is larger than {MAX_BYTES >> 20} MiB")
     try:
-        found = yaml.safe_load(raw)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        found = safe_yaml.load(raw)
+    except ValueError as error:
         raise _refused("it is no YAML") from error
     if not isinstance(found, dict):
         raise _refused("it is no kubeconfig")
@@ -162,8 +176,8 @@ def _refuse_files(inner: Mapping[str, Any]) -> None:
 
 
 def _refuse_variable(name: Any) -> None:
-    if not isinstance(name, str) or not name.startswith(_PLUGIN_ENVIRONMENT):
-        known = ", ".join(f"{one}*" for one in _PLUGIN_ENVIRONMENT)
+    if not isinstance(name, str) or name not in _TO_PLUGINS:
+        known = ", ".join(sorted(_TO_PLUGINS))
         raise _refused(f"its plugin asks for the variable '{str(name)[:40]}'; allowed: {known}")
 
 

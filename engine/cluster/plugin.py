@@ -46,7 +46,7 @@ async def run_plugin(
     try:
         status = msgspec.json.decode(answer)["status"]
         return _user(status)
-    except (msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ClusterError(
             "unauthorized", f"the credential plugin '{command}' gave no ExecCredential"
         ) from error

@@ -71,7 +71,7 @@ def _status(body: bytes) -> dict[str, Any]:
     """Return the Status, or one whose message is the beginning of whatever came."""
     try:
         status = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         status = {}
     return status if "message" in status else {"message": body.decode(errors="replace")}
 

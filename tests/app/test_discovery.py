@@ -55,7 +55,7 @@ def folder(path: Path, **options: Any) -> Folder:
 
 
 def encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+    return base64.b64encode(text.encode(errors="surrogateescape")).decode()
 
 
 def a_secret(name: str, data: Mapping[str, Any], **labels: str) -> dict[str, Any]:
@@ -163,6 +163,7 @@ async def test_secrets_of_argo_cd_are_clusters_with_their_logins_in_memory() -> 
         of_argo("bad", "{hush"),
         of_argo("bad", '["hush"]'),
         of_argo("bad", "[" * 100_000),
+        of_argo("bad", '{"bearerToken": "\udcff"}'),
         a_secret("bad", {"server": "https://bad", "config": 7}),
         a_secret("bad", {"name": "bad"}),
         {"metadata": {"namespace": "argocd", "name": "bad"}, "data": {"server": "hush!"}},

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engine.app.config import AppConfig
+from engine.app.config import AppConfig, ClusterConfig
 from engine.app.discovery.found import Seen, Sighting
 from engine.app.discovery.settings import source
 from engine.app.fleet_list import Row, rows
+from engine.app.fleet_member import guarded
 from engine.app.fleet_passages import Passages, Reached
 from engine.app.fleet_register import Record, Turn, record_of, turn
 from engine.app.fleet_sources import Sources
+from engine.app.ingesting import Watching
 from engine.app.intake.entry import Batch
 from engine.app.opening import open_store
 from engine.bus.codec import decode
@@ -226,6 +228,41 @@ async def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.Monke
     sources = Sources([config], [Stuck()], Clock())
     await sources.look()
     assert sources.problems()[config.label][""].startswith("timeout: a look took more than")
+
+
+async def test_a_source_that_breaks_hinders_no_other_and_takes_nothing_away() -> None:
+    class Breaks(Shows):
+        async def look(self) -> Sighting:
+            if not self.sightings:
+                raise KeyError("maybe")
+            return self.sightings.pop()
+
+    one, two = a_folder("/a"), a_folder("/b")
+    sources = Sources([one, two], [Breaks(seen("eu")), Shows(seen("us"))], Clock())
+    await sources.look(now=True)
+    await sources.look(now=True)
+    assert sorted(sources.wanted(())) == ["eu", "us"]
+    assert sources.problems()[one.label] == {"": "broken: KeyError"}
+
+
+async def test_a_cluster_whose_watch_breaks_is_watched_again_and_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.app.fleet_member.AGAIN_S", 0.0)
+    again = asyncio.Event()
+
+    class Breaks(Watching):
+        async def run(self) -> None:
+            if self.status.fault:
+                again.set()
+                await asyncio.Event().wait()
+            raise OverflowError("port")
+
+    watching = Breaks(ClusterConfig(name="eu"), None, None, Clock())  # type: ignore[arg-type]
+    task = asyncio.create_task(guarded(watching))
+    await again.wait()
+    assert watching.status.unreachable() == "broken: OverflowError"
+    task.cancel()
 
 
 async def test_the_list_names_clusters_and_what_is_wrong_where_they_are_found(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.cluster.client import Client
+from engine.cluster.contexts import Context
 from engine.model.errors import ClusterError
 from engine.model.watch import ChangeType
 from tests.cluster.answers import Answer, Answers, answering
@@ -51,6 +52,45 @@ async def test_every_status_has_its_reason(tmp_path: Path, status: int, reason: 
     async with answering(lambda *_: answer) as answers:
         error = await failure(answers, tmp_path)
     assert error.reason == reason
+
+
+def leading(cluster: dict[str, Any], token: Any = "hush") -> Context:
+    server = {"server": "http://127.0.0.1:1", **cluster}
+    login = {
+        "current-context": "x",
+        "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],
+        "clusters": [{"name": "x", "cluster": server}],
+        "users": [{"name": "x", "user": {"token": token}}],
+    }
+    return Context(login=lambda: login)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        *(leading({"server": f"http://{where}"}) for where in ("127.0.0.1:99999", "[::1", "a b")),
+        *(leading({"server": f"http://{where}"}) for where in ("\0", "xn--\xe9", "a" * 300)),
+        *(leading({"server": one}) for one in ("", "ftp://x", 7, ["x"], {"a": 1}, 1.5)),
+        *(leading({"proxy-url": one}) for one in ("socks5://127.0.0.1:1", "//", "x:1", "http://[")),
+        *(leading({"proxy-url": one}) for one in (7, ["x"], {"a": 1}, "\0", "http://x:99999")),
+        *(leading({"server": "https://[::1]:1", "tls-server-name": one}) for one in (7, "\0")),
+        *(leading({}, token) for token in ("hush\xe9", "hush\n1", "hush\0", 7, ["hush"], "\ud800")),
+    ],
+)
+async def test_a_kubeconfig_that_leads_nowhere_is_told_of_without_its_token(
+    context: Context,
+) -> None:
+    async with a_reader(context) as reader:
+        with pytest.raises(ClusterError) as caught:
+            await reader.identity()
+    assert caught.value.reason in {"config", "unreachable"}
+    assert "hush" not in str(caught.value)
+
+
+async def test_an_answer_that_is_no_text_is_malformed(tmp_path: Path) -> None:
+    async with answering(lambda *_: Answer(b'{"items": ["\xff"]}')) as answers:
+        error = await failure(answers, tmp_path)
+    assert error.reason == "malformed"
 
 
 async def test_a_server_that_asks_for_patience_gets_it(tmp_path: Path) -> None:

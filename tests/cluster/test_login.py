@@ -72,13 +72,27 @@ async def test_a_plugin_runs_only_where_it_is_allowed() -> None:
         await access(Context(login=lambda: login))
 
 
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "", None, 7])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("LD_PRELOAD", "PATH", "", None, 7),
+        *("AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "CLOUDSDK_PYTHON", "GOOGLE_APPLICATION_CREDENTIALS"),
+        *("AWS_ENDPOINT_URL_STS", "AZURE_AUTHORITY_HOST", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+    ],
+)
 def test_a_plugin_gets_no_variable_that_could_lead_it_elsewhere(name: Any) -> None:
     plugin = {"command": "aws", "env": [{"name": name, "value": "/tmp/evil.so"}]}
     said = refused(a_kubeconfig(user={"exec": plugin}))
-    assert "allowed: AWS_*" in said
-    with pytest.raises(ClusterError, match="allowed: AWS_"):
+    assert "allowed: AAD_" in said
+    with pytest.raises(ClusterError, match="allowed: AAD_"):
         from_argocd(SERVER, {"execProviderConfig": {"command": "aws", "env": {name: "x"}}})
+
+
+def test_a_plugin_gets_the_variables_that_say_who_asks() -> None:
+    env = {"AWS_PROFILE": "prod", "AWS_STS_REGIONAL_ENDPOINTS": "regional"}
+    login = from_argocd(SERVER, {"execProviderConfig": {"command": "aws", "env": env}})
+    plugin = login["users"][0]["user"]["exec"]
+    assert {one["name"]: one["value"] for one in plugin["env"]} == env
 
 
 @pytest.mark.parametrize(
@@ -86,6 +100,9 @@ def test_a_plugin_gets_no_variable_that_could_lead_it_elsewhere(name: Any) -> No
     [
         (b"clusters: [", "it is no YAML"),
         (b"\xff\xfe\x00", "it is no YAML"),
+        (b"current-context: !!bool maybe", "it is no YAML"),
+        (b"current-context: !!timestamp x", "it is no YAML"),
+        (b"current-context: !!int ''", "it is no YAML"),
         (b"[1, 2]", "it is no kubeconfig"),
         (b"", "it is no kubeconfig"),
         (b"{}", "it has no current-context"),

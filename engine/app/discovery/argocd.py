@@ -51,7 +51,7 @@ def _seen(raw: Mapping[str, Any], place: str) -> Seen | None:
         return None
     try:
         config = msgspec.json.decode(value(raw, "config") or b"{}")
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError("malformed", "config is no JSON") from error
     if not isinstance(config, dict):
         raise ClusterError("malformed", "config is no mapping")

@@ -70,7 +70,7 @@ async def _json(hub: Watch, path: str, params: Mapping[str, str] | None) -> Mapp
     text = await hub.text(path, params)
     try:
         answer = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ClusterError("malformed", f"{path}: the answer is no JSON") from error
     if not isinstance(answer, dict) or not isinstance(answer.get("items") or [], list):
         raise ClusterError("malformed", f"{path}: the answer is of another form")
