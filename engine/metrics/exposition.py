@@ -31,6 +31,8 @@ _AT_ONCE: Final = 500
 _OK: Final = 200
 _SERVER_ERROR: Final = 500
 _SHOWN: Final = 100
+_UNREADY: Final = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What the parsers raise: some of what breaks the grammar they refuse, over some they stumble."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,7 @@ def _read(answer: Answer, at: datetime, takes: Takes) -> Page:
     try:
         parsed = openmetrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
         families = list(parsed)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        # The grammar wants a page to be refused as a whole; the parser meets some of it unprepared.
+    except _UNREADY as error:  # the grammar wants a page to be refused as a whole
         raise MetricsError("malformed", f"no OpenMetrics: {str(error)[:_SHOWN]}") from error
     wanted = [one for family in families for one in family.samples if takes(one.name)]
     if len(wanted) > MOST_SERIES:
@@ -140,7 +141,7 @@ def _samples(lines: Sequence[str], broken: list[str]) -> list[Any]:
     try:
         if max(map(len, lines)) <= _LONGEST_LINE:
             return _parsed("\n".join(lines))
-    except ValueError:
+    except _UNREADY:
         pass
     if len(lines) == 1:
         broken.append(lines[0])

@@ -90,3 +90,26 @@ def test_too_many_series_are_refused() -> None:
 def test_any_text_is_a_page(text: str) -> None:
     for one in parse(f"ok 1\n{text}\n", AT, ALL).series:
         assert math.isfinite(one.points[0].value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'a{,\u2028="c",} 1',
+        'a{,="c"} 1',
+        "a{,} 1",
+        "x{,} <1",
+        "a 1 " + "9" * 400,
+        "{} 1",
+        'a{"b"} 1',
+    ],
+)
+def test_a_line_over_which_the_parser_stumbles_costs_only_itself(line: str) -> None:
+    page = parse(f"good 1\n{line}\nalso 2\n", AT, ALL)
+    assert {"good{}", "also{}"} <= found(page).keys()
+
+
+@given(st.lists(st.sampled_from([*'a1 ,={}"\\<\u2028\n#', "9" * 400, "+Inf", "1e5"]), max_size=30))
+def test_nothing_that_is_nearly_a_page_breaks_more_than_itself(parts: list[str]) -> None:
+    page = parse(f"good 1\n{''.join(parts)}\nalso 2\n", AT, taking(("good", "also", "a*")))
+    assert {"good{}", "also{}"} <= found(page).keys()
