@@ -12,23 +12,30 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from engine.desired.program import Bounds, Program, found
+from engine.desired.program import Bounds, Meaning, Program, Words, found
 from engine.desired.repository import Repository, environment
 from engine.model.errors import DesiredError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_UNAUTHORIZED = re.compile(
-    r"(?i)authentication failed|permission denied|could not read (?:username|password)"
-    r"|returned error: 40[13]|host key verification"
-)
-_NOT_FOUND = re.compile(
-    r"(?i)couldn't find remote ref|repository .* not found|does not appear to be a git"
-    r"|returned error: 404|not our ref|unadvertised object"
-)
-_UNREACHABLE = re.compile(
-    r"(?i)could not resolve|connection (?:refused|timed out|reset)|failed to connect"
-    r"|unable to access|could not read from remote|hung up|early eof|ssl"
-)
+_MEANINGS: Final = tuple(
+    Meaning(re.compile(f"(?i){pattern}"), reason, sentence)
+    for pattern, reason, sentence in (
+        (r"host key verification", "unauthorized", "the server is not one of the known hosts"),
+        (r"authentication failed|permission denied|could not read (?:username|password)",
+         "unauthorized", "the server wants other credentials"),
+        (r"returned error: 40[13]", "unauthorized", "the server wants other credentials"),
+        (r"couldn't find remote ref|not our ref|unadvertised object", "not-found",
+         "there is no such revision"),
+        (r"repository .* not found|does not appear to be a git|returned error: 404", "not-found",
+         "there is no such repository"),
+        (r"could not resolve", "unreachable", "the name of the server can not be resolved"),
+        (r"connection (?:refused|timed out|reset)|failed to connect", "unreachable",
+         "the server does not answer"),
+        (r"certificate|ssl", "unreachable", "the server is not trusted"),
+        (r"unable to access|could not read from remote|hung up|early eof", "unreachable",
+         "the server can not be read from"),
+    )
+)  # fmt: skip
 _NEAR: Final = 1 << 16
 """How near to the limit a pack ends that was cut off there."""
 _KINDS: Final[Mapping[str, str]] = {"120000": "a link", "160000": "a submodule"}
@@ -103,7 +110,7 @@ class Checkout:
             if self._discarded() >= self._limits.pack - _NEAR:
                 told = f"{where}: more than {self._limits.pack >> 20} MiB"
                 raise DesiredError("too-large", told) from error
-            raise DesiredError(_reason(error), f"{where}: {error}") from error
+            raise DesiredError(error.reason, f"{where}: {error}") from error
         return commit.decode().strip()
 
     async def tree(self, commit: str, under: str = "") -> Tree:
@@ -157,7 +164,8 @@ class Checkout:
     def _git(self) -> Program:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = found("git", None, "install git where dogwatch runs")
-        return Program(path, environment(self._repository, self._folder), self._folder)
+        given = environment(self._repository, self._folder)
+        return Program(path, given, self._folder, Words(_MEANINGS))
 
     def _discarded(self) -> int:
         """Take away packs that were begun and never ended; return the size of the largest."""
@@ -166,19 +174,6 @@ class Checkout:
         for part in begun:
             part.unlink()
         return largest
-
-
-def _reason(error: DesiredError) -> str:
-    """Return the word for what git said of a server; what it says else is about the files."""
-    if error.reason != "malformed":
-        return error.reason
-    said = str(error)
-    patterns = (
-        ("unauthorized", _UNAUTHORIZED),
-        ("not-found", _NOT_FOUND),
-        ("unreachable", _UNREACHABLE),
-    )
-    return next((word for word, pattern in patterns if pattern.search(said)), "malformed")
 
 
 def _size(folder: Path) -> int:

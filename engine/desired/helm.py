@@ -2,13 +2,14 @@
 
 import asyncio
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from engine.desired.git import Checkout
 from engine.desired.manifests import Manifests, read_manifests
-from engine.desired.program import Bounds, Program, found
+from engine.desired.program import Bounds, Meaning, Program, Words, found
 from engine.desired.scratch import ENVIRONMENT, scratch
 from engine.model.errors import DesiredError
 
@@ -18,6 +19,16 @@ _SCHEMA: Final = "values.schema.json"
 """Never given to helm: a schema may name others to be fetched."""
 _CHART_AT: Final = "chart"
 _VALUES_AT: Final = "values"
+_MEANINGS: Final = tuple(
+    Meaning(re.compile(pattern), "malformed", sentence)
+    for pattern, sentence in (
+        (r"missing in charts/", "a chart that it depends on is not in its folder charts/"),
+        (r"YAML parse error", "a template makes what is no YAML"),
+        (r"executing|execution error", "a template fails with the values that it is given"),
+        (r"parse error|function .* not defined", "a template can not be parsed"),
+        (r"Chart\.yaml|chart metadata|validation: chart", "Chart.yaml is not what it should be"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,9 @@ async def render(
     given = await _values(checkout, commit, release)
     numbered = {f"{_VALUES_AT}/{number}.yaml": content for number, content in enumerate(given)}
     with scratch({**files, **numbered}) as folder:
-        helm = Program(command, ENVIRONMENT, folder)
-        written = await helm.run(_arguments(release, list(numbered)), Bounds())
-    return await asyncio.to_thread(read_manifests, written, is_json=False)
+        helm = Program(command, ENVIRONMENT, folder, Words(_MEANINGS, tuple(chart)))
+        made = await helm.run(_arguments(release, list(numbered)), Bounds())
+    return await asyncio.to_thread(read_manifests, made, is_json=False)
 
 
 def _arguments(release: Release, values: Sequence[str]) -> list[str]:

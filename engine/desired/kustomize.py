@@ -1,43 +1,46 @@
 """Kustomize: what a kustomization refers to, read before the program does, and the program.
 
-The program sees only files that were referred to and are in the repository. What would have it
-fetch or run something is refused by name.
-
-Source: sigs.k8s.io/kustomize/api/types, Kustomization.
+The program sees only files that were referred to and are in the repository, and kustomizations as
+they were read here. What would have it fetch or run something is refused.
 """
 
 import asyncio
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.desired.git import Checkout, Tree
+from engine.desired.kustomization import Reference, references, written
 from engine.desired.manifests import Manifests, read_manifests, read_mapping
-from engine.desired.program import Bounds, Program, found
+from engine.desired.program import Bounds, Meaning, Program, Words, found
 from engine.desired.scratch import ENVIRONMENT, scratch
 from engine.model.errors import DesiredError
 
 NAMES: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 INSTALL: Final = "install kustomize 5 (or kubectl), or render in CI and point at what it wrote"
-_REFUSED: Final[Mapping[str, str]] = {
-    "generators": "plugins are not run",
-    "transformers": "plugins are not run",
-    "validators": "plugins are not run",
-    "helmCharts": "charts are not fetched",
-    "helmChartInflationGenerator": "charts are not fetched",
-}
-_LISTS: Final = (
-    "resources",
-    "bases",
-    "components",
-    "crds",
-    "configurations",
-    "patchesStrategicMerge",
-)
-_WITH_PATH: Final = ("patches", "patchesJson6902", "replacements")
-_MAKERS: Final = ("configMapGenerator", "secretGenerator")
+_MEANINGS: Final = tuple(
+    Meaning(re.compile(pattern), reason, sentence)
+    for pattern, reason, sentence in (
+        (r"out of memory|cannot allocate", "too-large", "it needs more memory than it may have"),
+        (r"cycle detected", "malformed", "kustomizations refer to each other in a circle"),
+        (r"is not in or below", "refused",
+         "a file is not in or below the folder of the kustomization that names it"),
+        (r"already registered id", "malformed", "two objects have one kind and name"),
+        (r"unknown field", "malformed", "a kustomization has a field that is not known"),
+        (r"invalid Kustomization", "malformed", "a kustomization is not of its shape"),
+        (r"kustomization\.yaml is empty", "malformed", "a kustomization is empty"),
+        (r"expected kind", "malformed", "a component is no Component, or a base is one"),
+        (r"no matches for|no resource matches|nothing selected|not found in", "malformed",
+         "a patch or a replacement finds nothing that it is for"),
+        (r"does not apply", "malformed", "a patch does not fit what it is for"),
+        (r"KV pairs|literal source|env source", "malformed",
+         "a generator has a literal, a file or a variable that is none"),
+        (r"MalformedYAML|yaml: |missing Resource metadata|missing metadata", "malformed",
+         "a file is no YAML, or no object of Kubernetes"),
+    )
+)  # fmt: skip
 _ELSEWHERE = re.compile(r"(?i)[:?]|//|^[^/]*@|^github\.com")
 """What the program takes for a place to fetch from, though a folder may be called so."""
 _MOST: Final = 2_000
@@ -46,9 +49,10 @@ _MOST: Final = 2_000
 
 @dataclass
 class _Read:
-    """What was found so far: contents by path, and folders with a kustomization."""
+    """What was found so far: contents and kustomizations by path, and folders with one."""
 
     files: dict[str, bytes] = field(default_factory=dict)
+    kustomizations: dict[str, bytes] = field(default_factory=dict)
     folders: set[str] = field(default_factory=set)
 
 
@@ -62,10 +66,10 @@ async def render(checkout: Checkout, commit: str, path: str, program: str | None
     command, verb = _command(program)
     files = await gather(checkout, await checkout.tree(commit), path)
     with scratch(files) as folder:
-        kustomize = Program(command, ENVIRONMENT, folder)
-        arguments = [*verb, "--load-restrictor", "LoadRestrictionsRootOnly", path or "."]
-        written = await kustomize.run(arguments, Bounds())
-    return await asyncio.to_thread(read_manifests, written, is_json=False)
+        kustomize = Program(command, ENVIRONMENT, folder, Words(_MEANINGS, tuple(files)))
+        arguments = [*verb, "--load-restrictor", "LoadRestrictionsRootOnly", f"./{path}"]
+        made = await kustomize.run(arguments, Bounds())
+    return await asyncio.to_thread(read_manifests, made, is_json=False)
 
 
 def _command(program: str | None) -> tuple[str, list[str]]:
@@ -95,59 +99,31 @@ async def gather(checkout: Checkout, tree: Tree, path: str) -> dict[str, bytes]:
             raise DesiredError("too-large", f"{path}: more than {_MOST} kustomizations")
         named = {_kustomization(tree, folder): folder for folder in folders}
         contents = await checkout.read(tree, named)
-        read.files.update(contents)
         files: set[str] = set()
         found_folders: set[str] = set()
         for file, folder in named.items():
-            for reference in references(_mapping(file, contents[file]), file):
+            kustomization = _mapping(file, contents[file])
+            read.kustomizations[file] = written(kustomization)
+            for reference in references(kustomization, file):
                 place = _place(tree, folder, reference, file)
                 (files if place in tree.entries else found_folders).add(place)
         read.files.update(await checkout.read(tree, files - set(read.files)))
         folders = sorted(found_folders - read.folders)
-    return read.files
+    if both := sorted(read.files.keys() & read.kustomizations.keys()):
+        raise DesiredError("refused", f"{both[0]}: it is a kustomization and a file of another")
+    return {**read.files, **read.kustomizations}
 
 
-def references(kustomization: Mapping[str, Any], file: str) -> list[str]:
-    """Return the files and folders that one kustomization refers to.
-
-    Raises:
-        DesiredError: `refused`, for what would run or fetch something; `malformed`.
-    """
-    for name, why in _REFUSED.items():
-        if kustomization.get(name):
-            raise DesiredError("refused", f"{file}: {name}: {why}")
-    try:
-        return list(_references(kustomization))
-    except (AttributeError, TypeError) as error:
-        raise DesiredError("malformed", f"{file}: not the shape of a kustomization") from error
-
-
-def _references(kustomization: Mapping[str, Any]) -> Iterator[str]:
-    for name in _LISTS:
-        yield from _texts(kustomization.get(name))
-    for name in _WITH_PATH:
-        yield from _texts(entry.get("path") for entry in kustomization.get(name) or ())
-    yield from _texts([(kustomization.get("openapi") or {}).get("path")])
-    for name in _MAKERS:
-        for entry in kustomization.get(name) or ():
-            yield from (text.rpartition("=")[2] for text in _texts(entry.get("files")))
-            yield from _texts([*(entry.get("envs") or ()), entry.get("env")])
-
-
-def _texts(values: Iterable[Any] | None) -> Iterator[str]:
-    """Yield what names a file; a patch may stand in the list itself."""
-    yield from (str(value) for value in values or () if value and "\n" not in str(value))
-
-
-def _place(tree: Tree, folder: str, reference: str, file: str) -> str:
-    place = posixpath.normpath(posixpath.join(folder, reference))
+def _place(tree: Tree, folder: str, reference: Reference, file: str) -> str:
+    path = reference.path
+    place = posixpath.normpath(posixpath.join(folder, path))
     place = "" if place == "." else place
-    inside = not _ELSEWHERE.search(reference) and not place.startswith(("/", ".."))
+    inside = not _ELSEWHERE.search(path) and not place.startswith(("/", ".."))
     if inside and (place in tree.entries or _holds(tree, place)):
         return place
     odd = tree.odd.get(place)
     why = f"it is {odd}" if odd else "it is not in the repository, and nothing else is fetched"
-    raise DesiredError("refused", f"{file}: '{reference[:100]}': {why}")
+    raise DesiredError("refused", f"{file}: {reference.place}: {why}")
 
 
 def _holds(tree: Tree, folder: str) -> bool:
@@ -166,5 +142,5 @@ def _kustomization(tree: Tree, folder: str) -> str:
 def _mapping(file: str, content: bytes) -> Mapping[str, Any]:
     try:
         return read_mapping(content)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DesiredError("malformed", f"{file}: {error}") from error

@@ -1,5 +1,8 @@
 """Programs of others, run on files that may be hostile: scrubbed, bounded, ended for certain.
 
+What a program says is never told: it may hold values of Secrets, and what servers answer. Its
+words choose a sentence of our own, and a file by its name.
+
 Limits of the kernel hold for the program and for what it starts: size of a file, memory,
 processor time. Time on the wall and the size of the output are held here.
 """
@@ -21,8 +24,7 @@ _LIMITED: Final = 'ulimit -f "$1" && ulimit -v "$2" && ulimit -t "$3" && shift 3
 _BLOCK: Final = 512
 _CHUNK: Final = 1 << 16
 _SAID_BYTES: Final = 4096
-_SAID_CHARACTERS: Final = 300
-_CREDENTIALS = re.compile(r"(?i)((?:basic|bearer|token)\s+)[\w+/=.~-]{8,}|(?<=//)[^/@\s]+@")
+_WORD = re.compile(r"[\w.-]+")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,36 @@ class Bounds:
     memory: int = 4 << 30
 
 
+@dataclass(frozen=True)
+class Meaning:
+    """What it means that a program which failed said something like `pattern`."""
+
+    pattern: re.Pattern[str]
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """How to read what a program says; the first meaning that fits is told.
+
+    `files` are those that it was given: if it names one of them, that is told too.
+    """
+
+    meanings: Sequence[Meaning] = ()
+    files: Sequence[str] = ()
+
+
+SILENT: Final = Words()
+
+
 class Program:
     """One program by its path, with an environment of its own: nothing is passed on unnamed."""
 
-    def __init__(self, path: str, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, path: str, environment: Mapping[str, str], folder: Path, words: Words = SILENT
+    ) -> None:
+        self._words = words
         self._path = path
         self._environment = dict(environment)
         self._folder = folder
@@ -48,8 +76,8 @@ class Program:
         """Return what the program writes to its output when it is `given` that input.
 
         Raises:
-            DesiredError: `timeout`, `too-large`; `malformed` where it ends with an error, with
-                the end of what it said.
+            DesiredError: `timeout`, `too-large`; where it ends with an error the reason that its
+                words mean, `malformed` by default. None of them is in the message.
         """
         written = bytearray()
         async with self.output(arguments, bounds, given) as chunks:
@@ -77,7 +105,8 @@ class Program:
                 code = await process.wait()
                 said = await saying
             if code:
-                raise DesiredError(*_why(self.name, arguments[0], code, said))
+                reason, sentence = _why(self._words, code, said)
+                raise DesiredError(reason, f"{self.name} {arguments[0]}: {sentence}")
         except TimeoutError:
             told = f"{self.name} took more than {bounds.wall_s:.0f} s"
             raise DesiredError("timeout", told) from None
@@ -107,12 +136,6 @@ def found(name: str, path: str | None, install: str) -> str:
         where = f"there is no program at {path}" if path else f"{name} is not installed"
         raise DesiredError("unavailable", f"{where}; {install}")
     return place
-
-
-def plain(text: str) -> str:
-    """Return what a program said on one line, short, without credentials."""
-    one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return _CREDENTIALS.sub(r"\1...", one_line)[-_SAID_CHARACTERS:]
 
 
 async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
@@ -146,7 +169,18 @@ async def _end(
     await asyncio.gather(feeding, saying, process.wait(), return_exceptions=True)
 
 
-def _why(name: str, verb: str, code: int, said: str) -> tuple[str, str]:
+def _why(words: Words, code: int, said: str) -> tuple[str, str]:
+    """Return the reason and a sentence: of what was said only the name of a file that was given."""
     if code in {-signal.SIGXFSZ, 128 + signal.SIGXFSZ} or "signal 25" in said:
-        return "too-large", f"{name} {verb}: a file grew beyond what is allowed"
-    return "malformed", f"{name} {verb}: {plain(said) or f'ended with {code}'}"
+        return "too-large", "a file grew beyond what is allowed"
+    meaning = next((one for one in words.meanings if one.pattern.search(said)), None)
+    reason = meaning.reason if meaning else "malformed"
+    sentence = meaning.sentence if meaning else f"it ended with {code}; run it by hand to see why"
+    return reason, sentence + _file(words.files, said)
+
+
+def _file(files: Sequence[str], said: str) -> str:
+    """Return the one file that is named, empty where none is, or more than one."""
+    spoken = set(_WORD.findall(said))
+    named = [file for file in files if "." in file and file.rpartition("/")[2] in spoken]
+    return f" ({named[0]})" if len(named) == 1 else ""

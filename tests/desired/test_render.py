@@ -1,5 +1,6 @@
 """What a repository desires, by plain files, kustomize and helm; and what is refused."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -95,6 +96,9 @@ async def test_kustomize_builds_bases_components_patches_and_generators(
     assert made.faults == []
 
 
+LINE = "\u2028"
+"""What readers of YAML take for the end of a line, and servers for a part of an address."""
+LINED = LINE.join(("apiVersion: v1", "kind: ConfigMap", "metadata: {name: web}"))
 HOSTILE: dict[str, tuple[str, str]] = {
     "a remote base": ("resources: ['https://example.test/repo//base?ref=main']", "not in the"),
     "a base of GitHub": ("resources: [github.com/owner/repo//base]", "not in the repository"),
@@ -112,7 +116,25 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "a validator": ("validators: [plugin.yaml]", "plugins are not run"),
     "broken": ("resources: [", "not YAML at"),
     "a list": ("- a", "does not hold one mapping"),
-    "another shape": ("patches: 3\nsecretGenerator: [3]", "not the shape"),
+    "another shape": ("patches: 3", "patches: not a list"),
+    "an entry of another shape": ("secretGenerator: [3]", r"secretGenerator\[0\]: not a mapping"),
+    "a name of another shape": ("resources: [3]", r"resources\[0\]: not text"),
+    "a field in another case": ("Resources: ['http://x.test/y']", "write 'resources' so"),
+    "a field in capitals": ("CRDS: ['http://x.test/y']", "write 'crds' so"),
+    "a field in other letters": ("re\u017fources: ['http://x.test/y']", "write 'resources' so"),
+    "a path in another case": ("patches: [{Path: 'http://x.test/y'}]", "write 'path' so"),
+    "a replacement in another case": ("replacements: [{PATH: x}]", "write 'path' so"),
+    "a schema in another case": ("openapi: {Path: x}", "write 'path' so"),
+    "files in another case": ("secretGenerator: [{Files: [x]}]", "write 'files' so"),
+    "a chart in another case": ("HelmCharts: [{name: a}]", "write 'helmCharts' so"),
+    "a field that nobody knows": ("nonsense: 1", "a field that is not known; known: apiVersion"),
+    "a remote file of variables": ("configMapGenerator: [{env: 'https://x.test/y'}]", "not in"),
+    "a remote replacement": ("replacements: [{path: 'https://x.test/y'}]", "not in"),
+    "a remote configuration": ("configurations: ['https://x.test/y']", "not in"),
+    "a remote patch by text": (
+        f"patchesStrategicMerge: [{json.dumps(f'http://x.test/y: 1{LINE}{LINED}')}]",
+        "not in",
+    ),
 }
 
 
@@ -151,6 +173,9 @@ async def test_a_folder_that_is_called_as_a_remote_one_is_refused(
     assert raised.value.reason == "refused"
 
 
+OUTSIDE = "a file is not in or below the folder of the kustomization that names it"
+
+
 async def test_kustomizations_in_a_circle_and_those_that_are_wrong_end_with_a_sentence(
     origin: Origin, kustomize: Path
 ) -> None:
@@ -158,14 +183,84 @@ async def test_kustomizations_in_a_circle_and_those_that_are_wrong_end_with_a_se
         {
             "a/kustomization.yaml": "resources: [../b]\n",
             "b/kustomization.yaml": "resources: [../a]\n",
-            "c/kustomization.yaml": "resources: [web.yaml]\nnonsense: 1\n",
+            "c/kustomization.yaml": "resources: [web.yaml, broken.yaml]\n",
             "c/web.yaml": WEB,
+            "c/broken.yaml": "a: [\n",
+            "d/kustomization.yaml": "resources: [web.yaml]\nimages: [{canary: 1}]\n",
+            "d/web.yaml": WEB,
+            "e/kustomization.yaml": "resources: [../c/web.yaml]\n",
         }
     )
-    for path, why in (("a", "cycle"), ("c", "nonsense")):
-        with pytest.raises(DesiredError, match=f"kustomize build: .*{why}") as raised:
+    for path, why in (
+        ("a", "malformed: kustomizations refer to each other in a circle"),
+        ("c", r"malformed: a file is no YAML, or no object of Kubernetes (c/broken.yaml)"),
+        ("d", "malformed: a kustomization has a field that is not known"),
+        ("e", f"refused: {OUTSIDE} (c/web.yaml)"),
+    ):
+        with pytest.raises(DesiredError) as raised:
             await rendered(origin, Folder(path), Programs(kustomize=str(kustomize)))
-        assert raised.value.reason == "malformed"
+        reason, _, sentence = why.partition(": ")
+        assert (raised.value.reason, str(raised.value)) == (reason, f"kustomize build: {sentence}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "resources: [web.yaml]\n<<: {resources: ['http://127.0.0.1:1/canary']}\n",
+        "resources: ['http://127.0.0.1:1/canary']\nresources: [web.yaml]\n",
+        '{"resources": ["web.yaml"], "commonAnnotations": {"a": "\\u2028 \U0001f600"}}',
+        f"patchesStrategicMerge: [{json.dumps(WEB)}]\nresources: [web.yaml]\n",
+    ],
+)
+async def test_kustomize_reads_in_a_kustomization_what_was_looked_at(
+    origin: Origin, kustomize: Path, text: str
+) -> None:
+    origin.put({"kustomization.yaml": text, "web.yaml": WEB})
+    made = await rendered(origin, Folder(), Programs(kustomize=str(kustomize)))
+    assert names(made) == ["web"]
+    annotations = made.objects[0]["metadata"].get("annotations", {})
+    assert annotations in ({}, {"a": "\u2028 \U0001f600"})
+
+
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: "
+TAKEN = (
+    "resources: [s.yaml]\nreplacements: [{source: {kind: Secret, fieldPath: stringData.p}, "
+    "targets: [{select: {kind: Secret}, fieldPaths: [metadata.name]}]}]\n"
+)
+TESTING = (
+    "patches: [{target: {kind: Secret}, patch: "
+    "'[{op: test, path: /stringData/p, value: canary-two}]'}]\n"
+)
+SPOKEN: dict[str, tuple[str, str]] = {
+    "a literal without its name": ("secretGenerator: [{name: s, literals: [canary]}]", ""),
+    "a variable with a number for a name": ("secretGenerator: [{name: s, envs: [e]}]", "1=canary"),
+    "values that are text": (TAKEN, f"{SECRET}canary\n"),
+    "a value where a file is wanted": ("secretGenerator: [{name: s, files: [p=canary]}]", ""),
+    "a value where a field is wanted": ("secretGenerator: [{name: s, canary: x}]", ""),
+    "a kustomization with a value that is no text": ("namePrefix: !canary x", ""),
+    "a patch that tests a value": (f"resources: [s.yaml]\n{TESTING}", f"{SECRET}{{p: canary}}\n"),
+}
+
+
+@pytest.mark.parametrize("case", SPOKEN)
+async def test_no_value_of_a_secret_is_in_a_fault_whatever_a_program_says(
+    origin: Origin, kustomize: Path, case: str
+) -> None:
+    text, secret = SPOKEN[case]
+    origin.put({"kustomization.yaml": f"{text}\n", "s.yaml": secret, "e": secret})
+    with pytest.raises(DesiredError) as raised:
+        await rendered(origin, Folder(), Programs(kustomize=str(kustomize)))
+    assert "canary" not in str(raised.value).lower()
+    assert "Y2FuYXJ5" not in str(raised.value)
+
+
+async def test_a_kustomization_that_is_the_content_of_another_object_too_is_refused(
+    origin: Origin, kustomize: Path
+) -> None:
+    text = "configMapGenerator: [{name: a, files: [kustomization.yaml]}]\n"
+    origin.put({"kustomization.yaml": text})
+    with pytest.raises(DesiredError, match="it is a kustomization and a file of another"):
+        await rendered(origin, Folder(), Programs(kustomize=str(kustomize)))
 
 
 async def test_a_program_that_is_not_there_is_named_with_what_to_install(
@@ -242,7 +337,8 @@ async def test_values_that_are_not_in_the_repository_are_refused(
             "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; done",
             "too-large",
         ),
-        ("echo 'Error: Bearer abcdefgh-canary failed' >&2; exit 1", "malformed"),
+        ("echo 'Error: canary failed' >&2; exit 1", "malformed"),
+        ("echo 'Error: YAML parse error on canary/Chart.yaml' >&2; exit 1", "malformed"),
         ("kill -9 $$", "malformed"),
     ],
 )
@@ -295,6 +391,6 @@ async def test_the_real_helm_fetches_no_chart_that_another_depends_on(origin: Or
         + "dependencies: [{name: other, version: 1.0.0, repository: 'https://127.0.0.1:1'}]\n"
     )
     origin.put({**CHART, "web/Chart.yaml": depending})
-    with pytest.raises(DesiredError, match="other") as raised:
+    with pytest.raises(DesiredError, match="is not in its folder charts/") as raised:
         await rendered(origin, Folder("web"), Programs(helm=real_helm()))
     assert raised.value.reason == "malformed"
