@@ -17,7 +17,7 @@ from engine.model.signal import ROSTER, Signal
 from engine.model.watch import ResourceStatus
 from watchers.memory import Forgetful
 from watchers.merge import merge
-from watchers.registry import Scene, WatcherKind, kinds, ordered
+from watchers.registry import ABSENT, Scene, WatcherKind, cut_off, kinds, ordered
 
 LOG = structlog.get_logger()
 BATCH = 500
@@ -62,7 +62,7 @@ class WatchStatus:
 
         Resources that are forbidden or missing do not count.
         """
-        live = [s for s in self.resources.values() if not s.fault.startswith(_ABSENT)]
+        live = [s for s in self.resources.values() if not s.fault.startswith(ABSENT)]
         seen = [s.seen for s in live if s.seen is not None]
         if not seen or len(seen) < len(live):
             return None
@@ -72,16 +72,12 @@ class WatchStatus:
         """Return why nothing of the cluster is seen now, empty while something is."""
         if not self.resources:
             return self.fault or "not reached yet"
-        live = [s.fault for s in self.resources.values() if not s.fault.startswith(_ABSENT)]
-        return live[0] if live and all(live) else ""
+        return cut_off(self.resources.values())
 
     def unread(self) -> int:
         """Return how many sources cannot be read now; what the cluster lacks does not count."""
         every = (*self.resources.values(), *self.sources.values())
         return sum(bool(one.fault) and not one.fault.startswith("not-found") for one in every)
-
-
-_ABSENT = ("forbidden", "not-found")
 
 
 async def watch(
@@ -178,7 +174,7 @@ async def _reach(
         try:
             identity = await source.identity()
         except ClusterError as error:
-            fault = "" if error.reason in _ABSENT else f"{error.reason}: {error}"
+            fault = "" if error.reason in ABSENT else f"{error.reason}: {error}"
         told = [_state(source.name, fault, clock.now())] if fault != status.fault else []
         status.fault = fault
         yield told, identity

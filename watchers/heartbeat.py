@@ -17,7 +17,8 @@ class Pulse:
 
     A heartbeat at t says: of every resource that can be watched at all, all that happened
     up to t is on the bus already. It stops while one of them is cut off or still listing.
-    A resource that is forbidden or missing is left out, and told of.
+    A resource that is forbidden or missing is left out, and told of; where all of them are, there
+    is nothing to see, and heartbeats go on.
     """
 
     def __init__(self, watcher: str, cluster: str, resources: Iterable[str]) -> None:
@@ -70,9 +71,9 @@ class Pulse:
     def beat(self) -> Signal | None:
         """Return a heartbeat where one is due."""
         live = [at for name, at in self._seen.items() if self._faults.get(name) not in _ABSENT]
-        if not live or None in live:
+        up_to = min((at for at in live if at is not None), default=self._latest)
+        if None in live or up_to is None:
             return None
-        up_to = min(at for at in live if at is not None)
         if self._beaten is not None and up_to - self._beaten < EVERY:
             return None
         self._beaten = up_to

@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from engine.model.signal import Signal
 from engine.model.watch import Observation, ResourceStatus
 from watchers.aside import aside
 from watchers.heartbeat import Pulse
-from watchers.registry import Scene
+from watchers.registry import Scene, kinds
 
 RESEND = timedelta(hours=1)
 """How often a level that does not change is told again."""
@@ -83,24 +83,19 @@ async def poll(
     It looks at once, then at multiples of `every_s` of the wall clock, shifted by an amount of
     the cluster's own, so that many clusters are spread. The time of a signal is the end of the
     look. Between looks heartbeats go on while every source can be read; one that is forbidden
-    or missing is told of and left out.
+    or missing is told of and left out. There is none before the first look is over, nor during a
+    look, as nobody knows yet what it finds; and where all sources are parts of the API, none while
+    nothing that is watched of the cluster can be seen.
     """
     if not sources:
         return
     pulse, telling = Pulse(name, scene.source.name, sources), _Telling(name, scene, sources)
     await telling.remember()
-    faults: Mapping[str, str] = {}
+    beats = partial(_beats, pulse, sources, scene, inside=_inside(name, sources))
+    await asyncio.sleep(0)  # the watchers that feed the others begin last: now they have begun
     at = scene.clock.now()
     while True:
-        looking = asyncio.create_task(_look(look, at, sources, max(every_s, LONGEST_LOOK_S)))
-        try:
-            while not looking.done():
-                await asyncio.wait({looking}, timeout=pulse.due_s(scene.clock.now()))
-                if not looking.done() and (beats := _beats(pulse, sources, faults, scene)):
-                    yield beats
-            looked = looking.result()
-        finally:
-            looking.cancel()
+        looked = await _look(look, at, sources, max(every_s, LONGEST_LOOK_S))
         faults = looked.faults
         counts = Counter(fact.source for fact in looked.facts)
         scene.sources.update(
@@ -108,14 +103,14 @@ async def poll(
             for one in sources
         )
         signals = await telling.of(looked, pulse.time(scene.clock.now()))
-        if told := [*signals, *_beats(pulse, sources, faults, scene)]:
+        if told := [*signals, *beats(faults)]:
             yield told
         await telling.keep()
         at = _next(at, every_s, scene.source.name)
         while (left := (at - scene.clock.now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, pulse.due_s(scene.clock.now())))
-            if beats := _beats(pulse, sources, faults, scene):
-                yield beats
+            if told := beats(faults):
+                yield told
         at = max(at, scene.clock.now() - timedelta(seconds=every_s))
 
 
@@ -136,13 +131,25 @@ async def _look(look: Look, at: datetime, sources: Sequence[str], limit_s: float
 
 
 def _beats(
-    pulse: Pulse, sources: Sequence[str], faults: Mapping[str, str], scene: Scene
+    pulse: Pulse,
+    sources: Sequence[str],
+    scene: Scene,
+    faults: Mapping[str, str],
+    *,
+    inside: bool,
 ) -> list[Signal]:
     at = scene.clock.now()
     observations = ((one, Observation(at, fault=faults.get(one, ""))) for one in sources)
     told = [signal for one, seen in observations for signal in pulse.noted(one, seen)]
-    beat = pulse.beat()
+    beat = None if inside and scene.cut_off else pulse.beat()
     return [*told, beat] if beat else told
+
+
+def _inside(name: str, sources: Iterable[str]) -> bool:
+    """Whether all of `sources` are parts of the API server, which the others are cut off from."""
+    kind = kinds().get(name)
+    verbs = {one.name: one.verbs for one in kind.sources} if kind else {}
+    return all(verbs.get(one) for one in sources)
 
 
 def _next(at: datetime, every_s: float, cluster: str) -> datetime:
@@ -232,15 +239,18 @@ class _Telling:
     def _news(self, key: str, fact: Fact, at: datetime) -> bool:
         digest = msgspec.json.encode(fact.data, order="sorted")
         before, when = self._told.get(key, (b"", at))
+        self._learn(key, fact)
         if before == digest and at - when < RESEND and not fact.sampled:
             return False
         self._told[key] = digest, at
-        if key not in self._known:
-            known = self._known[key] = _Known(fact.type, fact.subject, fact.source, fact.data)
-            self._changes[key] = msgspec.json.encode(known)
-        else:
-            self._known[key].data = fact.data
         return True
+
+    def _learn(self, key: str, fact: Fact) -> None:
+        """Know a level by what it is and where it is read now: the end of it depends on that."""
+        before = self._known.get(key)
+        known = self._known[key] = _Known(fact.type, fact.subject, fact.source, fact.data)
+        if before is None or before.source != known.source:
+            self._changes[key] = msgspec.json.encode(known)
 
     def _end(self, key: str, at: datetime) -> Signal:
         known = self._known.pop(key)

@@ -104,7 +104,7 @@ class _Looking:
     async def look(self, at: datetime) -> Looked:
         """Return a fact of each prediction; none while nothing of the cluster is seen."""
         await self._pasts.keep()
-        if blind := self._blind():
+        if blind := self._scene.cut_off:
             return Looked(faults={SOURCE.name: blind})
         self._count(at)
         looked = Looked()
@@ -118,12 +118,6 @@ class _Looking:
             if place % _SLICE == 0:
                 await asyncio.sleep(pause_s)
         return looked
-
-    def _blind(self) -> str:
-        """Return why nothing of the cluster is seen now, empty while something is."""
-        faults = [status.fault for status in self._scene.status.values()]
-        live = [fault for fault in faults if not fault.startswith(("forbidden", "not-found"))]
-        return live[0] if live and all(live) else ""
 
     def _count(self, at: datetime) -> None:
         kept = self._scene.kept

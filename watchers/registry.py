@@ -33,6 +33,8 @@ NAMES = (
 """Every watcher that a cluster may have, in order: `watchers.NAME` registers it."""
 FEEDING = ("objects", "events")
 """What the others take objects and Events off."""
+ABSENT = ("forbidden", "not-found")
+"""Faults of what is not there to be seen, or not for us."""
 Tap = Callable[[list[Signal]], None]
 
 
@@ -68,6 +70,11 @@ class Scene:
     folder: Path | None = None
     mark: Mark = field(default_factory=lambda: salted(secrets.token_bytes(32)))
 
+    @property
+    def cut_off(self) -> str:
+        """Why nothing that is watched of the cluster can be seen now, empty while something is."""
+        return cut_off(self.status.values())
+
     def watch(self, resource: str, part: Part = WHOLE) -> AsyncGenerator[Observation]:
         """Watch `resource`, or a part of it, keeping its status."""
         status = self.status.setdefault(resource, ResourceStatus())
@@ -81,6 +88,15 @@ class Scene:
             yield
         finally:
             self.taps.remove(tap)
+
+
+def cut_off(watched: Iterable[ResourceStatus]) -> str:
+    """Return why nothing of what is watched can be seen, empty while something is, or may be.
+
+    What is forbidden or missing does not count.
+    """
+    faults = [one.fault for one in watched if not one.fault.startswith(ABSENT)]
+    return faults[0] if all(faults) and faults else ""
 
 
 Run = Callable[[Any, Scene], AsyncGenerator[list[Signal]]]

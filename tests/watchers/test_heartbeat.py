@@ -61,11 +61,21 @@ def test_what_is_forbidden_is_told_once_and_the_others_go_on() -> None:
     assert pulse.settled(["nodes", "pods"])
 
 
-def test_of_nothing_but_forbidden_resources_there_is_no_heartbeat() -> None:
-    pulse = Pulse("objects", "west", ["pods"])
+def test_where_all_is_forbidden_or_missing_heartbeats_go_on_as_there_is_nothing_to_see() -> None:
+    pulse = Pulse("objects", "west", ["pods", "nodes"])
     assert not pulse.settled(["pods"])
     assert beats(pulse.saw("pods", seen(0, "forbidden: no"))) == []
     assert pulse.settled(["pods"])
+    assert beats(pulse.saw("nodes", seen(1, "not-found: none"))) == [at(1)]
+    assert beats(pulse.saw("nodes", seen(6, "not-found: none"))) == [at(6)]
+    assert beats(pulse.saw("nodes", seen(12, "timeout: no answer"))) == []
+
+
+def test_a_watcher_whose_last_resource_is_taken_away_beats_on() -> None:
+    pulse = Pulse("events", "west", ["events"])
+    assert beats(pulse.saw("events", seen(0))) == [at(0)]
+    assert beats(pulse.saw("events", seen(7, "forbidden: no"))) == [at(7)]
+    assert beats(pulse.saw("events", seen(12, "forbidden: no"))) == [at(12)]
 
 
 def test_a_clock_that_goes_back_does_not_turn_time_back() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
-from engine.model.signal import Signal
+from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import ChangeType
 from tests.watchers.sources import Script, an_object, change, saw
 from tests.watchers.virtual import VirtualClock, at_once
@@ -48,7 +48,7 @@ def test_all_that_was_there_is_found_and_the_run_ends_by_itself() -> None:
 def test_a_source_that_cannot_be_read_ends_it_with_the_reason() -> None:
     denied = saw(1, fault="forbidden: pods is forbidden")
     found, scene = ran(Lasting({"pods": [denied], "events": [saw(1)]}))
-    assert not found["objects"].whole
+    assert [one.type for one in found["objects"].signals] == ["watcher", HEARTBEAT]
     sources = {source.name: how for source, how in active(kinds()["objects"], scene)}
     assert sources["pods"] is not None
     assert sources["pods"].fault == "forbidden: pods is forbidden"

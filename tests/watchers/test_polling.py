@@ -11,6 +11,7 @@ from typing import Any
 from engine.model.errors import ClusterError, StoreError
 from engine.model.ports import SystemClock
 from engine.model.signal import HEARTBEAT, Signal
+from engine.model.watch import ResourceStatus
 from tests.watchers.sources import NOON, Script
 from tests.watchers.virtual import VirtualClock, at_once
 from watchers.aside import FEW
@@ -178,8 +179,70 @@ def test_heartbeats_go_on_between_looks_and_stop_while_a_source_cannot_be_read()
 def test_a_source_that_is_forbidden_or_missing_stops_no_heartbeat() -> None:
     lacking = Looked(faults={"secrets": "forbidden: no", "endpoints": "not-found: none"})
     ok = Looked(faults={"secrets": "forbidden: no"})
-    assert heartbeats(polled(looks(lacking), 100)) == []
     assert len(heartbeats(polled(looks(ok), 100))) >= 15
+    assert len(heartbeats(polled(looks(lacking), 100))) >= 15
+    assert len(heartbeats(polled(looks(Looked(), lacking), 200))) >= 35
+
+
+def slow(*lasts: float) -> Look:
+    """Look for so many seconds each, the last one for ever."""
+    left = list(lasts)
+
+    async def look(at: datetime) -> Looked:
+        await asyncio.sleep(left.pop(0) if len(left) > 1 else left[0])
+        return Looked([a_fact("web")])
+
+    return look
+
+
+def test_there_is_no_heartbeat_before_the_first_look_is_over() -> None:
+    told = polled(slow(40), 100)
+    assert [(s.type, s.time) for s in told][:2] == [
+        ("certificate", NOON + timedelta(seconds=40)),
+        (HEARTBEAT, NOON + timedelta(seconds=40)),
+    ]
+
+
+def test_while_a_look_runs_no_heartbeat_speaks_of_the_time_since_it_began() -> None:
+    started: list[float] = []
+    inner = slow(0, 50)
+
+    async def look(at: datetime) -> Looked:
+        started.append((at - NOON).total_seconds())
+        return await inner(at)
+
+    beats = heartbeats(polled(look, 200))
+    assert len(started) >= 3
+    for start in started[1:]:
+        assert not [beat for beat in beats if start + 0.1 < beat < start + 49.9]
+        assert [beat for beat in beats if start - 5.1 <= beat <= start]
+
+
+def polled_while(states: dict[str, str], sources: Sequence[str], name: str = "versions") -> int:
+    """Return how many heartbeats came while the watch of resources had such faults."""
+
+    async def main() -> int:
+        scene = Scene(Script(), "uid", VirtualClock())
+        scene.status.update({one: ResourceStatus(fault=fault) for one, fault in states.items()})
+        told: list[Signal] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                async for signals in poll(name, scene, sources, 300, looks(Looked())):
+                    told += signals
+        return len(heartbeats(told))
+
+    return at_once(main())
+
+
+def test_what_is_only_read_from_the_api_does_not_beat_while_the_cluster_is_cut_off() -> None:
+    gone = {"pods": "unreachable: no route", "nodes": "timeout: 10 s", "jobs": "forbidden: no"}
+    part = {**gone, "nodes": ""}
+    of_api = ("nodes", "/version")
+    assert polled_while(gone, of_api) == 0
+    assert polled_while(part, of_api) >= 11
+    assert polled_while({"pods": "forbidden: no"}, of_api) >= 11
+    assert polled_while(gone, ("prometheus", "nodes.metrics.k8s.io"), "metrics") >= 11
+    assert polled_while(gone, ("nodes.metrics.k8s.io",), "metrics") == 0
 
 
 def test_what_vanished_while_nobody_looked_is_told_after_the_restart() -> None:
@@ -190,6 +253,16 @@ def test_what_vanished_while_nobody_looked_is_told_after_the_restart() -> None:
     assert of(polled(looks(Looked([a_fact("api")])), 30, memory=memory), "certificate") == [
         ("api", "")
     ]
+
+
+def test_a_level_is_known_by_the_source_that_gave_it_last() -> None:
+    memory = Forgetful()
+    polled(looks(Looked([a_fact("web", "endpoints")])), 30, memory=memory)
+    read = Looked([a_fact("web", "secrets")])
+    down = Looked(faults={"secrets": "timeout: 10 s"})
+    told = polled(looks(read, down), 100, memory=memory, sources=("secrets",))
+    assert of(told, "certificate") == [("web", "")]
+    assert of(polled(looks(down), 30, memory=memory, sources=("secrets",)), "certificate") == []
 
 
 def test_what_was_known_by_a_source_that_is_no_longer_configured_is_over() -> None:
