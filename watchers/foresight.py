@@ -8,7 +8,7 @@ moves toward its limit fast enough at all, and only of those that do the dear on
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from math import isfinite, isnan
+from math import isnan
 from typing import Final
 from zlib import crc32
 
@@ -30,6 +30,7 @@ _PROMISING: Final = 0.3
 _ENDS: Final = 5
 _ODD: Final = 4.0
 _LEAST_SPREAD: Final = 0.05
+_LARGEST: Final = 1e30  # series are kept in single precision, which ends at 3e38
 
 
 @dataclass(frozen=True)
@@ -139,13 +140,12 @@ class Foresight:
         return True
 
     def _sample(self, signal: Signal) -> None:
-        data = signal.data
-        metric, value, labels = data.get("metric"), data.get("value"), data.get("labels")
+        metric, value, labels = map(signal.data.get, ("metric", "value", "labels"))
         if not isinstance(metric, str) or not (metric in self._aims or metric in self._sides):
             return
         if not isinstance(value, int | float) or not isinstance(labels, dict):
             return
-        if not isfinite(value):
+        if not -_LARGEST <= value <= _LARGEST:
             return
         at_s = signal.time.timestamp()
         if metric in self._aims:

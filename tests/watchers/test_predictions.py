@@ -10,6 +10,8 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine.model.errors import StoreError
@@ -20,6 +22,7 @@ from tests.watchers.days import MEMORY, NODE_MEMORY, a_sample, at, pod
 from tests.watchers.sources import Script, an_object
 from tests.watchers.virtual import VirtualClock, at_once
 from watchers.aims import AIMS, GPU_DEMAND, NODE_PODS, VOLUME
+from watchers.aims import ODD as ODD_METRICS
 from watchers.foresight import Bounds, Foresight
 from watchers.memory import Forgetful
 from watchers.predictions import PredictionsConfig, watch_predictions
@@ -161,6 +164,8 @@ def test_odd_options_are_refused(options: dict[str, Any]) -> None:
 ODD = [
     {"metric": MEMORY, "labels": pod("a"), "value": nan},
     {"metric": MEMORY, "labels": pod("a"), "value": inf},
+    {"metric": MEMORY, "labels": pod("a"), "value": -1e308},
+    {"metric": MEMORY, "labels": pod("a"), "value": 10**400},
     {"metric": MEMORY, "labels": pod("a"), "value": "0.5"},
     {"metric": MEMORY, "labels": None, "value": 0.5},
     {"metric": None, "labels": {}, "value": 0.5},
@@ -176,6 +181,19 @@ def test_what_is_no_sample_is_passed_over(data: dict[str, Any]) -> None:
     made = Signal(id="1", source="s", type="metric", time=at(0), cluster="west", data=data)
     foresight.take([made])
     assert len(foresight) == 0
+
+
+LARGE = st.sampled_from([1e308, -1e308, 1e38, 1e30, -1e30, 1e-320, 10**400, 1e17, 0.0, 0.5, 0.99])
+
+
+@given(st.lists(LARGE, min_size=20, max_size=40))
+def test_values_of_any_size_break_no_look(values: list[float]) -> None:
+    foresight = Foresight(Bounds(confidence=0.0))
+    for number, value in enumerate(values):
+        for metric in (MEMORY, *ODD_METRICS):
+            foresight.take([a_sample(metric, pod("a"), number / 20, value)])
+    assert list(foresight.look(at(2))) is not None
+    assert dict(foresight.pasts(bool)) is not None
 
 
 def change(obj: dict[str, Any], kind: ChangeType = ChangeType.ADDED) -> Change:
