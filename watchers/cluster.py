@@ -17,7 +17,7 @@ from engine.model.signal import ROSTER, Signal
 from engine.model.watch import ResourceStatus
 from watchers.memory import Forgetful
 from watchers.merge import merge
-from watchers.registry import ABSENT, Scene, WatcherKind, cut_off, kinds, ordered
+from watchers.registry import ABSENT, Scene, WatcherKind, cut_off, kinds, lacking, ordered
 
 LOG = structlog.get_logger()
 BATCH = 500
@@ -74,10 +74,19 @@ class WatchStatus:
             return self.fault or "not reached yet"
         return cut_off(self.resources.values())
 
-    def unread(self) -> int:
-        """Return how many sources cannot be read now; what the cluster lacks does not count."""
-        every = (*self.resources.values(), *self.sources.values())
-        return sum(bool(one.fault) and not one.fault.startswith("not-found") for one in every)
+    def unread(self) -> list[str]:
+        """Return the sources that cannot be read now; what the cluster lacks is not among them."""
+        watched = [
+            name
+            for name, one in self.resources.items()
+            if one.fault and not lacking("", name, one.fault)
+        ]
+        polled = [
+            f"{source} of {watcher}"
+            for (watcher, source), one in self.sources.items()
+            if one.fault and not lacking(watcher, source, one.fault)
+        ]
+        return watched + polled
 
 
 async def watch(

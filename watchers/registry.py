@@ -163,6 +163,18 @@ def kinds() -> Mapping[str, WatcherKind]:
     return MappingProxyType({name: _KINDS[name] for name in sorted(_KINDS)})
 
 
+def lacking(watcher: str, source: str, fault: str) -> bool:
+    """Say whether `fault` of a source only tells that the cluster does not have it, as many do.
+
+    That goes for what the API server serves; a file or an address that was configured is missed.
+    """
+    if not fault.startswith("not-found"):
+        return False
+    known = kinds().get(watcher)
+    name = source.partition("/")[0]
+    return all(one.verbs for one in known.sources if one.name in {name, source}) if known else True
+
+
 def ordered(names: Iterable[str]) -> list[str]:
     """Return the watchers in the order in which they begin.
 

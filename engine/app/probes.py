@@ -98,7 +98,7 @@ class Probes:
             *(Health(name, problem) for name, problem in engine.problems().items()),
             *([Health("intake", engine.intake.problem, fatal=False)] if engine.intake else []),
             *(
-                Health(f"cluster {one.config.name}", _of_cluster(one), fatal=False)
+                Health(f"cluster {one.config.name}", of_cluster(one), fatal=False)
                 for one in watched
             ),
             *(_degraded(one) for fold in engine.folds() for one in fold.degraded()),
@@ -153,7 +153,7 @@ class Probes:
             return None
 
 
-def _of_cluster(watching: Watching) -> str:
+def of_cluster(watching: Watching) -> str:
     """Return what cannot be seen of a cluster: all of it, or some sources."""
     return watching.status.unreachable() or told(watching.status.unread())
 

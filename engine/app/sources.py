@@ -191,7 +191,7 @@ def _judged(source: Source, how: ResourceStatus | None, ran: Once) -> tuple[Stat
     reason = how.fault.partition(":")[0]
     if not reason:
         return State.OK, "", ""
-    if reason == "not-found" and source.optional:
+    if reason == "not-found" and source.optional and source.verbs:
         return State.ABSENT, how.fault, ""
     return State.FAULT, how.fault, right(source) if reason == "forbidden" else ""
 

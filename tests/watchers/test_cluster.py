@@ -115,12 +115,15 @@ def test_a_cluster_is_out_of_reach_while_nothing_of_it_answers() -> None:
 
 def test_sources_that_cannot_be_read_are_counted_without_those_that_a_cluster_lacks() -> None:
     status = WatchStatus()
-    assert status.unread() == 0
+    assert status.unread() == []
     status.resources["pods"] = ResourceStatus(seen=NOON)
     status.resources["nodes"] = ResourceStatus(fault="forbidden: no")
     status.sources["metrics", "prometheus"] = ResourceStatus(fault="timeout: 10 s")
     status.sources["metrics", "nodes.metrics.k8s.io"] = ResourceStatus(fault="not-found: none")
-    assert status.unread() == 2
+    status.sources["audit", "audit-log"] = ResourceStatus(fault="not-found: no file")
+    status.sources["drift", "git/shop"] = ResourceStatus(fault="not-found: no repository")
+    named = ["nodes", "prometheus of metrics", "audit-log of audit", "git/shop of drift"]
+    assert status.unread() == named
 
 
 def test_a_watcher_is_registered_once() -> None:
