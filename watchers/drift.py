@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 import secrets
 import tempfile
+import traceback
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from engine.model.errors import ClusterError, DesiredError
 from engine.model.signal import Signal
@@ -22,6 +25,7 @@ from watchers.since import Since
 
 NAME: Final = "drift"
 SCALERS: Final = "horizontalpodautoscalers.autoscaling"
+LOG = structlog.get_logger()
 _BESIDE: Final = 4
 SOURCES = (
     Source(
@@ -98,7 +102,6 @@ class _Look:
         self._apps = [App(app, config, folder, salt) for app in config.apps]
         self._targets = scene.kept.of(SCALERS, target)
         self._since = Since(scene.memory(f"{NAME}/since"))
-        self._argo: dict[str, list[gitops.State]] = {}
 
     async def at(self, now: datetime) -> Looked:
         """Look at everything once."""
@@ -109,12 +112,16 @@ class _Look:
         states += [one async for one in self._by_flux(looked)]
         for source, state in states:
             subject = _subject(state)
+            if "drifted" not in state:
+                looked.unsure.add(f"{subject}/")
+                continue
             if state["source"] == "argocd" and not (state["drifted"] or subject in self._since):
                 continue  # tens of thousands of resources may be in sync
             data = self._since.told(subject, state, now)
             uid = state["uid"] or ("missing" if state.get("difference") == "missing" else "")
             looked.facts.append(Fact(NAME, f"{subject}/{uid}", data, source))
-        await self._since.keep({_subject(state) for _, state in states}, whole=not looked.faults)
+        seen = {_subject(state) for _, state in states}
+        await self._since.keep(seen, looked.unsure, whole=not looked.faults)
         return looked
 
     async def _by_git(self, looked: Looked, now: datetime) -> list[tuple[str, gitops.State]]:
@@ -124,11 +131,12 @@ class _Look:
         states: list[tuple[str, gitops.State]] = []
         for app in self._apps:
             if (wants := desired.get(app.config.name)) is not None:
-                comparison = Comparison(self._scene, app, live, scaled)
-                found = await asyncio.to_thread(comparison.states, wants, now, self._config.sync_s)
-                states += [(app.config.source, state) for state in found]
-                if fault := _faults(wants, live):
-                    looked.faults[app.config.source] = fault
+                with _guarded(looked, app.config.source, app.config.name):
+                    made = Comparison(self._scene, app, live, scaled)
+                    found = await asyncio.to_thread(made.states, wants, now, self._config.sync_s)
+                    states += [(app.config.source, state) for state in found]
+                    if fault := _faults(wants, live):
+                        looked.faults[app.config.source] = fault
         return states
 
     async def _desired(self, looked: Looked, now: datetime) -> dict[str, Desired]:
@@ -138,13 +146,8 @@ class _Look:
 
         async def one(app: App) -> None:
             async with turn:
-                try:
+                with _guarded(looked, app.config.source, app.config.name):
                     desired[app.config.name] = await app.desired(self._scene.source, now)
-                except (DesiredError, ClusterError) as error:
-                    looked.faults[app.config.source] = fault_of(error)
-                except OSError as error:  # a disk that is full, a name that is too long
-                    why = f"{error.strerror or type(error).__name__}: {app.config.name}"
-                    looked.faults[app.config.source] = f"unavailable: {why}"
 
         async with asyncio.TaskGroup() as group:
             for app in self._apps:
@@ -173,29 +176,33 @@ class _Look:
         return frozenset(one for one in map(target, scalers) if one)
 
     async def _by_argo(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
-        known: dict[str, list[gitops.State]] = {}
         for one in await self._objects(gitops.APPLICATIONS, looked, on=self._config.argocd):
-            uid = str((one.get("metadata") or {}).get("uid", ""))
-            states = gitops.argo_states(one)
-            # What Argo CD can not compare for now is as it was.
-            known[uid] = self._argo.get(uid, []) if states is None else states
-            for state in known[uid]:
+            app = gitops.app_of(one)
+            states: list[gitops.State] | None = []
+            with _guarded(looked, gitops.APPLICATIONS, app):
+                states = gitops.argo_states(one)
+            if states is None:  # what Argo CD can not compare for now is as it was
+                looked.unsure.add(f"argocd/{app}/")
+            for state in states or ():
                 yield gitops.APPLICATIONS, state
-        if gitops.APPLICATIONS not in looked.faults:
-            self._argo = known
 
     async def _by_flux(self, looked: Looked) -> AsyncGenerator[tuple[str, gitops.State]]:
         for resource in (gitops.KUSTOMIZATIONS, gitops.HELM_RELEASES):
             objects = await self._objects(resource, looked, on=self._config.flux)
             for one in objects:
-                if state := gitops.flux_state(one):
+                app, state = gitops.app_of(one), None
+                with _guarded(looked, resource, app):
+                    state = gitops.flux_state(one)
+                if state:
                     yield resource, state
+                elif not gitops.suspended(one):
+                    looked.unsure.add(f"flux/{app}/")
             if self._config.inventory and resource == gitops.KUSTOMIZATIONS:
                 for state in await self._inventory(objects):
                     yield resource, state
 
     async def _inventory(self, kustomizations: Iterable[Object]) -> list[gitops.State]:
-        """Return which of the objects that Flux applied are there; what can not be read is not."""
+        """Return which of the objects that Flux applied are there, as far as they can be read."""
         states = {
             (state["apiVersion"], state["kind"], state["namespace"], state["name"]): state
             for kustomization in kustomizations
@@ -206,9 +213,8 @@ class _Look:
         wants = [Want(key, there) for key in states if (there := offers[key[:2]])]
         live = await listed(source, wants, (), self._salt)
         return [
-            gitops.beside(state, live.objects.get(key))
+            state if key[:2] in live.unread else gitops.beside(state, live.objects.get(key))
             for key, state in states.items()
-            if key[:2] not in live.unread
         ]
 
     async def _objects(self, resource: str, looked: Looked, *, on: bool) -> list[Object]:
@@ -221,6 +227,23 @@ class _Look:
             if error.reason != "not-found":
                 looked.faults[resource] = f"{error.reason}: {error}"
             return []
+
+
+@contextlib.contextmanager
+def _guarded(looked: Looked, source: str, app: str) -> Iterator[None]:
+    """Tell what breaks for one application as a fault of its source; the others go on."""
+    try:
+        yield
+    except (DesiredError, ClusterError) as error:
+        looked.faults[source] = fault_of(error)
+    except OSError as error:  # a disk that is full, a name that is too long
+        looked.faults[source] = f"unavailable: {error.strerror or type(error).__name__}: {app}"
+    except Exception as error:  # noqa: BLE001 - objects are hostile: one must not end all
+        # No text of the error: it may hold a value of a Secret.
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        place, name = f"{Path(at.filename).name}:{at.lineno}", type(error).__name__
+        LOG.error("an application broke", app=app, source=source, error=name, at=place)  # noqa: TRY400 - no traceback
+        looked.faults[source] = f"broken: {name}"
 
 
 def _subject(state: gitops.State) -> str:

@@ -20,7 +20,7 @@ _TOLD: Final = 200
 _MOST: Final = 50
 
 State: TypeAlias = dict[str, Any]
-"""Data of a drift signal, but for `since`."""
+"""Data of a drift signal, but for `since`; without `drifted` where nobody can say for now."""
 
 
 def argo_states(application: Object) -> list[State] | None:
@@ -31,9 +31,9 @@ def argo_states(application: Object) -> list[State] | None:
     """
     status, spec = _map(application, "status"), _map(application, "spec")
     sync = _map(status, "sync")
-    if sync.get("status") not in {"Synced", "OutOfSync"}:
+    if _word(sync, "status") not in {"Synced", "OutOfSync"}:
         return None
-    app = _app(application)
+    app = app_of(application)
     syncing = _map(status, "operationState").get("phase") == "Running" or "operation" in application
     common: State = {
         "app": app,
@@ -44,7 +44,7 @@ def argo_states(application: Object) -> list[State] | None:
     resources = [one for one in _list(status, "resources") if not one.get("hook")]
     destination = _map(spec, "destination")
     place = destination.get("server") or destination.get("name")
-    if place not in HERE:
+    if not (isinstance(place, str) and place in HERE):
         differing = [_named(one) for one in resources if one.get("status") == "OutOfSync"]
         drifted = sync["status"] == "OutOfSync"
         return [
@@ -54,8 +54,8 @@ def argo_states(application: Object) -> list[State] | None:
 
 
 def _resource(one: Mapping[str, Any]) -> State | None:
-    status, health = one.get("status"), str(_map(one, "health").get("status") or "")
-    if status not in {"Synced", "OutOfSync"}:
+    status, health = _word(one, "status"), str(_map(one, "health").get("status") or "")
+    if status not in {"Synced", "OutOfSync", "Unknown"}:
         return None
     difference = "modified"
     if health == "Missing":
@@ -70,30 +70,32 @@ def _resource(one: Mapping[str, Any]) -> State | None:
         "name": str(one.get("name") or ""),
         "uid": "",
         "workload": str(one.get("name") or ""),
-        **_difference(difference, [], drifted=status == "OutOfSync"),
     }
+    if status == "Unknown":
+        return state
+    state |= _difference(difference, [], drifted=status == "OutOfSync")
     return {**state, "health": health} if health else state
 
 
 def flux_state(obj: Object) -> State | None:
-    """Return the state of a Kustomization or HelmRelease, None where Flux has not said yet.
+    """Return the state of a Kustomization or HelmRelease, None where Flux does not say.
 
     It is drifted while Flux could not make of the cluster what is desired.
     """
-    if _map(obj, "spec").get("suspend"):
+    if suspended(obj):
         return None
     status = _map(obj, "status")
     conditions = {str(one.get("type")): one for one in _list(status, "conditions")}
     ready = conditions.get("Ready", {})
     syncing = conditions.get("Reconciling", {}).get("status") == "True"
-    if ready.get("status") not in {"True", "False"} and not syncing:
+    if _word(ready, "status") not in {"True", "False"} and not syncing:
         return None
     drifted = ready.get("status") == "False"
     revision = status.get("lastAttemptedRevision") or status.get("lastAppliedRevision")
     state: State = {
-        "app": _app(obj),
+        "app": app_of(obj),
         "source": "flux",
-        "syncing": syncing or ready.get("reason") in {"Progressing", "ProgressingWithRetry"},
+        "syncing": syncing or _word(ready, "reason") in {"Progressing", "ProgressingWithRetry"},
         "revision": str(revision or ""),
         **_own(obj),
         **_difference("modified", [], drifted=drifted),
@@ -102,6 +104,11 @@ def flux_state(obj: Object) -> State | None:
         return state
     said = f"{ready.get('reason', '')}: {ready.get('message', '')}"
     return {**state, "health": str(ready.get("reason", "")), "message": said[:_TOLD]}
+
+
+def suspended(obj: Object) -> bool:
+    """Whether Flux was told to leave it alone: nothing is drift there."""
+    return bool(_map(obj, "spec").get("suspend"))
 
 
 def inventory(kustomization: Object) -> list[State]:
@@ -153,7 +160,8 @@ def _difference(difference: str, paths: list[str], *, drifted: bool) -> State:
     return {"drifted": True, "difference": difference, "paths": sorted(paths)[:_MOST]}
 
 
-def _app(obj: Object) -> str:
+def app_of(obj: Object) -> str:
+    """Return what an application is called in signals."""
     return str(_map(obj, "metadata").get("name", ""))
 
 
@@ -166,6 +174,12 @@ def _revision(sync: Mapping[str, Any]) -> str:
     several = sync.get("revisions")
     texts = several if isinstance(several, list) and several else [sync.get("revision") or ""]
     return ",".join(map(str, texts))
+
+
+def _word(value: Mapping[str, Any], name: str) -> str:
+    """Return a text, empty where something else stands: that may not even have a hash."""
+    inner = value.get(name)
+    return inner if isinstance(inner, str) else ""
 
 
 def _map(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

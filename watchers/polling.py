@@ -62,12 +62,15 @@ class Looked:
         patience: how long looks must go on missing a level before it is told as deleted.
         over: given the data of a level that is missed, whether it is gone for sure: then it is
             told as deleted at once.
+        unsure: beginnings of subjects that nobody could say anything of: what was known of them
+            stays as it is, though their source could be read.
     """
 
     facts: list[Fact] = field(default_factory=list)
     faults: dict[str, str] = field(default_factory=dict)
     patience: timedelta = timedelta()
     over: Callable[[Mapping[str, Any]], bool] = _never
+    unsure: set[str] = field(default_factory=set)
 
 
 Look = Callable[[datetime], Awaitable[Looked]]
@@ -223,11 +226,12 @@ class _Telling:
         for key in found:
             self._missed.pop(key, None)
         read = self._sources - set(looked.faults)
+        unsure = tuple(looked.unsure)
         gone = []
         for key, known in self._known.items():
             if key in found:
                 continue
-            if known.source in read:
+            if known.source in read and not known.subject.startswith(unsure):
                 since = self._missed.setdefault(key, at)
                 if at - since >= looked.patience or looked.over(known.data):
                     gone.append(key)

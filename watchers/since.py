@@ -43,10 +43,15 @@ class Since:
             self._changes[subject] = self._known[subject].encode()
         return {**state, "since": self._known[subject]}
 
-    async def keep(self, seen: Collection[str], *, whole: bool) -> None:
-        """Remember it; where all was seen, what was not seen is forgotten."""
-        for subject in [one for one in self._known if whole and one not in seen]:
-            self._forget(subject)
+    async def keep(self, seen: Collection[str], unsure: Collection[str], *, whole: bool) -> None:
+        """Remember it; where all was seen, what was not seen is forgotten.
+
+        Subjects that begin with one of `unsure` stay: nobody knows of them.
+        """
+        missed = [one for one in self._known if whole and one not in seen]
+        for subject in missed:
+            if not f"{subject}/".startswith(tuple(unsure)):
+                self._forget(subject)
         if not self._changes:
             return
         try:

@@ -50,10 +50,11 @@ def applied(obj: Mapping[str, Any]) -> list[Path]:
 
 
 def _applies(entry: Any, obj: Mapping[str, Any]) -> bool:
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("manager"), str):
+        return False
     return (
-        isinstance(entry, Mapping)
-        and entry.get("operation") == "Apply"
-        and entry.get("manager") in MANAGERS
+        entry.get("operation") == "Apply"
+        and entry["manager"] in MANAGERS
         and not entry.get("subresource")
         and entry.get("apiVersion") == obj.get("apiVersion")
     )
@@ -78,21 +79,21 @@ def _fields(path: Path, value: Any) -> Iterator[Path]:
 def _key(written: str) -> str:
     try:
         fields = msgspec.json.decode(written)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return ""
     return lists.key_of(fields) if isinstance(fields, dict) else ""
 
 
 def _copied(copy: Any, obj: Mapping[str, Any]) -> Iterable[Path]:
     if not isinstance(copy, str):
-        return ()
+        return []
     try:
         last = msgspec.json.decode(copy)
-    except (msgspec.DecodeError, RecursionError):
-        return ()
-    if not isinstance(last, dict) or last.get("apiVersion") != obj.get("apiVersion"):
-        return ()
-    return (path for path, whole in nodes(last).items() if whole)
+        if not isinstance(last, dict) or last.get("apiVersion") != obj.get("apiVersion"):
+            return []
+        return [path for path, whole in nodes(last).items() if whole]
+    except (ValueError, RecursionError):
+        return []
 
 
 def sealed(obj: Mapping[str, Any], salt: bytes) -> dict[str, Any]:

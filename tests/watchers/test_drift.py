@@ -267,6 +267,40 @@ async def test_one_application_that_can_not_be_read_hinders_no_other(bed: Bed) -
         assert {name for name, fault in faults(told).items() if fault} == {"git/bad"}
 
 
+class Breaking(Script):
+    """A cluster that breaks whoever asks for Widgets, in a way that nobody thought of."""
+
+    async def offered(self, api_version: str, kind: str) -> Offered:
+        if kind == "Widget":
+            raise TypeError("canary")
+        return await super().offered(api_version, kind)
+
+
+async def test_one_application_that_breaks_is_told_without_its_text_and_hinders_no_other(
+    bed: Bed, tmp_path: Path
+) -> None:
+    bed.origin.put({"web.yaml": WEB})
+    bad = Origin(tmp_path / "bad")
+    bad.put({"a.yaml": "apiVersion: x.test/v1\nkind: Widget\nmetadata: {name: a}\n"})
+    bed.more = [AppConfig(name="bad", repository=f"file://{bad.folder}", revision="main")]
+    bed.cluster = Breaking(lists={"deployments.v1.apps": [web()]}, offers=OFFERS)
+    async with bed.running() as look:
+        told = await look()
+    assert brief(told) == [("web", False, [])]
+    assert {one: why for one, why in faults(told).items() if why} == {
+        "git/bad": "broken: TypeError"
+    }
+
+
+async def test_a_value_that_is_none_of_its_tag_is_told_with_its_file(bed: Bed) -> None:
+    bed.origin.put({"web.yaml": WEB, "s.yaml": "apiVersion: v1\nkind: Secret\ndata: !!bool maybe"})
+    bed.live("deployments.v1.apps", web())
+    async with bed.running() as look:
+        told = await look()
+    assert brief(told) == [("web", False, [])]
+    assert faults(told)["git/shop"] == "malformed: s.yaml: not YAML at 3:7: a value that is no bool"
+
+
 async def test_a_folder_that_can_not_be_written_is_told(bed: Bed) -> None:
     bed.origin.put({"web.yaml": WEB})
     bed.folder.mkdir()
@@ -575,6 +609,50 @@ async def test_what_argo_cd_can_not_compare_for_now_is_as_it_was() -> None:
             clock.at += timedelta(seconds=6)
             told += await anext(stream)
         assert brief(told) == [("web", "deleted", [])]
+
+
+async def looks(bed: Bed, resource: str, *shown: Object) -> list[list[Signal]]:
+    """Return what is told of each of `shown`, the watcher started anew for each."""
+    told = []
+    for obj in shown:
+        bed.live(resource, obj)
+        bed.clock.at += timedelta(minutes=5)
+        scene = bed.scene()
+        async with contextlib.aclosing(watch_drift(DriftConfig(every_s=0.01), scene)) as stream:
+            first = await anext(stream)
+            bed.clock.at += timedelta(seconds=6)
+            told.append([*first, *await anext(stream)])  # what was told is remembered by now
+    return told
+
+
+UNKNOWN = an_application(sync={"status": "Unknown"}, resources=[])
+VAGUE = an_application(resources=[{**RESOURCES[0], "status": "Unknown"}])  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("vague", [UNKNOWN, VAGUE], ids=["application", "resource"])
+async def test_what_argo_cd_can_not_compare_is_as_it_was_over_a_start_too(
+    bed: Bed, vague: Object
+) -> None:
+    drifted = an_application(resources=RESOURCES[:1])
+    first, unsure, later, gone = await looks(
+        bed, ARGO, drifted, vague, drifted, an_application("other", resources=[])
+    )
+    assert drifts(unsure) == []
+    (before,), (after,) = drifts(first), drifts(later)
+    assert before["since"] == after["since"]
+    assert brief(gone) == [("web", "deleted", [])]
+
+
+async def test_what_flux_does_not_say_is_as_it_was_over_a_start_too(bed: Bed) -> None:
+    failed = a_kustomization("False", "BuildFailed")
+    first, unsure, later, gone = await looks(
+        bed, FLUX, failed, a_kustomization("Unknown"), failed,
+        a_kustomization("False", "BuildFailed", suspend=True),
+    )  # fmt: skip
+    assert drifts(unsure) == []
+    (before,), (after,) = drifts(first), drifts(later)
+    assert before["since"] == after["since"]
+    assert brief(gone) == [("infra", "deleted", [])]
 
 
 def a_kustomization(ready: str, reason: str = "", reconciling: str = "", **spec: Any) -> Object:

@@ -129,6 +129,12 @@ def test_what_is_missed_and_gone_for_sure_is_over_at_once() -> None:
     assert told == [("web", ""), ("api", ""), ("web", "deleted")]
 
 
+def test_what_nobody_could_say_anything_of_is_not_missed() -> None:
+    some = Looked([a_fact("shop/web"), a_fact("bank/api")])
+    told = of(polled(looks(some, Looked(unsure={"shop/"})), 300), "certificate")
+    assert told == [("shop/web", ""), ("bank/api", ""), ("bank/api", "deleted")]
+
+
 def test_what_was_read_from_a_source_that_fails_is_not_missed() -> None:
     both = Looked([a_fact("web"), a_fact("host", "endpoints")])
     half = Looked([a_fact("web")], {"endpoints": "unreachable: no route"})
