@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from engine.app.config import AppConfig, ClusterConfig, ReceiverConfig, SinkConfig, SourceConfig
-from engine.app.discovery.settings import TYPES
+from engine.app.config import AppConfig, ReceiverConfig, SinkConfig
+from engine.app.discovery.settings import TYPES, DiscoverConfig
+from engine.app.rooted import files, rooted, rooted_options
 from engine.model.config import Config
 from engine.model.errors import ConfigError, Fault
 from engine.rules import wording, yaml
@@ -22,8 +23,6 @@ from watchers.receiving import kinds as receiver_kinds
 from watchers.registry import kinds as watcher_kinds
 
 PREFIX = "DOGWATCH_"
-_PATHS = ("_file", "_path", "kubeconfig")
-"""Ends of the names of options that hold a path."""
 NOT_SETTINGS = {"DOGWATCH_CONFIG", "DOGWATCH_DEBUG", "DOGWATCH_TESTBED_CACHE", "DOGWATCH_TOKEN"}
 
 
@@ -65,7 +64,7 @@ def load_config(path: str, environ: Mapping[str, str] | None = None) -> AppConfi
         told.add(where, said)
     if config is None or told.lines():
         raise ConfigError("\n".join(told.lines()))
-    return _rooted(config, folder)
+    return rooted(config, folder)
 
 
 @dataclass
@@ -120,7 +119,7 @@ def _discover_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tupl
     clusters, blocks = settings.get("clusters"), settings.get("discover")
     listed = clusters if isinstance(clusters, list) else []
     known = {str(name) for one in listed if (name := _mapping(one).get("name"))}
-    places: list[list[Any]] = []
+    labels: dict[str, int] = {}
     for number, block in enumerate(blocks if isinstance(blocks, list) else ()):
         at, one = ("discover", number), _mapping(block)
         kind = TYPES.get(str(one.get("type")))
@@ -128,14 +127,23 @@ def _discover_faults(settings: Mapping[str, Any], folder: Path) -> Iterator[tupl
             if "type" in one:
                 yield (*at, "type"), wording.unknown("source type", str(one["type"]), TYPES)
             continue
-        yield from _option_faults(at, kind, {n: v for n, v in one.items() if n != "type"})
+        given = {n: v for n, v in one.items() if n != "type"}
+        yield from _option_faults(at, kind, given)
         yield from _cluster_faults(at, one, folder)
-        places.append([one.get(part) for part in ("type", "folder_path", "cluster", "namespace")])
-        if places[-1] in places[:-1]:
-            yield at, "this source is named twice"
+        label = _label(kind, rooted_options(given, folder))
+        if label and labels.setdefault(label, number) != number:
+            yield at, f"the source '{label}' is named twice: discover.{labels[label]} is it too"
         hub = one.get("cluster")
         if isinstance(hub, str) and hub not in known:
             yield (*at, "cluster"), wording.unknown("cluster", hub, known)
+
+
+def _label(kind: type[DiscoverConfig], given: Mapping[str, Any]) -> str:
+    """Return which source it is, with all defaults; empty where its options are refused."""
+    try:
+        return kind.model_validate(given).label
+    except ValidationError:
+        return ""
 
 
 def _cluster_faults(
@@ -187,21 +195,9 @@ def _file_faults(
     at: Where, settings: Mapping[str, Any], folder: Path
 ) -> Iterator[tuple[Where, str]]:
     """Yield the secrets and certificates that are not there, below `at`."""
-    for where, file in _files(settings):
+    for where, file in files(settings):
         if not (folder / Path(file).expanduser()).is_file():
             yield (*at, *where), f"{'.'.join((*map(str, at), *where))}: there is no file '{file}'"
-
-
-def _files(settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield (place, path) of each setting that names a file to read, in blocks too."""
-    for name, value in settings.items():
-        if name.endswith("_file") and isinstance(value, str):
-            yield (name,), value
-        elif name.endswith("_files"):
-            texts = _mapping(value).items()
-            yield from (((name, key), text) for key, text in texts if isinstance(text, str))
-        elif isinstance(value, dict):
-            yield from (((name, *where), file) for where, file in _files(value))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -248,72 +244,3 @@ def _set(settings: Any, names: tuple[str, ...], value: Any) -> bool:
 def _message(details: ErrorDetails, fields: Sequence[str] = ()) -> str:
     """Return the sentence about one fault; `fields` are those allowed, where they are known."""
     return message(details, fields or fields_of(AppConfig, details["loc"][:-1]))
-
-
-def _rooted(config: AppConfig, folder: Path) -> AppConfig:
-    """Return `config` with its paths made absolute against `folder`."""
-    named = ("http", "store", "bus", "changes", "advisor", "node")
-    blocks = {name: block for name in named if (block := getattr(config, name)) is not None}
-    return config.model_copy(
-        update={
-            "clusters": tuple(_rooted_cluster(one, folder) for one in config.clusters),
-            "discover": tuple(
-                SourceConfig.model_validate(_rooted_options(one.model_dump(), folder))
-                for one in config.discover
-            ),
-            "data_dir": _rooted_path(config.data_dir, folder),
-            "rules": tuple(_rooted_path(path, folder) for path in config.rules),
-            "sinks": {name: _rooted_sink(one, folder) for name, one in config.sinks.items()},
-            "receivers": {
-                name: ReceiverConfig.model_validate(_rooted_options(one.model_dump(), folder))
-                for name, one in config.receivers.items()
-            },
-            **{name: _rooted_block(block, folder) for name, block in blocks.items()},
-        }
-    )
-
-
-def _rooted_path(path: str, folder: Path) -> str:
-    return str(folder / Path(path).expanduser())
-
-
-def _rooted_block(block: Any, folder: Path) -> Any:
-    """Return `block` with what names a file in it, and in its blocks, made absolute."""
-    given: dict[str, Any] = {}
-    for name, value in block:
-        if isinstance(value, Config):
-            given[name] = _rooted_block(value, folder)
-        elif value is not None and (name.endswith("_file") or name == "kubeconfig"):
-            given[name] = _rooted_path(value, folder)
-    return block.model_copy(update=given)
-
-
-def _rooted_cluster(cluster: ClusterConfig, folder: Path) -> ClusterConfig:
-    """Return `cluster` with its paths, and those of its watchers, made absolute."""
-    watchers = {name: _rooted_options(block, folder) for name, block in cluster.watchers.items()}
-    rooted: ClusterConfig = _rooted_block(cluster, folder)
-    return rooted.model_copy(update={"watchers": watchers})
-
-
-def _rooted_options(given: Any, folder: Path) -> Any:
-    """Return options of a watcher with what names a file in them, at any depth, made absolute."""
-    if isinstance(given, list):
-        return [_rooted_options(one, folder) for one in given]
-    if not isinstance(given, dict):
-        return given
-    return {
-        name: _rooted_path(value, folder)
-        if isinstance(value, str) and name.endswith(_PATHS)
-        else _rooted_options(value, folder)
-        for name, value in given.items()
-    }
-
-
-def _rooted_sink(sink: SinkConfig, folder: Path) -> SinkConfig:
-    given = options(sink)
-    for (name, *key), path in _files(given):
-        rooted = _rooted_path(path, folder)
-        given[name] = {**given[name], key[0]: rooted} if key else rooted
-    if isinstance(given.get("file"), str):
-        given["file"] = _rooted_path(given["file"], folder)
-    return SinkConfig.model_validate({"type": sink.type, **given})

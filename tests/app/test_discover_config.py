@@ -74,10 +74,39 @@ discover:
         "6:86 discover.3.prometheus.ca_file: there is no file 'no'",
         f"7:48 discover.4.name: '{strange}' is no template of a name; {names} '{strange}'",
         "8:5 discover.5.type: it is missing",
-        "9:5 this source is named twice",
         f"9:20 unknown cluster 'hubb'; known: hub; {hint} 'hub'?",
     ]
     assert [one for one in told if one.startswith("6:42 unknown watcher 'evnts'")]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "label"),
+    [
+        (
+            "type: argocd, cluster: hub",
+            "namespace: argocd, type: argocd, cluster: hub",
+            "argocd hub",
+        ),
+        ("type: ocm, cluster: hub, kubeconfig: a", "type: ocm, cluster: hub", "ocm hub"),
+        ("type: cluster-api, cluster: hub", "type: cluster-api, cluster: hub, most: 5", "cluster-"),
+        *(
+            (f"type: kubeconfig-folder, folder_path: {one}", second, "kubeconfig-folder /")
+            for one in ("kc/", "./kc")
+            for second in ("type: kubeconfig-folder, folder_path: kc, every_s: 5",)
+        ),
+    ],
+)
+def test_a_source_that_is_another_by_defaults_or_its_path_is_named_twice(
+    tmp_path: Path, one: str, two: str, label: str
+) -> None:
+    hub = "clusters: [{name: hub}]\ndiscover:\n"
+    other = "  - {type: argocd, cluster: hub, namespace: other}\n"
+    path = write(
+        tmp_path, f"{hub}{other}  - {{{one}}}\n{other.replace('other', 'more')}  - {{{two}}}\n"
+    )
+    (told,) = faults(path)
+    assert told.startswith(f"6:5 the source '{label}")
+    assert told.endswith("is named twice: discover.1 is it too")
 
 
 def test_paths_of_what_finds_clusters_are_relative_to_the_file(tmp_path: Path) -> None:
