@@ -83,6 +83,10 @@ class Passages:
             record = None  # it is the only one now
         found = turn(reached.uid, record, gone)
         kept = self._record(reached, None if found.change else record, twin)
+        if found.uid_before:
+            # Its objects are those of another cluster: each would be told as lost.
+            store = self._store
+            await _surely(lambda: asyncio.to_thread(store.forget_cluster, reached.name))
         if found.change:
             about = {**shown(kept), "before": found.before, "uidBefore": found.uid_before}
             await self._tell(reached.name, found.change, about)

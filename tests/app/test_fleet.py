@@ -119,11 +119,17 @@ async def test_a_renamed_cluster_keeps_what_its_watchers_remember(store: Store) 
     assert await fleet.name_of("u1") == "new"
 
 
-async def test_a_cluster_made_anew_is_told_with_both_identities(store: Store) -> None:
+async def test_a_cluster_made_anew_is_told_with_both_identities_and_remembers_nothing_of_the_former(
+    store: Store,
+) -> None:
     intake = Taken()
     fleet = passages(store, intake)
     await fleet.come(Reached("eu", "u1"), "", "")
+    store.remember("eu", "inventory", {"n1": b"x"})
+    store.remember("us", "inventory", {"n2": b"y"})
     await fleet.come(Reached("eu", "u2"), "", "")
+    assert store.memories("eu", "inventory") == {}
+    assert store.memories("us", "inventory") == {"n2": b"y"}
     assert intake.told == [("eu", "joined"), ("eu", "recreated")]
     assert (intake.signals[1].data["uid"], intake.signals[1].data["uidBefore"]) == ("u2", "u1")
 
