@@ -211,6 +211,7 @@ class Foresight:
         track.close(now_s)
         limit = -aim.limit if aim.falls else aim.limit
         if aim.hourly and (found := self._beyond(subject, series, now_s)):
+            series.promising = True
             return found
         # Without time for a closer look it stays as promising as it was.
         if self._left <= 0:

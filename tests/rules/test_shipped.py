@@ -18,6 +18,7 @@ from engine.stream.evaluator import Evaluator
 from engine.stream.notation import EPOCH_US, signals
 from tests.readme import fresh_rules
 from tests.rules.quiet_day import CLUSTER, CREATED, a_quiet_day, an_empty_cluster
+from watchers.registry import kinds
 
 ROOT = Path(__file__).parents[2]
 FILES = {str(path.relative_to(ROOT)): path.read_bytes() for path in (ROOT / "rules").glob("*.yaml")}
@@ -51,6 +52,7 @@ TABLE: Final[Mapping[str, str | None]] = {
     "device-lost": "maintenance-plan",
     "gpu-temperature": "maintenance-plan",
     "nic-errors": "maintenance-plan",
+    "infiniband-down": "maintenance-plan",
     "infiniband-errors": "maintenance-plan",
     "nvme-wear": "maintenance-plan",
     "certificate-expiring": "secret-rotation",
@@ -98,6 +100,8 @@ TABLE: Final[Mapping[str, str | None]] = {
     "log-gap": None,
     "watcher-down": None,
     "watcher-blind": None,
+    "source-down": None,
+    "endpoint-down": None,
     "rule-degraded": None,
     "lag-high": None,
     "sink-failing": None,
@@ -248,6 +252,38 @@ def test_a_cluster_that_is_cut_off_is_told_although_its_time_stands_still() -> N
         ]
     )
     assert fired(log) == {"cluster-joined", "cluster-unreachable", "watcher-down"}
+
+
+@pytest.mark.parametrize(
+    ("watcher", "resource", "reason"),
+    [
+        ("metrics", "prometheus", "unreachable"),
+        ("metrics", "nodes.metrics.k8s.io", "unavailable"),
+        ("drift", "git/shop", "malformed"),
+        ("certificates", "kubeconfigs", "not-found"),
+    ],
+)
+def test_a_source_beside_the_cluster_that_is_away_is_told_by_its_name_and_as_nothing_else(
+    watcher: str, resource: str, reason: str
+) -> None:
+    source = {"source": f"watchers/{watcher}/eu", "cluster": "eu"}
+    unread = {"watcher": watcher, "resource": resource, "state": "unread", "reason": reason}
+    log = signals(
+        [
+            {"at": "0s..10m/5s", "type": HEARTBEAT, "source": "watchers/objects/eu"},
+            {"at": "61s", "type": "watcher", **source, "subject": resource, "data": unread},
+            {"at": "5s..10m/5s", "type": "clock"},
+        ]
+    )
+    assert fired(log) == {"cluster-joined", "source-down"}
+
+
+def test_of_the_sources_those_that_the_configuration_names_are_missed() -> None:
+    (rule,) = [rule for rule in RULES if rule.name == "source-down"]
+    assert rule.params is not None
+    sources = [one for kind in kinds().values() for one in kind.sources]
+    configured = {one.name for one in sources if one.setting} - {"git", "signals"}
+    assert set(rule.params["named"]) == configured
 
 
 def test_a_watcher_that_falls_silent_is_told_by_the_clock() -> None:

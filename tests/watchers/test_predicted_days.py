@@ -160,6 +160,25 @@ def test_a_queue_for_gpus_that_lasts_fires_and_full_use_without_one_does_not() -
     assert 5.5 <= hour <= 6.5
 
 
+def test_one_prediction_that_is_not_told_again_fires_nothing() -> None:
+    days = Days(Random(3), noise=0.0)
+    days.add(GPU_DEMAND, {}, lambda hour: 1.0 if hour < 5 else 1.25)
+    told = days.foreseen(8)
+    once = next(s for s in told if s.type == "prediction" and s.data["confidence"] >= 0.8)
+    assert fired([s for s in told if s.type != "prediction" or s is once]) == []
+
+
+def test_what_is_sure_fires_although_another_series_of_the_node_is_not() -> None:
+    days = Days(Random(1), noise=0.002)
+    fast, slow = ({"node": "n1", "mountpoint": mount} for mount in ("/var", "/slow"))
+    days.add(DISK, fast, lambda hour: max(0.6 - 0.05 * max(hour - 50, 0), 0.0))
+    days.add(DISK, slow, lambda hour: 0.6 - 0.02 * max(hour - 50, 0))
+    log = days.foreseen(59)
+    both = {s.data["labels"]["mountpoint"] for s in log if s.type == "prediction"}
+    assert both == {"/var", "/slow"}
+    assert [rule for rule, _ in fired(log)] == ["node-pressure-predicted"]
+
+
 def test_what_is_unusual_for_a_workload_fires_once_two_days_are_known() -> None:
     days = Days(Random(4), noise=0.03)
     days.add(CPU, pod("web-1"), lambda hour: 2.5 if hour > 62 else day(hour, 0.2, 0.9))
