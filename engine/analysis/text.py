@@ -17,7 +17,8 @@ _KEY = (
     r"private[_-]?key|credential|client[_-]?key|auth[_-]?key|session[_-]?id|cookie|dsn)[\w.-]*)"
 )
 _NAMED = re.compile(
-    rf"(?i)(\b{_KEY}[\"']?(?:\s*=\s*|:\s*))(?!\[redacted\])(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}}\])]+)"
+    rf"(?i)(\b{_KEY}[\"']?(?:\s*=\s*|:\s*))(?!\[redacted(?: [0-9a-f]{{1,16}})?\])"
+    r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&\"'}\])]+)"
 )
 _SHAPES = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"),
