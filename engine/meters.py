@@ -37,6 +37,7 @@ SHED = _counter("signals_shed", "Signals given up before the bus, as too many ca
 INTAKE_BYTES = _gauge("intake_bytes", "Memory of the signals that wait for the bus.")
 INTAKE_REFUSED = _counter("intake_refused", "Requests answered 503, as too many signals waited.")
 RECEIVER_REFUSED = _counter("receiver_refused", "Parts of posts refused.", "receiver", "reason")
+LEFT = _counter("signals_left", "Signals of clusters that left: they do not count.")
 DUPLICATE = _counter("signals_duplicate", "Signals that were seen before.")
 RULE_FAULTS = _gauge("rule_faults", "What kept a rule from judging a signal.", "rule", "what")
 QUARANTINED = _counter("signals_quarantined", "Signals that could not be read.", "reason")
@@ -130,6 +131,8 @@ def stream(counters: Mapping[str, int]) -> None:
             follow(LATE, count)
         elif found[1] == "duplicate":
             follow(DUPLICATE, count)
+        elif found[1] == "left":
+            follow(LEFT, count)
 
 
 def exposition() -> bytes:

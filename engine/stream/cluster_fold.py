@@ -51,6 +51,9 @@ class ClusterFold:
         if kind in FOLD_ONLY:
             self._take_note(signal, at)
             return
+        if time.left:
+            self._shared.found.counters["left"] += 1
+            return
         if signal.id in recent.ids:
             self._shared.found.counters["duplicate"] += 1
             return

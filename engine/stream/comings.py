@@ -1,7 +1,9 @@
 """Comings and goings: what news of a cluster and the roster of its watchers mean to its fold.
 
 A cluster is away until its first heartbeat, or until the fleet tells that it is there, and again
-once the fleet tells that it left. News that say what is known already change nothing.
+once the fleet tells that it left. What others send of one that left does not count: nobody would
+end what it opens. One that never joined is known by such senders only, so there it does. News that
+say what is known already change nothing.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +47,7 @@ def passage(time: StreamTime, cluster: str, signal: Signal, at: int) -> Passage:
         return Passage(tuple(_dismissed(time, cluster, at, _off_duty(time, cluster, signal))))
     if not time.away:
         return Passage()
-    time.away = False
+    time.away = time.left = False
     return Passage((cluster_signal(cluster, "joined", at, {}),))
 
 
@@ -54,7 +56,7 @@ def _news(time: StreamTime, cluster: str, news: Signal, at: int) -> Passage:
     goes = change in _GOES
     if (change == "joined" and not away) or change not in {*_ENDS, *_TOLD}:
         return Passage()
-    time.away = goes
+    time.away = time.left = goes
     told: list[Signal] = []
     if goes:
         told += _dismissed(time, cluster, at, time.watchers())

@@ -48,12 +48,13 @@ class SourceTime(msgspec.Struct, array_like=True):
 
 
 class StreamTimeState(msgspec.Struct, array_like=True):
-    """Stream time as it is stored; `away`: the cluster did not join yet, or left."""
+    """Stream time as it is stored; `away` and `left` are those of StreamTime."""
 
     sources: dict[str, SourceTime]
     newest: int
     mark: int | None
     away: bool = False
+    left: bool = False
 
 
 class StreamTime:
@@ -61,7 +62,8 @@ class StreamTime:
 
     `mark` is None before the first signal. Signals before it are late; timers before it ran.
     `news` are the silences that began or ended, and `leap` where a leap to `mark` started (-1:
-    none), since they were last taken from it. `away`: the cluster did not join yet, or left.
+    none), since they were last taken from it. `away`: the cluster did not join yet, or left;
+    `left`: it did, and nothing that others say of it counts.
     """
 
     __slots__ = (
@@ -71,6 +73,7 @@ class StreamTime:
         "_watchers",
         "away",
         "leap",
+        "left",
         "mark",
         "newest",
         "news",
@@ -85,6 +88,7 @@ class StreamTime:
         self.newest = state.newest if state else 0
         self.mark: int | None = state.mark if state else None
         self.away = state.away if state else False
+        self.left = state.left if state else False
         self.news: list[Silence] = []
         self.leap = -1
         self._watchers = {name: one for name, one in self.sources.items() if one.beats}
@@ -192,7 +196,7 @@ class StreamTime:
         """Return the state."""
         edge = self.newest - FORGOTTEN_US
         sources = {n: one for n, one in self.sources.items() if one.at >= edge or one.missed}
-        return StreamTimeState(sources, self.newest, self.mark, self.away)
+        return StreamTimeState(sources, self.newest, self.mark, self.away, self.left)
 
     def _join(self, source: str, at: int) -> SourceTime:
         edge = self.newest - FORGOTTEN_US

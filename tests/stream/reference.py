@@ -10,7 +10,7 @@ from statistics import fmean, linear_regression, pstdev, quantiles
 from typing import Any
 
 from engine.model.instant import to_us
-from engine.model.signal import LEVEL_TYPES, Signal, view
+from engine.model.signal import FOLD_ONLY, HEARTBEAT, LEVEL_TYPES, NEWS, Signal, view
 from engine.rules.cel import EvaluationError, Program
 from engine.rules.rule import Rule
 from engine.rules.rule import Sequence as Steps
@@ -26,9 +26,23 @@ Step = tuple[Signal | None, Signal]  # of one object: the signal before, and thi
 
 def moves(rule: Rule, log: Log, end: int) -> list[Move]:
     """Return (instant, key, state) of every move of `rule` up to `end`, both included."""
-    mine = [one for one in log if any(one.type == on.type for on in rule.on)]
+    mine = [one for one in there(log) if any(one.type == on.type for on in rule.on)]
     keys = {key for one in mine if (key := key_of(rule, one)) is not None}
     return sorted(move for key in keys for move in _of_key(rule, key, mine, end))
+
+
+def there(log: Log) -> list[Signal]:
+    """Return what counts: of a cluster that left nothing, until a heartbeat or news of it."""
+    found, left = [], False
+    for one in log:
+        if one.type == NEWS:
+            left = one.data["change"] in {"left", "moved"} or (
+                left and one.data["change"] not in {"joined", "renamed", "recreated"}
+            )
+        left = left and one.type != HEARTBEAT
+        if not left or one.type in FOLD_ONLY:
+            found.append(one)
+    return found
 
 
 def key_of(rule: Rule, signal: Signal) -> Key | None:

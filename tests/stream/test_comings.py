@@ -96,6 +96,26 @@ def test_what_others_still_send_of_a_cluster_that_left_is_no_return() -> None:
     assert of_the_fleet(seen) == [("c1", "joined"), ("c1", "left")]
 
 
+def test_what_others_still_send_of_a_cluster_that_left_opens_nothing_until_it_is_back() -> None:
+    def posted(at: float, uid: str) -> Signal:
+        return bad(at, uid=uid, name=uid, source="watchers/node-report/c1")
+
+    by_name = a_rule("down", when='signal.data.phase == "Bad"', by=("cluster", "name"))
+    seen = Run(by_name).see(a_beat(0), posted(1, "a"), a_beat(5), news(9, "left"), posted(12, "b"))
+    assert reasons(seen, "down") == {"cluster left"}
+    assert (list(seen.evaluator.open()), seen.count("left")) == ([], 1)
+    after = Run(by_name)
+    kept = {name: raw for name, raw in seen.evaluator.changes().items() if raw is not None}
+    after.evaluator = Evaluator(a_set(by_name), kept)
+    after.see(posted(20, "c"), a_beat(30), posted(31, "d"))
+    assert [one.key["name"] for one in after.transitions] == ["d"]
+
+
+def test_a_cluster_known_only_by_what_others_send_goes_on() -> None:
+    seen = Run(DOWN).see(bad(1), bad(5), bad(60, name="other", uid="other"))
+    assert (seen.count("left"), told_of(seen, "down")[0]) == (0, (1, "firing"))
+
+
 def test_a_cluster_that_was_never_reached_has_not_joined_yet() -> None:
     unread = {"watcher": "cluster", "resource": "", "state": "unread", "reason": "unreachable"}
     seen = Run(FLEET).see(a_signal(0, "watcher", unread), roster(0, "objects"))

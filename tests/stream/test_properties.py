@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.app.replaying import replay
 from engine.model.firing import Launch, State, Step, Transition
 from engine.model.instant import to_us
-from engine.model.signal import Signal
+from engine.model.signal import NEWS, Signal
 from engine.rules.rule import Rule
 from engine.stream.evaluator import Evaluator
-from tests.stream.building import a_set, us
+from tests.stream.building import a_set, a_signal, us
 from tests.stream.reference import moves
 from tests.stream.strategies import logs, rules, whole_rules
 
@@ -55,6 +57,26 @@ def of(found: Found, rule: Rule, *states: State) -> list[tuple[int, tuple[str, .
 def test_the_reference_agrees_on_logs_in_order(rule: Rule, log: list[Signal], more: int) -> None:
     end = to_us(log[-1].time) + more * 1_000_000
     assert of(folded([rule], log, end), rule) == moves(rule, log, end)
+
+
+@given(rules(), logs(), logs(), st.integers(0, 5))
+def test_the_reference_agrees_that_nothing_counts_once_a_cluster_left(
+    rule: Rule, log: list[Signal], rest: list[Signal], more: int
+) -> None:
+    end = (to_us(log[-1].time) - us(0)) // 1_000_000 + more
+    left = a_signal(end + 3, NEWS, {"change": "left"})
+    later = timedelta(seconds=end + 4)
+    after = [
+        msgspec.structs.replace(one, id=f"after-{one.id}", time=one.time + later) for one in rest
+    ]
+    evaluator = Evaluator(a_set(rule))
+    steps = [evaluator.step(log), evaluator.advance(us(end)), evaluator.step([left, *after])]
+    steps.append(evaluator.advance(to_us(after[-1].time) + 60_000_000))
+    found = told(steps)
+    ended = [one for one in found[0] if one.reason == "cluster left"]
+    others = ([one for one in found[0] if one not in ended], *found[1:])
+    assert of(others, rule) == moves(rule, [*log, left, *after], us(end))
+    assert still_open(found) == set()
 
 
 @given(rules(clear=False), logs(), st.data())
