@@ -1,6 +1,7 @@
 """`dogwatch doctor`: which sources work, what is missing, and which rules hear nothing for it."""
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -15,7 +16,11 @@ from engine.stream.selection import Selection
 _LASTING = LEVEL_TYPES - {"condition", "watcher"}
 """Types of which something is there on any day: that no Event or alert comes is no lack."""
 _FEW = 4
-_CELL = 90
+WIDTH = 120
+"""Columns of a line, as far as what must stay in one piece allows it."""
+_AS_SIGNALS = " as signals"
+_OWN = "dogwatch_"
+"""How the metrics of dogwatch itself begin: no cluster gives them, each process does."""
 SHOWN = 300
 """Characters of a sentence that are shown."""
 
@@ -55,31 +60,57 @@ class Examined:
                 seen = sum(one.seen for one in well)
                 named = ", ".join(one.source.partition(".")[0] for one in well[:_FEW])
                 more = f"{named} and {len(well) - _FEW} more"
-                yield watcher, more, State.OK, str(seen), "objects as signals"
+                yield watcher, more, State.OK, str(seen), _given(well)
             for one in own:
                 if one not in well or len(well) <= _FEW:
                     yield _row(one)
 
     def advice(self) -> Iterator[str]:
-        """Yield what would give what is missing, and the rules that wait for it."""
+        """Yield what would give what is missing, or why it cannot be read, and the deaf rules."""
         for one in self.sources:
+            if one.state is State.FAULT and not one.fix:
+                yield from _wrapped(f"  {_place(one)}: {clean(one.why, SHOWN)}", "    ")
             if one.fix and one.state in {State.FAULT, State.OFF}:
-                yield f"  for {one.source or one.watcher}: {one.fix}"
+                line = f"  for {_place(one)}: {one.fix}"
+                yield from (
+                    [line] if len(line) <= WIDTH else [f"  for {_place(one)}:", f"    {one.fix}"]
+                )
         if self.deaf:
             yield f"  nothing here for {len(self.deaf)} of the rules to judge:"
             for what in sorted(set(self.deaf.values())):
                 names = sorted(name for name, lacks in self.deaf.items() if lacks == what)
-                yield f"    no {what}: {', '.join(names)}"
+                yield from _wrapped(f"    no {what}: {', '.join(names)}", "      ")
+
+
+def _place(one: Checked) -> str:
+    return f"{one.watcher} {one.source}" if one.source else one.watcher
+
+
+def _wrapped(line: str, indent: str) -> list[str]:
+    return textwrap.wrap(line, WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _given(well: Sequence[Checked]) -> str:
+    """Return what several sources give together."""
+    gives = list(dict.fromkeys(one.gives for one in well))
+    if all(one.endswith(_AS_SIGNALS) for one in gives):
+        return f"objects{_AS_SIGNALS}"
+    return ", ".join(gives)
 
 
 def _row(one: Checked) -> tuple[str, str, str, str, str]:
+    """Return the cells of one source: short ones, as `advice` has all of its name and fault."""
     seen = str(one.seen) if one.state is State.OK else ""
-    why = one.why.partition(":")[0] if one.fix else one.why
-    return one.watcher, one.source, one.state, seen, clean(why or one.gives, _CELL)
+    why = one.why.partition(":")[0] if one.state is State.FAULT else one.why
+    name = one.source if one.source.startswith("/") else one.source.partition(".")[0]
+    absent = one.state is State.ABSENT
+    return one.watcher, name, one.state, seen, one.gives if absent else why or one.gives
 
 
-async def examined(config: str, named: Sequence[str]) -> list[Examined]:
-    """Return what is to be said of each cluster of `named`, or of all.
+async def examined(
+    config: str, named: Sequence[str], tell: Callable[[str], None]
+) -> list[Examined]:
+    """Return what is to be said of each cluster of `named`, or of all; `tell` hears how far it is.
 
     Raises:
         ConfigError, RuleError: configuration or rules are refused.
@@ -87,7 +118,7 @@ async def examined(config: str, named: Sequence[str]) -> list[Examined]:
     """
     settings = load_config(config)
     rules = load_paths(settings.rules).rules
-    return [_examined(one, rules) for one in await look(config, named)]
+    return [_examined(one, rules) for one in await look(config, named, tell=tell)]
 
 
 def _examined(found: Looked, rules: Sequence[Rule]) -> Examined:
@@ -100,12 +131,17 @@ def _deaf(
 ) -> Iterator[tuple[str, str]]:
     """Yield each rule for which there is nothing to judge, and what it wants."""
     for rule in rules:
-        wanted = [one for one in rule.on if one.type in _LASTING and _here(one, cluster)]
+        wanted = [one for one in rule.on if _lasting(one) and _here(one, cluster)]
         if not wanted or len(wanted) < len(rule.on):
             continue
         selections = [Selection(one) for one in wanted]
         if not any(one.takes(signal) for signal in signals for one in selections):
             yield rule.name, " or ".join(dict.fromkeys(map(_named, wanted)))
+
+
+def _lasting(selector: Selector) -> bool:
+    own = selector.metrics and all(one.startswith(_OWN) for one in selector.metrics)
+    return selector.type in _LASTING and not own
 
 
 def _here(selector: Selector, cluster: str) -> bool:

@@ -10,7 +10,7 @@ WIDTH: Final = 240
 _SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "k8s.object": ("kind", "change", "phase", "reason", "ready", "restarts"),
     "k8s.event": ("kind", "reason", "count", "message"),
-    "metric": ("labels", "value", "unit"),
+    "metric": ("value", "unit"),
     "hardware": (
         *("kind", "node", "pod", "state", "utilization", "temperature", "xid"),
         *("device", "count", "baseline", "missing", "change"),
@@ -23,7 +23,7 @@ _SHOWN: Final[Mapping[str, tuple[str, ...]]] = {
     "prediction": ("prediction", "metric", "value", "limit", "horizon", "confidence", "score"),
     "watcher": ("resource", "state", "message"),
 }
-"""The fields of the data that say most, by type."""
+"""The fields of the data that say most, by type; the subject of a metric has its labels."""
 
 
 def line_of(signal: Signal) -> str:

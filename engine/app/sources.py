@@ -1,9 +1,9 @@
 """What the sources of clusters give: for `dogwatch watch` and `dogwatch doctor`."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from engine.app import logs
@@ -63,10 +63,20 @@ class Looked:
     signals: tuple[Signal, ...] = ()
 
 
-async def look(config: str, named: Sequence[str], watchers: Sequence[str] = ()) -> list[Looked]:
+def _nobody(progress: str) -> None:
+    """Tell nobody how far it is."""
+
+
+async def look(
+    config: str,
+    named: Sequence[str],
+    watchers: Sequence[str] = (),
+    tell: Callable[[str], None] = _nobody,
+) -> list[Looked]:
     """Return each cluster of `named`, or all, as `watchers`, or all that are on, see it once.
 
-    Those that are found are among them, and where none could be found one with the fault.
+    Those that are found are among them, and where none could be found one with the fault. `tell`
+    is told how far it is, as it may take a minute.
 
     Raises:
         ConfigError: the configuration is refused.
@@ -74,12 +84,29 @@ async def look(config: str, named: Sequence[str], watchers: Sequence[str] = ()) 
     """
     async with _met(load_config(config)) as fleet:
         clusters = clusters_of(fleet, named)
-        looks = (_looked(one, fleet[one.name], watchers) for one in clusters)
+        looks = (_looked(one, fleet[one.name], watchers, tell) for one in clusters)
         faults = [] if named else fleet.faults()
         return [
             *await asyncio.gather(*looks),
             *(Looked(place or label, fault=f"{label}: {why}") for label, place, why in faults),
         ]
+
+
+def lacks(found: Looked) -> list[str]:
+    """Return what cannot be read of a cluster and why, or that nothing is there to be read."""
+    if found.fault:
+        return [f"{found.cluster}: {found.fault}"]
+    faults = [
+        f"{found.cluster} {one.source}: {one.why}{f'; give it {one.fix}' if one.fix else ''}"
+        for one in found.sources
+        if one.state is State.FAULT
+    ]
+    idle = all(one.state in {State.OFF, State.ABSENT} for one in found.sources)
+    if faults or found.signals or not idle:
+        return faults
+    watcher = found.sources[0].watcher if found.sources else ""
+    why = [one.fix or f"{one.source}: {one.why}" for one in found.sources if one.fix or one.why]
+    return [f"{found.cluster} {watcher}: nothing to read; {' or '.join(why)}"]
 
 
 async def follow(config: str, named: Sequence[str], watcher: str) -> AsyncGenerator[list[Signal]]:
@@ -152,7 +179,13 @@ def _configs(cluster: ClusterConfig, watchers: Sequence[str]) -> dict[str, Confi
     return {name: one for name, one in (on | wanted).items() if name in {*watchers, *FEEDING}}
 
 
-async def _looked(cluster: ClusterConfig, reader: Reader, watchers: Sequence[str]) -> Looked:
+async def _looked(
+    cluster: ClusterConfig,
+    reader: Reader,
+    watchers: Sequence[str],
+    tell: Callable[[str], None],
+) -> Looked:
+    tell(f"looking at cluster {cluster.name}, up to {LIMIT_S:.0f} s")
     async with metrics_of(cluster) as metrics:
         try:
             version = await reader.version()
@@ -162,24 +195,61 @@ async def _looked(cluster: ClusterConfig, reader: Reader, watchers: Sequence[str
         scene = Scene(reader, identity, SystemClock(), metrics)
         configs = _configs(cluster, watchers)
         found = await once(configs, scene, LIMIT_S)
+        lacked = await _lacked(reader)
+    tell(f"looked at cluster {cluster.name}")
     asked = [watcher_named(name) for name in watchers or sorted(kinds())]
-    checked = [one for kind in asked for one in _checked(cluster.name, kind, found, scene)]
+    checked = [
+        one for kind in asked for one in _checked(cluster, kind, found.get(kind.name), scene)
+    ]
+    checked = [_absent(one) if one.source in lacked else one for one in checked]
     signals = [one for kind in asked if kind.name in found for one in found[kind.name].found]
     return Looked(cluster.name, version, identity, "", tuple(checked), tuple(signals))
 
 
+async def _lacked(reader: Reader) -> set[str]:
+    """Return the resources that many clusters lack, and this one does: its discovery says so.
+
+    A watcher may see nothing of them and say nothing.
+    """
+    optional = {
+        source.name
+        for kind in kinds().values()
+        for source in kind.sources
+        if source.optional and source.verbs and not source.name.startswith("/")
+    }
+    lacked = set()
+    for name in sorted(optional):
+        with suppress(ClusterError):  # what cannot be asked is told by its watcher
+            if not await reader.serves(name):
+                lacked.add(name)
+    return lacked
+
+
+def _absent(one: Checked) -> Checked:
+    if one.state in {State.OK, State.OFF} and not one.seen:
+        return replace(one, state=State.ABSENT, why="this cluster does not have it", fix="")
+    return one
+
+
 def _checked(
-    cluster: str, kind: WatcherKind, found: Mapping[str, Once], scene: Scene
+    cluster: ClusterConfig, kind: WatcherKind, ran: Once | None, scene: Scene
 ) -> Iterator[Checked]:
-    ran = found.get(kind.name)
     if ran is None:
-        setting = f"clusters[].watchers.{kind.name}"
-        yield Checked(cluster, kind.name, "", State.OFF, kind.summary, fix=f"set {setting}")
+        off = cluster.watchers.get(kind.name) is False
+        why = "its setting is false" if off else ""
+        fix = "" if off else f"set clusters[].watchers.{kind.name}"
+        gives = told(kind.summary)
+        yield Checked(cluster.name, kind.name, "", State.OFF, gives, why=why, fix=fix)
         return
     for source, how in active(kind, scene):
         state, why, fix = _judged(source, how, ran)
         seen = how.objects if how else 0
-        yield Checked(cluster, kind.name, source.name, state, source.gives, seen, why, fix)
+        yield Checked(cluster.name, kind.name, source.name, state, source.gives, seen, why, fix)
+
+
+def told(summary: str) -> str:
+    """Return what a watcher tells, without the word of its docstring and the marks of a page."""
+    return summary.removeprefix("Yield ").rstrip(".").replace("`", "")
 
 
 def _judged(source: Source, how: ResourceStatus | None, ran: Once) -> tuple[State, str, str]:

@@ -4,6 +4,7 @@ import typer
 
 from engine.cli.output import ConfigFile, print_json
 
+_ALWAYS = {"cluster", "sink", "route"}
 app = typer.Typer(help="Check and describe the configuration.", no_args_is_help=True)
 
 
@@ -16,10 +17,22 @@ def check(config: ConfigFile = "dogwatch.yaml") -> None:
     from engine.app.checking import checked
 
     settings = checked(config)
-    typer.echo(
-        f"{config}: good; {len(settings.clusters)} clusters, {len(settings.sinks)} sinks, "
-        f"{len(settings.routes)} routes"
-    )
+    blocks = {
+        "cluster": settings.clusters,
+        "source of clusters": settings.discover,
+        "sink": settings.sinks,
+        "route": settings.routes,
+        "receiver": settings.receivers,
+    }
+    counts = [
+        _count(len(block), name) for name, block in blocks.items() if block or name in _ALWAYS
+    ]
+    typer.echo(f"{config}: good; {', '.join(counts)}")
+
+
+def _count(many: int, name: str) -> str:
+    head, of, rest = name.partition(" of ")
+    return f"{many} {head}{'' if many == 1 else 's'}{of}{rest}"
 
 
 @app.command()

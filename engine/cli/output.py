@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,7 @@ import typer
 
 CELL = 200
 """Characters of one cell of a table."""
+_NARROWEST = 20
 
 
 class Form(StrEnum):
@@ -45,8 +47,13 @@ def print_line(value: Any) -> None:
     typer.echo(json.dumps(value, default=_plain))
 
 
-def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """Print `rows` in columns as wide as their texts, or `empty` when there are none."""
+def print_table(
+    heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, width: int = 0
+) -> None:
+    """Print `rows` in columns as wide as their texts, or `empty` when there are none.
+
+    With a `width` the texts of the last column go on in further lines where they are too long.
+    """
     from engine.report.clean import clean
 
     texts = [[clean(_cell(cell), CELL) for cell in row] for row in rows]
@@ -55,8 +62,13 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: s
         return
     widths = [max(len(row[i]) for row in [list(heads), *texts]) for i in range(len(heads))]
     for row in [[head.upper() for head in heads], *texts]:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo(line.rstrip())
+        cells = [cell.ljust(wide) for cell, wide in zip(row[:-1], widths[:-1], strict=True)]
+        before = "".join(f"{cell}  " for cell in cells)
+        left = max(width - len(before), _NARROWEST) if width else CELL
+        last, *more = textwrap.wrap(row[-1], left) or [""]
+        typer.echo(f"{before}{last}".rstrip())
+        for line in more:
+            typer.echo(" " * len(before) + line)
 
 
 def _cell(value: Any) -> str:

@@ -38,7 +38,8 @@ def run(
         list[RoleName] | None,
         typer.Option(
             help="Do only this part, and leave the others to other processes; may be given "
-            "more than once. Needs bus.kafka and a PostgreSQL as store.",
+            "more than once. Watcher, worker, runner and web then need bus.kafka and a PostgreSQL "
+            "as store.",
         ),
     ] = None,
 ) -> None:

@@ -74,6 +74,16 @@ class Reader:
                     raise
         return await _listed(self._server, found, part)
 
+    async def serves(self, resource: str) -> bool:
+        """Say whether the server has `resource` (`deployments.apps`). Raises as `list`."""
+        try:
+            await self._server.discovery.resource(resource)
+        except ClusterError as error:
+            if error.reason != "not-found":
+                raise
+            return False
+        return True
+
     async def offered(self, api_version: str, kind: str) -> Offered:
         """Return how the server offers `kind` in `api_version`, such as apps/v1.
 
