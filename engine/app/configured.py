@@ -197,7 +197,8 @@ def _file_faults(
     """Yield the secrets and certificates that are not there, below `at`."""
     for where, file in files(settings):
         if not (folder / Path(file).expanduser()).is_file():
-            yield (*at, *where), f"{'.'.join((*map(str, at), *where))}: there is no file '{file}'"
+            named = ".".join(map(str, (*at, *where)))
+            yield (*at, *where), f"{named}: there is no file '{file}'"
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

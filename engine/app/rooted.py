@@ -6,20 +6,22 @@ from typing import Any, Final
 
 from engine.app.config import AppConfig, ClusterConfig, ReceiverConfig, SinkConfig, SourceConfig
 from engine.model.config import Config
+from engine.rules.modelled import Where
 
 _PATHS: Final = ("_file", "_path", "kubeconfig")
 """Ends of the names of options that hold a path."""
 
 
-def files(settings: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield (place, path) of each setting that names a file to read, in blocks too."""
-    for name, value in settings.items():
-        if name.endswith("_file") and isinstance(value, str):
+def files(settings: Mapping[str, Any] | list[Any]) -> Iterator[tuple[Where, str]]:
+    """Yield (place, path) of each setting that names a file to read, in blocks and lists too."""
+    entries = settings.items() if isinstance(settings, Mapping) else enumerate(settings)
+    for name, value in entries:
+        if str(name).endswith("_file") and isinstance(value, str):
             yield (name,), value
-        elif name.endswith("_files"):
+        elif str(name).endswith("_files"):
             texts = value.items() if isinstance(value, dict) else ()
             yield from (((name, key), text) for key, text in texts if isinstance(text, str))
-        elif isinstance(value, dict):
+        elif isinstance(value, dict | list):
             yield from (((name, *where), file) for where, file in files(value))
 
 
@@ -69,24 +71,25 @@ def _rooted_cluster(cluster: ClusterConfig, folder: Path) -> ClusterConfig:
 
 
 def rooted_options(given: Any, folder: Path) -> Any:
-    """Return options of a watcher with what names a file in them, at any depth, made absolute."""
+    """Return options with what names a file in them, at any depth, made absolute."""
     if isinstance(given, list):
         return [rooted_options(one, folder) for one in given]
     if not isinstance(given, dict):
         return given
-    return {
-        name: _rooted_path(value, folder)
-        if isinstance(value, str) and name.endswith(_PATHS)
-        else rooted_options(value, folder)
-        for name, value in given.items()
-    }
+    return {name: _rooted_option(name, value, folder) for name, value in given.items()}
+
+
+def _rooted_option(name: str, value: Any, folder: Path) -> Any:
+    if isinstance(value, str) and name.endswith(_PATHS):
+        return _rooted_path(value, folder)
+    if isinstance(value, dict) and name.endswith("_files"):
+        texts = {key: text for key, text in value.items() if isinstance(text, str)}
+        return value | {key: _rooted_path(text, folder) for key, text in texts.items()}
+    return rooted_options(value, folder)
 
 
 def _rooted_sink(sink: SinkConfig, folder: Path) -> SinkConfig:
-    given = dict(sink.model_extra or {})
-    for (name, *key), path in files(given):
-        rooted = _rooted_path(path, folder)
-        given[name] = {**given[name], key[0]: rooted} if key else rooted
+    given = rooted_options(dict(sink.model_extra or {}), folder)
     if isinstance(given.get("file"), str):
         given["file"] = _rooted_path(given["file"], folder)
     return SinkConfig.model_validate({"type": sink.type, **given})

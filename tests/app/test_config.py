@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from engine.app.checking import checked
-from engine.app.configured import load_config
+from engine.app.configured import load_config, options
 from engine.app.opening import open_store
 from engine.app.roles import ALL, Role, roles_of
 from engine.app.serve import serve
@@ -200,6 +200,39 @@ def test_files_of_the_store_and_the_bus_are_relative_to_the_file_too(
     assert settings.bus.kafka is not None
     assert settings.bus.kafka.tls is not None
     assert settings.bus.kafka.tls.ca_file == str(tmp_path / "ca.pem")
+
+
+LISTED = """
+clusters:
+  - name: west
+    watchers:
+      drift:
+        apps:
+          - {name: a, repository: "https://h.test/r", token_file: there}
+          - {name: b, repository: "https://h.test/r", token_file: gone}
+      metrics: {scrape: [{url: "http://h.test/m", take: [a], token_file: gone}]}
+sinks:
+  hook: {type: webhook, url: "https://h.test/", secret_file: there, header_files: {x-key: there}}
+"""
+
+
+def test_files_that_lists_name_and_that_are_not_there_are_told_with_their_place(
+    write: Write, tmp_path: Path
+) -> None:
+    there = tmp_path / "there"
+    there.write_text("hush")
+    assert faults(write(LISTED)) == [
+        "8:55 clusters.0.watchers.drift.apps.1.token_file: there is no file 'gone'",
+        "9:62 clusters.0.watchers.metrics.scrape.0.token_file: there is no file 'gone'",
+    ]
+    (tmp_path / "gone").write_text("hush")
+    settings = load_config(write(LISTED), {})
+    drift = settings.clusters[0].watchers["drift"]
+    assert isinstance(drift, dict)
+    first, second = drift["apps"]
+    assert (first["token_file"], second["token_file"]) == (str(there), str(tmp_path / "gone"))
+    hook = options(settings.sinks["hook"])
+    assert (hook["secret_file"], hook["header_files"]) == (str(there), {"x-key": str(there)})
 
 
 def test_files_of_the_store_and_the_bus_that_are_not_there_are_told(write: Write) -> None:
