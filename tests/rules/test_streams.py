@@ -56,7 +56,7 @@ def test_a_kind_that_is_not_known_leaves_the_data_open() -> None:
 def test_the_envelope_has_only_what_the_data_has() -> None:
     metric = signal_type(stream_of([Selector("metric")]))
     assert {"value", "labels", "cluster"} <= set(metric.fields)
-    assert not {"namespace", "kind"} & set(metric.fields)
+    assert not {"name", "kind"} & set(metric.fields)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,8 @@ def test_the_envelope_has_only_what_the_data_has() -> None:
         ("k8s.object", "signal.namespace", True),
         ("k8s.object", "value", False),
         ("metric", "labels.pod", True),
-        ("metric", "namespace", False),
+        ("metric", "namespace", True),
+        ("metric", "kind", False),
         ("k8s.event", "signal.data.reason", True),
         ("k8s.event", "labels.team", False),
         ("alert", "signal.data.anything", True),
