@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.ledger.nursery import Nursery
 from tests.testbeds import jars
@@ -73,6 +74,12 @@ def kube_clusters(request: pytest.FixtureRequest) -> Iterator[dict[str, Kube]]:
             shutil.copytree(each.plane.logs, LOGS / name, dirs_exist_ok=True)
     if unapproved:
         raise ExceptionGroup("dogwatch changed a cluster on its own", unapproved)
+
+
+@pytest.fixture(autouse=True)
+def _log() -> None:
+    """Let the log of each test be what nobody quieted: a verb that ran before did for itself."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

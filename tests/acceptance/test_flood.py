@@ -79,7 +79,9 @@ def test_a_flood_loses_nothing_critical_takes_no_memory_and_each_shed_signal_is_
     for kind in ("metric", "k8s.object"):
         assert lab.metric("signals_total", type=kind) < sent.taken[kind]
     through = sum(lab.metric("signals_total", type=kind) for kind in sent.taken)
-    assert through + lab.metric("signals_shed_total") == sent.taken.total()
+    # Some are dogwatch's own, each 15 s.
+    own = through + lab.metric("signals_shed_total") - sent.taken.total()
+    assert 0 <= own <= 30
     assert shed(lab, "sampled") > shed(lab, "duplicate") == 0
     assert shed(lab, "superseded") > 0
     assert len(lab.logged("shedding")) == 1
