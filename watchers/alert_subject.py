@@ -1,8 +1,11 @@
 """What an alert is about, by its labels. Pure.
 
-Source: labels of kube-state-metrics, of the Kubernetes monitoring mixin, of node-exporter.
+Source: labels of kube-state-metrics, of the Kubernetes monitoring mixin, of node-exporter; names
+that controllers make: SafeEncodeString and String of k8s.io/apimachinery/pkg/util/rand, the minute
+of its run that a CronJob gives a Job, the ordinals of a StatefulSet.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -30,6 +33,15 @@ _OTHERS: Final[Mapping[str, str]] = {
     "ingress": "Ingress",
 }
 _CLUSTERED: Final = frozenset({"Node", "PersistentVolume"})
+_SUFFIX: Final = "[bcdfghjklmnpqrstvwxz2456789]{5}"
+_HASH: Final = "[4-9bcdf]{8,10}"
+_RUN: Final = r"\d{8}"
+_MADE: Final[Mapping[str, re.Pattern[str]]] = {
+    "Pod": re.compile(rf"(.+?)-(?:(?:(?:{_HASH}|{_RUN}(?:-\d+)?)-)?{_SUFFIX}|\d{{1,5}})", re.ASCII),
+    "ReplicaSet": re.compile(rf"(.+)-{_HASH}"),
+    "Job": re.compile(rf"(.+)-{_RUN}", re.ASCII),
+}
+"""By kind: the name of its topmost owner, and what controllers add to it."""
 _EXPORTERS: Final = ("kube-state-metrics", "node-exporter")
 """They speak of others: `pod` and `namespace` may be their own, and `instance` a node's."""
 _NODE_EXPORTER: Final = ("node-exporter", "kubelet")
@@ -39,7 +51,8 @@ def subject(labels: Labels) -> dict[str, str]:
     """Return namespace, kind, name, workload and node of what an alert with `labels` is about.
 
     What the labels do not tell is left out. With the labels of an exporter beside those of an
-    object it is the object that counts; of a workload and a pod of it, the pod.
+    object it is the object that counts; of a workload and a pod of it, the pod. The workload is
+    the topmost owner by the labels, else by the names that controllers give.
     """
     pod, node = _first(labels, _POD), _first(labels, _NODE) or _scraped_node(labels)
     label, kind = _named(labels, _WORKLOADS)
@@ -51,10 +64,18 @@ def subject(labels: Labels) -> dict[str, str]:
         name = workload
     else:
         kind, name = _else(labels, node, pod)
-    about = {"kind": kind, "name": name, "workload": workload or name, "node": node}
+    owner = _owner(kind, name) if not workload else _owner(_WORKLOADS.get(label, ""), workload)
+    about = {"kind": kind, "name": name, "workload": owner, "node": node}
     if kind not in _CLUSTERED:
         about["namespace"] = _first(labels, _NAMESPACE)
     return {key: text for key, text in about.items() if text}
+
+
+def _owner(kind: str, name: str) -> str:
+    """Return what owns the object in the end, by its name: a name that nobody made is its own."""
+    made = _MADE.get(kind)
+    found = made.fullmatch(name) if made else None
+    return found[1] if found else name
 
 
 def _else(labels: Labels, node: str, pod: str) -> tuple[str, str]:

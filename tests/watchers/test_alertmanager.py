@@ -13,7 +13,8 @@ NOT_SET = "0001-01-01T00:00:00Z"
 
 def an_alert(status: str = "firing", **fields: Any) -> dict[str, Any]:
     labels = {"alertname": "PodCrashLooping", "severity": "critical", "cluster": "eu",
-              "namespace": "shop", "pod": "web-5f6d-x2x", "job": "kube-state-metrics"}  # fmt: skip
+              "namespace": "shop", "pod": "web-5f6d8b9c7d-x2xkq",
+              "job": "kube-state-metrics"}  # fmt: skip
     return {
         "status": status,
         "labels": labels | fields.pop("labels", {}),
@@ -53,8 +54,8 @@ async def test_an_alert_becomes_a_signal_with_all_that_it_says() -> None:
     assert signal.subject == "PodCrashLooping"
     assert signal.data == {
         "kind": "Pod",
-        "name": "web-5f6d-x2x",
-        "workload": "web-5f6d-x2x",
+        "name": "web-5f6d8b9c7d-x2xkq",
+        "workload": "web",
         "namespace": "shop",
         "alert": "PodCrashLooping",
         "severity": "critical",
@@ -151,7 +152,7 @@ KSM = {"job": "kube-state-metrics", "namespace": "monitoring", "container": "ksm
         ({"namespace": "a"}, {"namespace": "a"}),
         (
             {"namespace": "a", "pod": "p-1", "node": "n1"},
-            {"namespace": "a", "kind": "Pod", "name": "p-1", "workload": "p-1", "node": "n1"},
+            {"namespace": "a", "kind": "Pod", "name": "p-1", "workload": "p", "node": "n1"},
         ),
         (
             {"namespace": "a", "pod": "web-1-x", "deployment": "web"},
@@ -163,7 +164,7 @@ KSM = {"job": "kube-state-metrics", "namespace": "monitoring", "container": "ksm
         ),
         (
             {**KSM, "exported_namespace": "a", "exported_pod": "p-1"},
-            {"namespace": "a", "kind": "Pod", "name": "p-1", "workload": "p-1"},
+            {"namespace": "a", "kind": "Pod", "name": "p-1", "workload": "p"},
         ),
         (
             {**KSM, "node": "n1", "condition": "Ready"},
@@ -195,3 +196,32 @@ def test_an_alert_is_about_what_its_labels_name(
     labels: dict[str, str], about: dict[str, str]
 ) -> None:
     assert subject(labels) == about
+
+
+@pytest.mark.parametrize(
+    ("labels", "workload"),
+    [
+        ({"pod": "web-5f6d8b9c7d-x2xkq"}, "web"),
+        ({"pod": "my-app-v2-5f6d8b9c7d-x2xkq"}, "my-app-v2"),
+        ({"pod": "node-exporter-x2xkq"}, "node-exporter"),
+        ({"pod": "db-0"}, "db"),
+        ({"pod": "backup-29012345-x2xkq"}, "backup"),
+        ({"pod": "sharded-29012345-3-x2xkq"}, "sharded"),
+        ({"pod": "db-0", "statefulset": "db"}, "db"),
+        ({"pod": "web-1-5f6d8b9c7d-x2xkq", "deployment": "web-1"}, "web-1"),
+        ({"pod": "web-5f6d8b9c7d-x2xkq", "replicaset": "web-5f6d8b9c7d"}, "web"),
+        ({"replicaset": "web-5f6d8b9c7d"}, "web"),
+        ({"job_name": "backup-29012345"}, "backup"),
+        ({"job_name": "migrate"}, "migrate"),
+        ({"deployment": "web-5f6d8b9c7d"}, "web-5f6d8b9c7d"),
+        ({"pod": "redis"}, "redis"),
+        ({"pod": "red-panda"}, "red-panda"),
+        ({"pod": "web-5f6d-x2x"}, "web-5f6d-x2x"),
+        ({"pod": "-x2xkq"}, "-x2xkq"),
+        ({"pod": "web-" + "7" * 100_000}, "web-" + "7" * 100_000),
+    ],
+)
+def test_the_workload_is_the_topmost_owner_as_the_rules_about_objects_know_it(
+    labels: dict[str, str], workload: str
+) -> None:
+    assert subject(labels)["workload"] == workload
