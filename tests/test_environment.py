@@ -14,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from types import ModuleType
 
+pytestmark = pytest.mark.xdist_group("environment")
+"""One worker makes the environment, which takes a while."""
 ROOT = Path(__file__).parent.parent
 
 

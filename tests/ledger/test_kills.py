@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.ledger.nursery import Nursery
 
-KILLS = int(os.environ.get("LEDGER_KILLS", "120"))
+KILLS = int(os.environ.get("LEDGER_KILLS", "70"))
 TOGETHER = 4
 """Processes of dogwatch at the same time, each over a ledger of its own."""
 SIGNALS_A_KILL = 60

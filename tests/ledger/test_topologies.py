@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.testbeds.kafka import Cluster
     from tests.testbeds.postgres import Postgres
 
-KILLS = 60
-LEDGER = Ledger(seed=random.randrange(1 << 32), rules=20, clusters=6, signals=2_500)
+KILLS = 40
+LEDGER = Ledger(seed=random.randrange(1 << 32), rules=20, clusters=6, signals=2_000)
 CALM_BEFORE = 0.1
 DEEDS = (
     Deed(CALM_BEFORE, lambda killer: killer.freeze("worker")),

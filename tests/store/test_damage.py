@@ -20,7 +20,7 @@ from engine.store.store import Store
 from tests.store.rows import Hand, a_commit
 
 COMMITS = 25
-ROUNDS = int(os.environ.get("STORE_DAMAGES", "80"))
+ROUNDS = int(os.environ.get("STORE_DAMAGES", "50"))
 """How often a file is damaged somewhere; `make nightly` does it 1,000 times."""
 
 

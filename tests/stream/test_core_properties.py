@@ -18,7 +18,7 @@ from tests.stream.test_properties import arrival, crashed, folded, still_open
 SECOND = 1_000_000
 CORES = ("sequence", "absent", "schedule")
 KINDS = ("k8s.object", "k8s.event", "alert", "beat", "beat", "beat", "clock", NEWS, ROSTER)
-STEADY = settings(max_examples=60, deadline=None)
+STEADY = settings(max_examples=40, deadline=None)
 
 
 @st.composite

@@ -32,7 +32,7 @@ def stories(found: Sequence[Step]) -> dict[str, list[Transition]]:
     return told
 
 
-@settings(max_examples=200)
+@settings(max_examples=90)
 @given(whole_rules("a", "b"), whole_rules("b", "a"), logs(), st.data())
 def test_people_hear_an_opening_then_reminders_then_an_end_or_nothing(
     one: Rule, two: Rule, log: list[Signal], data: st.DataObject
@@ -55,7 +55,7 @@ def test_people_hear_an_opening_then_reminders_then_an_end_or_nothing(
     assert all(rules[m.rule].mute_during for m in moves if m.firing in live - set(told))
 
 
-@settings(max_examples=200)
+@settings(max_examples=90)
 @given(whole_rules("a", "b"), whole_rules("b", "a"), logs(), st.data())
 def test_missions_keep_to_their_limits_and_each_firing_has_one_fate(
     one: Rule, two: Rule, log: list[Signal], data: st.DataObject

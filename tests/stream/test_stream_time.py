@@ -1,10 +1,12 @@
 """Stream time comes from the log alone."""
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.model.signal import Signal
-from engine.stream.stream_time import StreamTime
+from engine.rules.rule import Absent
+from engine.stream.stream_time import StreamTime, StreamTimeState
 from tests.stream.building import Run, a_beat, a_metric, a_pod, a_rule, a_signal, seconds, us
 
 LATE = 2
@@ -40,6 +42,40 @@ def test_a_watchers_signals_move_its_time_too() -> None:
 def test_a_watcher_that_is_silent_for_thirty_seconds_of_the_others_time_is_left_out() -> None:
     assert at(beat(100, "a"), beat(100, "b"), beat(130, "a")) == 100 - LATE
     assert at(beat(100, "a"), beat(100, "b"), beat(130.1, "a")) == 130.1 - LATE
+
+
+def test_a_watcher_that_sends_what_it_still_sees_without_heartbeats_is_left_out_for_good() -> None:
+    start = [beat(100, "a"), beat(100, "b")]
+    held = [*start, pod(126, "b"), beat(130, "a")]
+    assert at(*held) == 126 - LATE
+    assert at(*held, beat(131, "a")) == 131 - LATE
+    assert at(*held, beat(131, "a"), pod(132, "b"), beat(150, "a")) == 150 - LATE
+    assert at(*held, beat(131, "a"), beat(132, "b"), beat(150, "a")) == 132 - LATE
+
+
+def test_what_a_watcher_told_before_it_fell_silent_is_not_absent_for_its_silence() -> None:
+    rule = a_rule("gone", on="metric", by=("cluster",), absent=Absent("seen", 40_000_000, 0))
+    sample = {"metric": "m", "labels": {}, "value": 1.0}
+
+    def ends(*more: Signal) -> list[tuple[float, str]]:
+        log = [beat(when, "a") for when in range(0, 400, 5)] + [beat(0, "b"), *more]
+        log += [a_signal(when, "metric", sample, source="b") for when in (1, 25, 55, 85, 115)]
+        return Run(rule).see(*sorted(log, key=lambda one: one.time)).moves
+
+    assert ends() == []
+    assert ends(*(beat(when, "b") for when in range(5, 400, 5))) == [(155, "firing")]
+    assert ends(*(beat(when, "b") for when in range(300, 400, 5))) == [(340, "firing")]
+
+
+def test_state_that_was_stored_before_heartbeats_were_told_apart_is_read() -> None:
+    old = msgspec.msgpack.encode(
+        [{"a": [us(100), True], "b": [us(90), True, None]}, us(100), us(88)]
+    )
+    time = StreamTime(2_000_000, msgspec.msgpack.decode(old, type=StreamTimeState))
+    time.see("a", us(120), beat=True)
+    assert time.mark == us(88)
+    time.see("a", us(121), beat=True)
+    assert time.mark == us(119)
 
 
 def test_a_watcher_that_comes_back_counts_again() -> None:

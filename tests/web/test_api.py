@@ -248,7 +248,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(request=requests())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 async def test_no_request_makes_it_fail_and_none_gets_in_without_a_token(
     request: dict[str, Any],
 ) -> None:
