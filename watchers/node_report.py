@@ -1,9 +1,10 @@
 """The receiver of node agents: reports of devices as signals, and what each node should have."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
+from pydantic import model_validator
 
 from engine.analysis.inventory import Holding, Limits, Tally, look
 from engine.model.node_report import Device, Report
@@ -19,6 +20,7 @@ from watchers.device_memory import (
     decoded,
 )
 from watchers.device_signals import deleted, told_by_agent
+from watchers.node_roll import enrolled
 from watchers.receiving import Hall, Post, Received, ReceiverOptions, Refusal, receiver
 from watchers.report_form import Fault, read_devices, read_report
 
@@ -28,6 +30,8 @@ RESEND_S: Final = 3600
 """How often a level is told again that does not change."""
 AGAIN_S: Final = 300
 """How long each report tells again what changed: what was told may not have come onto the bus."""
+MOST_LEVELS: Final = 4096
+"""What is remembered of the devices of one node: those that it has, and those that end."""
 _HOUR_S: Final = 3600
 _UP: Final = {"up", "active"}
 _LINKS: Final = {"nic", "infiniband"}
@@ -38,8 +42,19 @@ _DEAD: Final = "dead"
 class NodeReportConfig(ReceiverOptions, InventoryOptions):
     """Who may report, and when a device counts as gone: see InventoryOptions.
 
-    The agents of all nodes of a cluster share one secret.
+    The agents of all nodes of a cluster share one secret. `cluster` or `clusters` is needed: of no
+    other is anything remembered, and of each no more than about 10,000 nodes.
     """
+
+    @model_validator(mode="after")
+    def _of_known_clusters(self) -> Self:
+        if not self.cluster and not self.clusters:
+            raise ValueError("needs cluster or clusters: of which it may report nodes")
+        return self
+
+    def allows(self, cluster: str) -> bool:
+        """Say whether nodes of `cluster` may be reported."""
+        return cluster in (self.clusters or (self.cluster,))
 
 
 @receiver("node-report", config=NodeReportConfig)
@@ -55,7 +70,7 @@ async def receive_node_report(config: NodeReportConfig, post: Post, hall: Hall) 
     if isinstance(report, Fault):
         return Received(refused=[_refusal(report)])
     cluster = report.cluster or config.cluster
-    if not cluster or (config.clusters and cluster not in config.clusters):
+    if not config.allows(cluster):
         said = f"cluster '{cluster}' is none that this sender may speak of"
         return Received(refused=[Refusal("cluster", said, post.body)])
     devices, whole, faults = read_devices(report)
@@ -65,10 +80,19 @@ async def receive_node_report(config: NodeReportConfig, post: Post, hall: Hall) 
     known = decoded(kept.get(node), NodeRecord)
     before = decoded(kept.get(own), AgentRecord)
     uid = (known.uid if known else "") or report.uid
-    fold = _Fold(report, before, uid, int(hall.now.timestamp()), config.limits())
+    at, limits = int(hall.now.timestamp()), config.limits()
+    changes: dict[str, bytes | None] = {}
+    fold = _Fold(report, before, uid, at, limits)
     after = fold.run(devices, whole)
+    full = ""
+    if before is None and not await enrolled(memory, report.node, at - limits.baseline_s, changes):
+        full = f"cluster '{cluster}' has as many nodes as are remembered"
+    elif len(after.levels) > MOST_LEVELS:
+        full = f"node '{report.node}' had more than {MOST_LEVELS} devices by now"
+    if full:
+        return Received(refused=[Refusal("too-many", full, post.body)])
     if after != before:
-        await memory.keep({own: msgspec.json.encode(after)})
+        await memory.keep({**changes, own: msgspec.json.encode(after)})
     signals = [told_by_agent(cluster, report.node, hall.now, data) for data in fold.told]
     return Received(signals, [_refusal(fault) for fault in faults])
 

@@ -33,6 +33,7 @@ ALLOWED: Final[Mapping[str, str]] = {
     "heartbeat": "heartbeats of clusters that are known by what is posted only",
     "future": f"times up to {AHEAD.seconds} s ahead of the clock of dogwatch",
     "bad-form": "what the receiver reads, field by field: see docs/receivers.md",
+    "too-many": "about 10,000 nodes of a cluster, 4,096 devices of a node with those that ended",
     "version": "version 4 of the webhook of Alertmanager; lists of audit.k8s.io/v1",
     "content-type": "the three forms of CloudEvents, with JSON in them",
     "misplaced": "signals in the partition that their cluster was given at first; "

@@ -11,9 +11,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engine.model.schema import data_shape
 from tests.watchers.sources import NOON
+from watchers import node_report, node_roll
 from watchers.device_memory import AGENT, NODE, AgentRecord, NodeRecord, agents, as_it_is
 from watchers.memory import Forgetful
 from watchers.node_report import NodeReportConfig, receive_node_report
@@ -277,6 +279,46 @@ async def test_a_cluster_that_the_sender_may_not_speak_of_is_refused_and_not_rem
     assert (received.signals, await desk.memory.recall()) == ([], {})
     received = await desk.receive(a_report(a_nic()))
     assert [one.reason for one in received.refused] == ["cluster"]
+
+
+async def test_of_a_cluster_that_is_not_named_nothing_is_remembered() -> None:
+    desk = Desk()
+    for cluster in ("east", "_dogwatch", "west\x00"):
+        received = await desk.receive(a_report(a_nic(), cluster=cluster))
+        assert [one.reason for one in received.refused] == ["cluster"]
+    assert await desk.memory.recall() == {}
+
+
+def test_a_receiver_of_nodes_says_of_which_clusters() -> None:
+    with pytest.raises(ValidationError, match="needs cluster or clusters"):
+        NodeReportConfig(token_file="token")
+
+
+async def test_names_of_nodes_without_end_take_no_room_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_roll, "MOST", 2)
+    desk = Desk()
+    reports = [a_report(a_nic(), node=f"n{number}") for number in range(500)]
+    first = [await desk.receive(one, 0.01) for one in reports]
+    taken = [not one.refused for one in first]
+    assert len(agents(await desk.memory.recall())) == sum(taken) == 2 * node_roll.PARTS
+    assert {one.refused[0].reason for one in first if one.refused} == {"too-many"}
+    known = reports[taken.index(True)]
+    assert (await desk.receive(known)).refused == []
+    strange = reports[taken.index(False)]
+    assert (await desk.receive(strange, 8 * 86400)).refused == []
+    assert len(agents(await desk.memory.recall())) < 2 * node_roll.PARTS
+
+
+async def test_devices_that_never_end_take_no_room_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(node_report, "MOST_LEVELS", 20)
+    desk = Desk()
+    reports = [a_report(a_nic(f"ens{number}"), looked=[]) for number in range(40)]
+    refused = [bool((await desk.receive(one)).refused) for one in reports]
+    assert refused == [number >= 19 for number in range(40)]
 
 
 async def test_a_record_that_cannot_be_read_is_learned_anew() -> None:
