@@ -266,7 +266,9 @@ async def test_a_cluster_whose_watch_breaks_is_watched_again_and_told_of(
 
     watching = Breaks(ClusterConfig(name="eu"), None, None, Clock())  # type: ignore[arg-type]
     task = asyncio.create_task(guarded(watching))
-    await again.wait()
+    met = asyncio.create_task(again.wait())
+    await asyncio.wait({task, met}, return_when=asyncio.FIRST_COMPLETED)
+    assert (met.done(), task.done()) == (True, False)
     assert watching.status.unreachable() == "broken: OverflowError"
     task.cancel()
 

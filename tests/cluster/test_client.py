@@ -87,6 +87,17 @@ async def test_a_kubeconfig_that_leads_nowhere_is_told_of_without_its_token(
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.parametrize("token", ["hush\n1", "hush\0", "hush\xe9", "\x7fhush"])
+async def test_a_token_that_no_header_can_hold_is_never_shown(token: str) -> None:
+    async with answering(lambda *_: Answer({})) as answers:
+        context = leading({"server": f"http://127.0.0.1:{answers.port}"}, token)
+        async with a_reader(context) as reader:
+            with pytest.raises(ClusterError) as caught:
+                await reader.identity()
+    assert caught.value.reason == "config"
+    assert "hush" not in str(caught.value)
+
+
 async def test_an_answer_that_is_no_text_is_malformed(tmp_path: Path) -> None:
     async with answering(lambda *_: Answer(b'{"items": ["\xff"]}')) as answers:
         error = await failure(answers, tmp_path)
