@@ -1,7 +1,8 @@
 """Stream time of one cluster, from the log alone.
 
 The rule: a source's time is its newest event time. A source lives while that is at most 30 s
-behind the newest time of the cluster. Stream time is
+behind the newest time of the cluster; one that ever sent a heartbeat, while its newest heartbeat
+is, so that one which still sends a part of what it should see holds time no longer. Stream time is
 
 - the smallest time of the live sources that ever sent a heartbeat, or
 - where none such lives, the newest time of the cluster,
@@ -20,6 +21,8 @@ FORGOTTEN_US: Final = 100 * SILENT_US
 """A source silent for longer is as one never seen; so state stays small. Not so a watcher that was
 told as silent: somebody must hear that it is back, or that it ended."""
 _STEP_US: Final = SILENT_US // 2
+_TOLD_US: Final = SILENT_US // 3
+"""How often it is told again that a silent watcher is silent, while it sends something."""
 _SPARE: Final = 64
 LEAP_US: Final = 60_000_000
 """A move of the mark by more is a leap, where watchers pace it: nobody was there."""
@@ -39,12 +42,14 @@ class Silence(NamedTuple):
 class SourceTime(msgspec.Struct, array_like=True):
     """Newest event time of a source, and whether it ever sent a heartbeat.
 
-    `missed`: it was silent when somebody with a clock last looked; None: nobody did.
+    `missed`: it was silent when somebody with a clock last looked; None: nobody did. `beaten`: time
+    of its newest heartbeat, -1 before the first.
     """
 
     at: int
     beats: bool
     missed: bool | None = None
+    beaten: int = -1
 
 
 class StreamTimeState(msgspec.Struct, array_like=True):
@@ -68,6 +73,7 @@ class StreamTime:
 
     __slots__ = (
         "_lateness_us",
+        "_least",
         "_most",
         "_silent",
         "_watchers",
@@ -92,31 +98,30 @@ class StreamTime:
         self.news: list[Silence] = []
         self.leap = -1
         self._watchers = {name: one for name, one in self.sources.items() if one.beats}
+        for one in self._watchers.values():
+            one.beaten = one.at if one.beaten < 0 else one.beaten  # state of before it was kept
         edge = self.newest - SILENT_US
-        self._silent = {name for name, one in self._watchers.items() if one.at < edge}
+        self._silent = {name for name, one in self._watchers.items() if one.beaten < edge}
+        self._least = self._least_beaten()
 
     def follow(self, source: str, at: int) -> bool:
         """Take note of a signal that is nothing new, as most are; else return False: `see` it.
 
-        That is the next one of a watcher, or an older one, while no watcher is silent. This is
-        what `see` would do then, in one piece, as it is done for every signal.
+        That is one of a watcher, while none is silent and none becomes so. This is what `see` would
+        do then, in one piece, as it is done for every signal.
         """
         known, newest, mark = self.sources.get(source), self.newest, self.mark
-        if known is None or mark is None or self._silent:
+        if known is None or mark is None or self._silent or not known.beats:
             return False
-        step = at - known.at
-        if not known.beats or step > _STEP_US or known.at < newest - SILENT_US:
-            return False
-        if step <= 0:
+        if at <= known.at:
             return True
+        if at > newest:
+            if at > newest + _STEP_US or at > self._least + SILENT_US:
+                return False
+            self.newest = at
         known.at = lowest = at
         if len(self._watchers) > 1:
             lowest = min([one.at for one in self._watchers.values()])
-            if lowest < max(at, newest) - SILENT_US:
-                known.at = at - step
-                return False
-        if at > newest:
-            self.newest = at
         lowest -= self._lateness_us
         if lowest > mark:
             self.mark = lowest
@@ -130,19 +135,18 @@ class StreamTime:
         if known is None or known.at < self.newest - FORGOTTEN_US:
             self.newest = at if self.mark is None else max(at, self.newest)
             known = self._join(source, at)
-        elif at <= known.at and (known.beats or not beat):
+        elif at <= (known.beaten if beat else known.at):
             return False
-        if beat and not known.beats:
-            known.beats = True
-            self._watchers[source] = known
-            self.news.append(Silence(source, None, at))
-        before = known.at
-        known.at = max(known.at, at)
         self.newest = max(self.newest, at)
-        if known.beats:
-            self._hear(source, before, known.at)
+        before = known.at
+        if beat:
+            self._beat(source, known, at)
             if unheard is not None:
                 self.news.append(Silence("", unheard, at))
+        elif source in self._silent and at // _TOLD_US > before // _TOLD_US:
+            self.news.append(Silence(source, at, None))
+        self._lose()
+        known.at = max(before, at)
         moved = self.reach(self._present() - self._lateness_us)
         if moved and paced and start is not None and (self.mark or 0) - start > LEAP_US:
             self.leap = start
@@ -163,7 +167,7 @@ class StreamTime:
         """
         found = []
         for name, one in sorted(self._watchers.items()):
-            missed = one.at < now - SILENT_US
+            missed = one.beaten < now - SILENT_US
             if missed is not one.missed:
                 one.missed = missed
                 found.append((name, missed))
@@ -221,26 +225,36 @@ class StreamTime:
             return None
         return max(one.at for one in self._watchers.values())
 
-    def _hear(self, source: str, before: int, at: int) -> None:
-        """Take note of the end of a silence of `source`."""
-        gap = at - before > SILENT_US
+    def _beat(self, source: str, known: SourceTime, at: int) -> None:
+        """Take note of a heartbeat, and of the end of a silence of `source`."""
+        before = known.beaten if known.beats else known.at
+        if not known.beats:
+            known.beats = True
+            self._watchers[source] = known
+            self.news.append(Silence(source, None, at))
+        known.beaten = at
         if source in self._silent and at >= self.newest - SILENT_US:
             self._silent.discard(source)
             self.news.append(Silence(source, None, at))
-        elif gap:
-            self.news.append(Silence(source, before, at))
+        elif at - before > SILENT_US:
+            self.news.append(Silence(source, known.at, at))
+        self._least = self._least_beaten()
 
-    def _present(self) -> int:
-        edge, newest = self.newest - SILENT_US, self.newest
-        present, lost = newest, False
+    def _least_beaten(self) -> int:
+        return min((one.beaten for one in self._watchers.values()), default=0)
+
+    def _lose(self) -> None:
+        """Take note of the watchers that fell silent, each since it was last heard."""
+        edge, lost = self.newest - SILENT_US, False
         for name, source in self._watchers.items():
-            if source.at >= edge:
-                present = min(present, source.at)
-            elif name not in self._silent:
+            if source.beaten < edge and name not in self._silent:
                 self._silent.add(name)
                 self.news.append(Silence(name, source.at, None))
                 lost = True
         if lost and len(self._silent) == len(self._watchers):
             since = max(one.at for one in self._watchers.values())
             self.news.append(Silence("", since, None))
-        return present
+
+    def _present(self) -> int:
+        live = (one.at for name, one in self._watchers.items() if name not in self._silent)
+        return min(live, default=self.newest)
