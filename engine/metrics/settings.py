@@ -2,7 +2,8 @@
 
 from typing import Self
 
-from pydantic import Field, PositiveFloat, model_validator
+import httpx
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from engine.model.config import Config
 
@@ -23,6 +24,15 @@ class PrometheusConfig(Config):
     tenant: str | None = None
     match: dict[str, str] = Field(default_factory=dict)
     timeout_s: PositiveFloat = 10.0
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str) -> str:
+        try:
+            httpx.URL(url.replace("{name}", "name"))  # with the name of a cluster, where found
+        except httpx.InvalidURL as error:
+            raise ValueError(f"no address of a server: {error}") from error
+        return url
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -79,6 +79,18 @@ discover:
     assert [one for one in told if one.startswith("6:42 unknown watcher 'evnts'")]
 
 
+@pytest.mark.parametrize("url", ["http://m:{name}", "http://m:port", "http://[::1"])
+def test_a_prometheus_that_no_client_could_ask_is_refused(tmp_path: Path, url: str) -> None:
+    block = f"{{type: kubeconfig-folder, folder_path: k, prometheus: {{url: '{url}'}}}}"
+    (told,) = faults(write(tmp_path, f"discover: [{block}]\n"))
+    assert "prometheus.url: no address of a server: Invalid port" in told
+
+
+def test_a_prometheus_of_each_cluster_is_named_by_it(tmp_path: Path) -> None:
+    block = "{type: kubeconfig-folder, folder_path: k, prometheus: {url: 'http://{name}.m:9090/x'}}"
+    assert load_config(write(tmp_path, f"discover: [{block}]\n"), {}).discover
+
+
 @pytest.mark.parametrize(
     ("one", "two", "label"),
     [
