@@ -1,5 +1,6 @@
 """The one configuration file, `dogwatch.yaml`: what it may hold, with its defaults."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,6 +22,7 @@ NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 _PORTS = range(1 << 16)
 _ADDRESS = r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$"
+_LOOPBACK = re.compile(r"http://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?(?:/|$)")
 POSTGRESQL = "postgresql://"
 
 
@@ -132,16 +134,24 @@ class NodeConfig(Config):
 
     `cluster` is its name as dogwatch knows it, `name` that of the Node. `url` is that of a receiver
     of type node-report, such as https://dogwatch.example.com/v1/receive/nodes; `token_file` holds
-    its bearer token. It looks and reports every `every_s` seconds. sysfs is at `root`/sys.
+    its bearer token. http, by which everybody on the way can read the token, only to this machine,
+    or with `allow_http`. It looks and reports every `every_s` seconds. sysfs is at `root`/sys.
     """
 
     cluster: Name
     name: str = Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
     url: str = Field(pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$")
+    allow_http: bool = False
     token_file: str
     ca_file: str | None = None
     every_s: PositiveFloat = 30.0
     root: str = Field(default="/", pattern=r"^/")
+
+    @model_validator(mode="after")
+    def _in_the_dark(self) -> Self:
+        if self.url.startswith("http:") and not self.allow_http and not _LOOPBACK.match(self.url):
+            raise ValueError("url: by http the token goes in the clear; https, or allow_http: true")
+        return self
 
 
 class StreamConfig(Config):

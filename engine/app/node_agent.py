@@ -6,8 +6,11 @@ It needs no store, no bus and no rights in the cluster.
 import asyncio
 import secrets
 import socket
+import threading
 import zlib
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -80,11 +83,10 @@ class NodeProcess:
     async def _work(self) -> None:
         settings, newest = self._settings, Newest()
         sender = Sender(settings.url, settings.token_file, settings.ca_file)
-        looks = ThreadPoolExecutor(1, "look")
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._look_on(looks, newest)),
+                    group.create_task(self._look_on(newest)),
                     group.create_task(self._send_on(sender, newest)),
                 ]
                 LOG.info("running", listen=self._process.url, node=settings.name, roles=["node"])
@@ -92,10 +94,9 @@ class NodeProcess:
                 for task in tasks:
                     task.cancel()
         finally:
-            looks.shutdown(wait=False, cancel_futures=True)
             await sender.aclose()
 
-    async def _look_on(self, looks: ThreadPoolExecutor, newest: Newest) -> None:
+    async def _look_on(self, newest: Newest) -> None:
         """Look every so often, each node at its own moment of that."""
         settings, loop = self._settings, asyncio.get_running_loop()
         place = Place(Path(settings.root), SmartLog(Path(settings.root), loop.time), gpus)
@@ -104,7 +105,7 @@ class NodeProcess:
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             if going_on is None:
-                going_on = looks.submit(look, place, settings.cluster, settings.name)
+                going_on = begun(partial(look, place, settings.cluster, settings.name))
             done, _ = await asyncio.wait({asyncio.wrap_future(going_on)}, timeout=LOOK_S)
             if done:
                 report, going_on = going_on.result(), None
@@ -186,6 +187,20 @@ class NodeProcess:
             reload=reload,
             token=lambda: None,
         )
+
+
+def begun(work: Callable[[], Report]) -> Future[Report]:
+    """Begin `work` in a thread of its own, for which the process does not wait when it ends."""
+    outcome: Future[Report] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, name="look", daemon=True).start()
+    return outcome
 
 
 def phase_s(settings: NodeConfig) -> float:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import ValidationError
 
 from engine.app.config import AppConfig, NodeConfig
-from engine.app.node_agent import Newest, NodeProcess, phase_s
+from engine.app.node_agent import Newest, NodeProcess, begun, phase_s
 from engine.app.roles import Role, roles_of
 from engine.model.errors import ConfigError, Retryable
 from engine.model.node_report import Device, Report
@@ -146,6 +148,50 @@ def test_a_ca_file_without_certificates_is_refused_at_the_start(tmp_path: Path) 
     (tmp_path / "ca").write_text("nothing")
     with pytest.raises(ConfigError, match=r"node\.ca_file .* holds no PEM certificate"):
         Sender("https://127.0.0.1:1/", "token", str(tmp_path / "ca"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dogwatch.dogwatch.svc:9095/x",
+        "http://127.0.0.1.example.com/x",
+        "http://localhost@e/",
+    ],
+)
+def test_a_token_goes_in_the_clear_only_where_somebody_says_so(url: str) -> None:
+    own = {"cluster": "west", "name": "n1", "token_file": "token"}
+    with pytest.raises(ValidationError, match="the token goes in the clear"):
+        NodeConfig(url=url, **own)
+    assert NodeConfig(url=url, allow_http=True, **own).url == url
+    for here in (
+        "http://127.0.0.1:9095/x",
+        "http://[::1]:9095",
+        "http://localhost/x",
+        "https://e/x",
+    ):
+        assert NodeConfig(url=here, **own).url == here
+
+
+async def test_a_look_that_hangs_keeps_no_process_from_its_end() -> None:
+    done, seen = threading.Event(), []
+
+    def hangs() -> Report:
+        seen.append(threading.current_thread())
+        done.wait(20)
+        return a_report()
+
+    outcome = begun(hangs)
+    done.set()
+    assert (await asyncio.wrap_future(outcome)).node == "n1"
+    assert [(thread.name, thread.daemon) for thread in seen] == [("look", True)]
+
+
+async def test_what_a_look_raises_is_raised_where_it_is_awaited() -> None:
+    def breaks() -> Report:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        await asyncio.wrap_future(begun(breaks))
 
 
 def test_without_its_block_the_role_says_what_it_needs() -> None:
