@@ -59,6 +59,7 @@ class EmailConfig(SinkOptions):
         security: `starttls` (needed, never skipped), `tls` from the first byte, or `none`.
         port: 587, 465 or 25 by default, after `security`.
         username: to log in with, only over TLS; needs `password` or `password_file`.
+        password: that of `username`.
         sender: the From address; written `from` in the file.
         to: the recipients.
         timeout_s: bound of the whole exchange.

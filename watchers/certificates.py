@@ -96,8 +96,9 @@ class CertificatesConfig(Config):
     kubernetes.io/tls; it takes the right to read Secrets, see deploy/reader-secrets-rbac.yaml.
     `other_secrets`: at those of other types too, by `keys`, globs of the names of the values that
     hold certificates (PEM, DER, PKCS#12 or JKS), with a passphrase for PKCS#12 in one of
-    `passphrase_keys`. `kubeconfigs`: files. `endpoints`: TLS servers, asked every
-    `endpoints_every_s`, for `handshake_s` at most.
+    `passphrase_keys`. `kubeconfigs`: files, written [{kubeconfig: PATH}]. `endpoints`: TLS
+    servers, written [HOST:PORT] or as blocks, asked every `endpoints_every_s`, for `handshake_s`
+    at most.
     """
 
     every_s: PositiveFloat = 30.0

@@ -56,7 +56,7 @@ class AppConfig(Config):
     with the servers' keys in `known_hosts_file`.
 
     `owned` is a label selector of all that belongs to the application: objects of the desired
-    kinds that have it and are not desired are told as extra.
+    kinds that have it and are not desired are told as extra. `ignore` holds for this application.
     """
 
     name: str = Field(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$")

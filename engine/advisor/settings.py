@@ -8,8 +8,9 @@ from engine.model.config import Config
 class AdvisorConfig(Config):
     """The model that may explain and rank what was found; without a key it is never asked.
 
-    `key_file` holds the API key. `calls` and `within_s` bound one mission, `tokens_per_day` all
-    of them. After `errors` failures in a row nobody is asked for `rest_s` seconds.
+    `key_file` holds the API key of `base_url`, where `model` answers with `max_tokens` at most.
+    `calls` and `within_s` bound one mission, `tokens_per_day` all of them. After `errors` failures
+    in a row nobody is asked for `rest_s` seconds.
     """
 
     key_file: str | None = None

@@ -9,6 +9,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -36,13 +37,22 @@ def _with_port(address: str) -> str:
     return address
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+def _switched(value: Any) -> Any:
+    if not isinstance(value, bool | dict):
+        raise ValueError("expected true, false, or a mapping of options")  # noqa: TRY004 - told by pydantic
+    return value
+
+
+Switch = Annotated[bool | dict[str, Any], BeforeValidator(_switched)]
+"""A watcher of a cluster: on, off, or on with these options."""
+_TEXT_OR_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed), WithJsonSchema(_TEXT_OR_TEXTS)]
 
 
 class ReachConfig(Config):
     """How a cluster is reached.
 
-    Either `in_cluster: true`, or a context of a kubeconfig (default: its current one).
+    Either `in_cluster: true`, or a `context` of a kubeconfig (default: its current one).
     `exec_commands` lists the credential plugins that may be run; none by default.
     """
 
@@ -79,7 +89,7 @@ class ClusterConfig(ReachConfig):
     """
 
     name: Name
-    watchers: dict[str, bool | dict[str, Any]] = Field(default_factory=dict)
+    watchers: dict[str, Switch] = Field(default_factory=dict)
     prometheus: PrometheusConfig | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     groups: Texts = ()
@@ -105,7 +115,10 @@ class SourceConfig(Config, extra="allow"):
 
 
 class RouteConfig(Config):
-    """Where firings go whose rule has no `notify`; every label of `match` must match."""
+    """Where firings go whose rule has no `notify`; every label of `match` must match.
+
+    `sinks` are names of sinks. `on` says which messages go there.
+    """
 
     sinks: Texts = Field(min_length=1)
     match: dict[str, Texts] = Field(default_factory=dict)
@@ -120,7 +133,8 @@ class RouteConfig(Config):
 class HttpConfig(Config):
     """Health, metrics and the receiver of CloudEvents.
 
-    `token_file` holds the bearer token of /v1/signals and /-/reload; without it both refuse.
+    `listen` is HOST:PORT. `token_file` holds the bearer token of /v1/signals and /-/reload; without
+    it both refuse.
     """
 
     listen: str = Field(default="127.0.0.1:9095", pattern=_ADDRESS)
@@ -161,7 +175,8 @@ class StreamConfig(Config):
     something fires, else every `checkpoint_s` or `checkpoint_signals`. Signals that come faster
     than they are folded wait in up to `intake_bytes` of memory; once folding is `shed_after_s`
     behind, metrics are sampled (duplicates go at half of it, all but the last of levels at one
-    and a half); with the memory full senders get 503 and watchers wait.
+    and a half); with the memory full senders get 503 and watchers wait. What was folded is kept
+    for `retain_s`, and at most `retain_bytes` of it.
     """
 
     lateness_s: PositiveFloat = 2.0
@@ -206,7 +221,10 @@ class StoreConfig(Config):
 
 
 class BusConfig(Config):
-    """Where signals wait to be folded: a SQLite file below `data_dir`, or Kafka."""
+    """Where signals wait to be folded: a SQLite file below `data_dir`, or Kafka.
+
+    `kafka` is for several processes; without it the file is used.
+    """
 
     kafka: KafkaConfig | None = None
 
@@ -247,7 +265,26 @@ class ChangesConfig(Config):
 
 
 class AppConfig(Config):
-    """The whole file. Relative paths are relative to the file."""
+    """The whole file. Relative paths are relative to the file.
+
+    Attributes:
+        clusters: the clusters to watch and read.
+        discover: where further clusters are found.
+        data_dir: folder of what this process keeps.
+        rules: files of rules, or folders of them.
+        sinks: where messages go, by name.
+        routes: which messages go to which sinks.
+        receivers: what other systems post, by the name in /v1/receive/NAME.
+        http: the server of health, metrics, pages and receivers.
+        store: where firings, missions and reports are kept.
+        bus: where signals wait to be folded.
+        stream: how signals are folded.
+        missions: how missions run.
+        changes: how changes are decided and made.
+        advisor: the model that may explain what was found.
+        node: the agent of a node, of --role node.
+        log_format: how the log on standard error is written.
+    """
 
     clusters: tuple[ClusterConfig, ...] = ()
     discover: tuple[SourceConfig, ...] = ()

@@ -187,7 +187,7 @@ def _option_faults(
     except ValidationError as error:
         for details in error.errors():
             where = (*at, *details["loc"])
-            known = [one.alias or n for n, one in config.model_fields.items()]
+            known = fields_of(config, details["loc"][:-1])
             yield where, _message({**details, "loc": where}, known)
 
 

@@ -43,7 +43,10 @@ class TlsConfig(Config):
 
 
 class SaslConfig(Config):
-    """Who we are for the brokers; the password is the first line of `password_file`."""
+    """Who we are for the brokers: `username`; the password is the first line of `password_file`.
+
+    `mechanism` is what the brokers want.
+    """
 
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     username: str = Field(min_length=1)
@@ -51,11 +54,12 @@ class SaslConfig(Config):
 
 
 class KafkaConfig(Config):
-    """The bus on Kafka.
+    """The bus on Kafka: `brokers` are HOST:PORT, reached by `tls` and with `sasl` where given.
 
-    Topics are TOPIC_PREFIX signals, conditions and quarantine. What is missing is made with
-    `partitions`, `replication_factor` and `min_insync_replicas`, unless `create_topics` is off.
-    Settings that can lose records are refused, unless `allow_unsafe` names them.
+    `group` is the group of all workers. Topics are `topic_prefix` signals, conditions and
+    quarantine. What is missing is made with `partitions`, `replication_factor` and
+    `min_insync_replicas`, unless `create_topics` is off. Settings that can lose records are
+    refused, unless `allow_unsafe` names them.
 
     A worker that is silent for `session_timeout_s` is given up; another one takes over then.
     Records are kept for `retain_s`.

@@ -37,7 +37,7 @@ def _count(many: int, name: str) -> str:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON schema of the configuration, for editors."""
-    from engine.app.config import AppConfig
+    """Print the JSON schema of the configuration: every field, with its meaning and default."""
+    from engine.app.config_schema import schema as whole
 
-    print_json(AppConfig.model_json_schema())
+    print_json(whole())

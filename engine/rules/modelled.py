@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from types import UnionType
+from typing import Any, Final, TypeAlias, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -24,6 +25,15 @@ _EXPECTED: Final = {
     "too_short": "expected at least one entry",
     "missing": "it is missing",
 }
+_FORMS: Final = (
+    (r"^https?://", "expected an address that begins with http:// or https://, without a query"),
+    (r"^(\[[0-9a-fA-F:]+\]|[^:", "expected HOST:PORT"),
+    (r"^[a-z0-9]([a-z0-9.-]", "expected a name of small letters, digits, '-' and '.'"),
+    (r"^[a-zA-Z_:]", "expected a name of letters, digits, '_' and ':', not a digit first"),
+    (r"^/", "expected a path that begins with /"),
+    ("", "it holds a character that is not allowed, is empty or too long"),
+)
+"""What is expected where a pattern that begins so is not matched."""
 _BLOCKS: Final = {"model_type", "dict_type", "model_attributes_type"}
 
 
@@ -57,9 +67,16 @@ def message(details: ErrorDetails, fields: Sequence[str]) -> str:
     if details["type"] in _CHOICES and isinstance(found, str) and plain:
         choices = re.findall(r"'([^']*)'", str(details.get("ctx", {}).get("expected", "")))
         return f"{where}: {unknown('value', found, choices)}"
-    shown = f", found {quoted(str(found))}" if plain else ""
-    said = _EXPECTED.get(details["type"], details["msg"].removeprefix("Value error, "))
+    said = _said(details)
+    shown = f", found {quoted(str(found))}" if plain and quoted(str(found)) not in said else ""
     return f"{where or 'the file'}: {said}{shown}"
+
+
+def _said(details: ErrorDetails) -> str:
+    if details["type"] == "string_pattern_mismatch":
+        pattern = str(details.get("ctx", {}).get("pattern", ""))
+        return next(words for begin, words in _FORMS if pattern.startswith(begin))
+    return _EXPECTED.get(details["type"], details["msg"].removeprefix("Value error, "))
 
 
 def _is_hidden(details: ErrorDetails, where: str) -> bool:
@@ -73,15 +90,26 @@ def fields_of(model: type[BaseModel], where: Where) -> list[str]:
     """Return the fields allowed at `where` of `model`, none where that is no block."""
     found: Any = model
     for step in where:
-        if isinstance(step, str) and step in getattr(found, "model_fields", {}):
-            found = _inner(found.model_fields[step].annotation)
-    known = getattr(found, "model_fields", {})
+        found = _step(found, step)
+    known = getattr(_model(found), "model_fields", {})
     return [field.alias or name for name, field in known.items()]
 
 
-def _inner(annotation: Any) -> Any:
-    """Return the model within `Model`, `tuple[Model, ...]` or `dict[str, Model]`."""
-    if hasattr(annotation, "model_fields"):
-        return annotation
-    parts = getattr(annotation, "__args__", ())
-    return next((found for one in parts if (found := _inner(one)) is not None), None)
+def _step(annotation: Any, step: int | str) -> Any:
+    """Return what is at `step` of a block, of a list or of a mapping from names."""
+    block = _model(annotation)
+    if block is not None:
+        fields = {field.alias or name: field for name, field in block.model_fields.items()}
+        return fields[str(step)].annotation if step in fields else None
+    inner = [part for one in _parts(annotation) for part in get_args(one) if get_origin(one)]
+    return next((one for one in reversed(inner) if one is not Ellipsis), None)
+
+
+def _parts(annotation: Any) -> list[Any]:
+    """Return what is a choice among others, each by itself."""
+    union = get_origin(annotation) in {Union, UnionType}
+    return list(get_args(annotation)) if union else [annotation]
+
+
+def _model(annotation: Any) -> Any:
+    return next((one for one in _parts(annotation) if hasattr(one, "model_fields")), None)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.app.discovery.settings import TYPES, DiscoverConfig
+from engine.app.option_text import intro, meanings, within
 from engine.app.sources import right
+from engine.metrics.settings import PrometheusConfig
+from engine.model.config import Config
 from watchers import receiving
 from watchers.registry import kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-    from engine.model.config import Config
+    from pydantic.fields import FieldInfo
+
     from watchers.registry import Source, WatcherKind
 
+_HEADS = ("| option | default | meaning |", "| --- | --- | --- |")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "watchers.md"
 _HEAD = """\
 # Watchers
 
 Where signals come from, what each watcher needs, and what may be set. Written by
 `python -m tests.watchers.page` from the watchers themselves; what the signals hold is in
-[signals.md](signals.md), what other systems post in [receivers.md](receivers.md).
+[signals.md](signals.md), what other systems post in [receivers.md](receivers.md), how objects are
+compared with git in [drift.md](drift.md), how clusters are found in [clusters.md](clusters.md).
 
 ```yaml
 # dogwatch.yaml
@@ -38,7 +43,7 @@ clusters:
 
 - A watcher that is not named runs where the table says _by itself_; `NAME: false` ends it, with
   all that is known by it.
-- `dogwatch watch SOURCE --once` prints what a watcher would publish, and publishes nothing.
+- `dogwatch watch WATCHER --once` prints what a watcher would publish, and publishes nothing.
 - `dogwatch doctor` says for each cluster which sources work, what is missing, the right or setting
   that would give it, and the rules that hear nothing without it.
 - What cannot be read is told once, as a signal of type `watcher`, and again when it can be read.
@@ -51,7 +56,8 @@ _DISCOVERY = """\
 `discover` lists where clusters are found; what is found is watched beside the clusters that are
 named, until it is gone there. A cluster is known by the uid of its namespace kube-system: one that
 comes back under another name is renamed, one that was made anew under its old name is told as such.
-`dogwatch clusters` lists all of them. The writer knows only the clusters that are named.
+`dogwatch clusters` lists all of them; more in [clusters.md](clusters.md).
+The writer knows only the clusters that are named.
 """
 
 
@@ -61,8 +67,11 @@ def page() -> str:
     parts += ["\n".join(_watcher(kind)) for kind in kinds().values()]
     parts.append("## Finding clusters\n")
     parts.append(_DISCOVERY)
-    parts.append(_paragraphs(DiscoverConfig))
+    parts += blocks(DiscoverConfig)
     parts += ["\n".join(_found(name)) for name in TYPES]
+    parts.append("## Prometheus of a cluster\n")
+    parts.append("`clusters[].prometheus`, and `prometheus` of a source of clusters.\n")
+    parts += blocks(PrometheusConfig)
     parts.append("## Receivers\n")
     parts.append("What other systems post to `/v1/receive/NAME`: [receivers.md](receivers.md).\n")
     parts += ["\n".join(_receiver(name)) for name in receiving.kinds()]
@@ -90,8 +99,7 @@ def _runs(kind: WatcherKind) -> str:
 def _watcher(kind: WatcherKind) -> Iterator[str]:
     yield f"## {kind.name}\n"
     yield f"{_told(kind.summary)} Runs {_runs(kind)}.\n"
-    yield _paragraphs(kind.config)
-    yield _options(kind.config)
+    yield from blocks(kind.config)
     if kind.sources:
         yield "| source | gives | needs |"
         yield "| --- | --- | --- |"
@@ -102,17 +110,17 @@ def _watcher(kind: WatcherKind) -> Iterator[str]:
 def _found(name: str) -> Iterator[str]:
     config = TYPES[name]
     yield f"### {name}\n"
-    yield _paragraphs(config)
-    own = [one for one in config.model_fields if one not in DiscoverConfig.model_fields]
-    yield f"Options of its own: {', '.join(f'`{one}`' for one in own)}.\n"
+    if said := intro(config):
+        yield f"{said}\n"
+    yield "Beside the options above:\n"
+    yield _options(config, without=DiscoverConfig.model_fields)
 
 
 def _receiver(name: str) -> Iterator[str]:
     kind = receiving.kinds()[name]
     yield f"### {name}\n"
     yield f"{kind.summary}\n"
-    yield _paragraphs(kind.config)
-    yield _options(kind.config)
+    yield from blocks(kind.config)
 
 
 def _source(source: Source) -> str:
@@ -122,20 +130,37 @@ def _source(source: Source) -> str:
     return f"| {source.name} | {source.gives}{many} | {told} |"
 
 
-def _paragraphs(config: type[Config]) -> str:
-    """Return what the docstring of a config block says beyond its first line."""
-    text = inspect.cleandoc(config.__doc__ or "")
-    return f"{text}\n" if text else ""
+def blocks(config: type[Config], at: str = "") -> Iterator[str]:
+    """Yield what a block is, its options, and the blocks within it, which are at `at`."""
+    if at:
+        yield f"**`{at}`**\n"
+    if said := intro(config):
+        yield f"{said}\n"
+    if config.model_fields:
+        yield _options(config)
+    for name, inner in within(config):
+        if inner is not PrometheusConfig:
+            yield from blocks(inner, f"{at}.{name}" if at else name)
 
 
-def _options(config: type[Config]) -> str:
-    if not config.model_fields:
-        return ""
+def _options(config: type[Config], without: Collection[str] = ()) -> str:
+    told = meanings(config)
     rows = [
-        f"| `{field.alias or name}` | {_default(field.get_default(call_default_factory=True))} |"
+        f"| `{field.alias or name}` | {_given(field)} | {_cell(told[field.alias or name])} |"
         for name, field in config.model_fields.items()
+        if name not in without
     ]
-    return "\n".join(["| option | default |", "| --- | --- |", *rows, ""])
+    return "\n".join([*_HEADS, *rows, ""])
+
+
+def _given(field: FieldInfo) -> str:
+    if field.is_required():
+        return "_required_"
+    return _default(field.get_default(call_default_factory=True))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _default(value: Any) -> str:
@@ -143,6 +168,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Config):
+        return "as below"
     if isinstance(value, list | tuple | frozenset | set):
         return ", ".join(f"`{one}`" for one in value)
     return f"`{value}`"

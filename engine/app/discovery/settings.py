@@ -66,7 +66,7 @@ class DiscoverConfig(Config):
 
 
 class FolderConfig(DiscoverConfig):
-    """Kubeconfigs in a folder, each a file: of each its current context, or all of them.
+    """Kubeconfigs in the folder `folder_path`, each a file: of each `contexts`, current or all.
 
     {name} is that of the file without its ending, and with all contexts FILE-CONTEXT.
     """
@@ -98,8 +98,8 @@ class ArgoConfig(DiscoverConfig):
 class OcmConfig(DiscoverConfig):
     """ManagedClusters of an Open Cluster Management hub, or of KubeStellar.
 
-    They hold no credentials: those are in a file of their own, `kubeconfig_path` with {name} in
-    it, or in the context of that name in `kubeconfig`.
+    `cluster` is that of the hub. They hold no credentials: those are in a file of their
+    own, `kubeconfig_path` with {name} in it, or in the context of that name in `kubeconfig`.
     """
 
     cluster: str
@@ -113,7 +113,7 @@ class OcmConfig(DiscoverConfig):
 
 
 class ClusterApiConfig(DiscoverConfig):
-    """Clusters of Cluster API, each with its Secret NAME-kubeconfig.
+    """Clusters of Cluster API in the cluster `cluster`, each with its Secret NAME-kubeconfig.
 
     Needs list of clusters, and get of these Secrets in `namespaces` (none named: everywhere);
     what they hold stays in memory.
