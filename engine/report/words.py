@@ -102,7 +102,7 @@ FIRED_BY = {
 }
 ENDED_BY = {
     "cleared": "the condition no longer holds",
-    "deleted": "the last object that met the condition was deleted",
+    "deleted": "the last that met the condition is gone or over",
     "no data": "no data came any more: the end is assumed, not measured",
     "rule changed": "the rule was changed; nothing proves that the cause is gone",
     "rule removed": "the rule was removed; nothing proves that the cause is gone",

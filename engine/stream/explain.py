@@ -37,6 +37,7 @@ class Explanation:
         moves: the last transitions, oldest first: at, state and reason.
         counted: counters of the rule, such as missing_field.
         others: keys of the rule that are remembered, with their states.
+        keyless: selected signals that lack a part of the group key, and so count for nothing.
     """
 
     rule: str
@@ -48,6 +49,7 @@ class Explanation:
     moves: tuple[tuple[str, str, str], ...] = ()
     counted: Mapping[str, int] | None = None
     others: tuple[tuple[Mapping[str, str], str], ...] = ()
+    keyless: int = 0
 
 
 class Witness:
@@ -57,6 +59,7 @@ class Witness:
         """Watch the rule of `reader`."""
         self.last: dict[tuple[str, ...], Signal] = {}
         self.moves: list[Transition] = []
+        self.keyless = 0
         self._reader = reader
         self._selections = [Selection(one) for one in reader.selectors]
 
@@ -65,7 +68,9 @@ class Witness:
         for signal in signals:
             if any(one.takes(signal) for one in self._selections):
                 key = self._reader.key(Sight(signal, to_us(signal.time)))
-                if key is not None:
+                if key is None:
+                    self.keyless += 1
+                else:
                     self.last[key] = signal
 
     def hear(self, step: Step) -> None:
@@ -128,6 +133,7 @@ def explain(
         moves=tuple((rfc3339(one.at), one.state.value, one.reason) for one in moves[-_MOVES:]),
         counted=dict(_counted(evaluator.counters(), rule)),
         others=others,
+        keyless=seen.keyless,
     )
 
 
@@ -163,6 +169,9 @@ def to_text(found: Explanation) -> str:
     lines = [f"{found.rule}  {shown(found.key)}".rstrip(), _headline(found)]
     if found.gates:
         lines += ["", *table(found.gates)]
+    if found.keyless:
+        lacks = f"{found.keyless} signals lack a part of the group key"
+        lines += ["", f"{lacks}: give that a default in `by`, or it counts for nothing"]
     if found.moves:
         lines += ["", "last moves"]
         lines += [f"  {at}  {state:<10}  {sentence(why)}" for at, state, why in found.moves]

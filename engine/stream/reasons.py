@@ -44,7 +44,7 @@ SENTENCES: Final = MappingProxyType(
         Reason.CORRELATED: "the firings that the rule names in `correlate` came together",
         Reason.SCHEDULE: "the condition was true at an instant of the schedule",
         Reason.NO_DATA: "no signal came for `stale_after`",
-        Reason.DELETED: "the last object for which the condition was true was deleted",
+        Reason.DELETED: "the last that made the condition true was deleted, or is over",
         Reason.INHIBITED: "a rule named in `inhibited_by` was firing for the same labels",
         Reason.MUTED: "a time interval named in `mute_during` held",
         Reason.COOLDOWN: "the last mission of this key was launched less than `cooldown` before",

@@ -181,3 +181,11 @@ def test_the_text_is_aligned_and_the_json_holds_the_same() -> None:
     column = lines[3].index("k8s.object")
     assert all(line[column - 2 : column] == "  " for line in lines[3 : 3 + len(found.gates)])
     assert [one["name"] for one in to_json(found)["gates"]] == [one.name for one in found.gates]
+
+
+def test_signals_without_a_part_of_the_key_are_counted_in_words() -> None:
+    rule = RULE.replace("[cluster, namespace, workload]", "[cluster, labels.team]")
+    found = explained([pods("0s..2m/1m", 0)], 3, rule=rule)
+    assert found.keyless == 3
+    assert "3 signals lack a part of the group key" in to_text(found)
+    assert to_json(found)["keyless"] == 3
