@@ -8,12 +8,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.missions.registry import kinds
 from engine.rules.catalog import catalog
 from engine.rules.load import load
 from sinks.registry import kinds as sink_kinds
 from tests.watchers.page import overview
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.rules.rule import Rule
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -34,13 +40,17 @@ def fresh() -> str:
         "sinks": _sinks(),
     }.items():
         text = _filled(text, name, block)
-    return text
+    return re.sub(r"\d+ shipped(?=\s+rules)", f"{len(_shipped())} shipped", text)
+
+
+def _shipped() -> Sequence[Rule]:
+    files = {path.name: path.read_bytes() for path in RULES.parent.glob("*.yaml")}
+    return load(files).rules.rules
 
 
 def fresh_rules() -> str:
     """Return the README of the shipped rules as it should be."""
-    files = {path.name: path.read_bytes() for path in RULES.parent.glob("*.yaml")}
-    return _filled(RULES.read_text(), "rules", catalog(load(files).rules.rules))
+    return _filled(RULES.read_text(), "rules", catalog(_shipped()))
 
 
 def rule_of(text: str) -> str:
