@@ -1,10 +1,10 @@
 """What a cluster's signals were in the last moments: ids against duplicates, levels for order.
 
 Ids are remembered for twice the lateness, those of what may come again (Events, alerts) for two
-hours. For levels the times of each object's signals are kept while they are not final, so that
-a signal that arrives out of order knows what came after it. Both are kept in chunks of event
-time. What comes after a chunk was stored goes into a further part of it, so that a checkpoint
-writes only what is new.
+hours, as long as they are no more than MOST_EVENTS: then the oldest go. For levels the times of each
+object's signals are kept while they are not final, so that a signal that arrives out of order knows
+what came after it. Both are kept in chunks of event time. What comes after a chunk was stored goes
+into a further part of it, so that a checkpoint writes only what is new.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 EVENT_MEMORY_US: Final = 7_200_000_000
+MOST_EVENTS: Final = 100_000
+"""Ids of a cluster's signals that may come again; where there are more, the oldest quarter goes."""
 _WIDTH_US: Final = {"ids": 1_000_000, "events": 300_000_000}
 
 
@@ -40,6 +42,7 @@ class Recent:
 
     __slots__ = (
         "_chunks",
+        "_events",
         "_gone",
         "_indexes",
         "_keep_us",
@@ -57,6 +60,7 @@ class Recent:
         self._open: dict[str, dict[int, ChunkState]] = {kind: {} for kind in _WIDTH_US}
         self._parts: dict[tuple[str, int], int] = {}
         self._gone: list[Chunk] = []
+        self._events = 0
         self._indexes: dict[Chunk, _Times] = {}
 
     def remember(self, identity: str, at: int, kind: str, series: str = "") -> None:
@@ -69,6 +73,10 @@ class Recent:
         chunk.ids.append(identity)
         if series:
             chunk.levels.append((series, at))
+        if kind == "events":
+            self._events += 1
+            if self._events > MOST_EVENTS:
+                self._shorten()
 
     def after(self, series: str, at: int) -> list[int]:
         """Return the times after `at` of signals of `series` that came already, oldest first."""
@@ -84,12 +92,7 @@ class Recent:
     def forget(self, mark: int) -> None:
         """Let go of what stream time `mark` has outlived."""
         for place in [one for one in self._chunks if _end(one) + self._keep_us[one.kind] < mark]:
-            chunk = self._chunks.pop(place)
-            self.ids.difference_update(chunk.ids)
-            self._indexes.pop(place, None)
-            self._open[place.kind].pop(place.piece, None)
-            self._parts.pop(place[:2], None)
-            self._gone.append(place)
+            self._drop(place)
         width = _WIDTH_US["ids"]
         self.due = (mark // width + 1) * width
 
@@ -109,6 +112,41 @@ class Recent:
             self._chunks[place] = chunk
             self._parts[place[:2]] = place.part
             self.ids.update(chunk.ids)
+            self._events += len(chunk.ids) if place.kind == "events" else 0
+
+    def _shorten(self) -> None:
+        """Forget the oldest ids of what may come again, by event time and then as they came.
+
+        That is the same however they were stored: it does not depend on where a chunk was cut.
+        """
+        over = self._events - MOST_EVENTS * 3 // 4
+        for piece in sorted({one.piece for one in self._chunks if one.kind == "events"}):
+            over -= self._cut(piece, over)
+            if over <= 0:
+                return
+
+    def _cut(self, piece: int, most: int) -> int:
+        """Forget the first ids of a piece, at most that many; return how many these were."""
+        places = sorted(one for one in self._chunks if one[:2] == ("events", piece))
+        dropped = [self._drop(one) for one in places]
+        ids = [identity for chunk in dropped for identity in chunk.ids]
+        if kept := ids[most:]:
+            chunk = self._begin("events", piece)
+            chunk.ids += kept
+            chunk.levels += [one for chunk in dropped for one in chunk.levels][-MOST_EVENTS:]
+            self.ids.update(kept)
+            self._events += len(kept)
+        return len(ids) - len(kept)
+
+    def _drop(self, place: Chunk) -> ChunkState:
+        chunk = self._chunks.pop(place)
+        self.ids.difference_update(chunk.ids)
+        self._events -= len(chunk.ids) if place.kind == "events" else 0
+        self._indexes.pop(place, None)
+        self._open[place.kind].pop(place.piece, None)
+        self._parts.pop(place[:2], None)
+        self._gone.append(place)
+        return chunk
 
     def _begin(self, kind: str, piece: int) -> ChunkState:
         part = self._parts[kind, piece] = self._parts.get((kind, piece), -1) + 1
