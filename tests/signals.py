@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from engine.model.field import Field, SignalShape
+    from engine.model.schema_metrics import MetricEntry
 
 PAGE = Path(__file__).parent.parent / "docs" / "signals.md"
 _HEAD = """\
@@ -28,7 +29,8 @@ holds rules against them. Written by `python -m tests.signals` from `engine/mode
   **occurrence** happens and is over; it counts until none came for `stale_after`.
 - A field may be missing where its source does not say: then a rule that asks for it does not
   match, and that is counted. Times are texts in RFC 3339: `timestamp(signal.data.notAfter)`.
-- _planned_ marks what no watcher sends yet. Rules may ask for it; anybody can send it by HTTP.
+- _planned_ marks what no watcher sends of itself yet. Rules may ask for it; anybody can send it by
+  HTTP, and a query of the watcher `metrics` can fill a metric.
 """
 
 
@@ -79,7 +81,7 @@ def _fields(fields: Mapping[str, Field]) -> str:
                 f"`{name}`",
                 field.type,
                 field.unit,
-                field.text + (" (_planned_)" if field.planned else ""),
+                field.text + _planned(field),
             )
             for name, field in fields.items()
         ),
@@ -102,12 +104,16 @@ def _metrics() -> Iterator[str]:
                 f"`{name}`",
                 ", ".join(entry.labels),
                 entry.unit,
-                entry.text + ("; a counter" if entry.counter else ""),
+                entry.text + ("; a counter" if entry.counter else "") + _planned(entry),
             )
             for name, entry in METRICS.items()
         ),
     ]
     yield _table(rows)
+
+
+def _planned(entry: Field | MetricEntry) -> str:
+    return " (_planned_)" if entry.planned else ""
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:

@@ -7,12 +7,16 @@ from typing import Final
 
 @dataclass(frozen=True)
 class MetricEntry:
-    """One metric: its labels, unit and meaning; `counter`: it counts up."""
+    """One metric: its labels, unit and meaning; `counter`: it counts up.
+
+    `planned`: nothing sends it of itself; a query of the configuration or a sender may.
+    """
 
     labels: tuple[str, ...]
     unit: str
     text: str
     counter: bool = False
+    planned: bool = False
 
 
 OWN_CLUSTER: Final = "_dogwatch"
@@ -55,10 +59,13 @@ METRICS: Final[Mapping[str, MetricEntry]] = {
     ),
     "gpu_pending_pods": MetricEntry((), "pods", "pods that want GPUs and have no node yet"),
     "security_findings_open": MetricEntry(
-        ("severity",), "findings", "security findings that are open in the cluster"
+        ("severity",),
+        "findings",
+        "security findings that are open in the cluster",
+        planned=True,
     ),
     "security_findings_opened_total": MetricEntry(
-        ("severity",), "findings", "security findings that were new", counter=True
+        ("severity",), "findings", "security findings that were new", counter=True, planned=True
     ),
     "llm_time_to_first_token_p99_seconds": MetricEntry(
         _MODEL, "seconds", "time to the first token that 99 % of the requests stay below"
