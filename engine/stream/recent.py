@@ -1,10 +1,10 @@
 """What a cluster's signals were in the last moments: ids against duplicates, levels for order.
 
 Ids are remembered for twice the lateness, those of what may come again (Events, alerts) for two
-hours, as long as they are no more than MOST_EVENTS: then the oldest go. For levels the times of each
-object's signals are kept while they are not final, so that a signal that arrives out of order knows
-what came after it. Both are kept in chunks of event time. What comes after a chunk was stored goes
-into a further part of it, so that a checkpoint writes only what is new.
+hours, as long as they are no more than MOST_EVENTS: then the oldest go. For levels the times of
+each object's signals are kept while they are not final, so that a signal that arrives out of order
+knows what came after it. Both are kept in chunks of event time. What comes after a chunk was stored
+goes into a further part of it, so that a checkpoint writes only what is new.
 """
 
 from collections.abc import Iterator, Mapping
