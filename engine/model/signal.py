@@ -33,6 +33,9 @@ NEWS = "cluster.news"
 FOLD_ONLY = frozenset({HEARTBEAT, ROSTER, NEWS})
 """Types that no rule sees: they say who speaks for a cluster, and whether it is there."""
 
+OWN_SOURCES = ("watchers/", "dogwatch/")
+"""What begins the sources of dogwatch itself: nobody outside may speak so."""
+
 Word = Annotated[str, msgspec.Meta(min_length=1)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -58,6 +61,17 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     specversion: Literal["1.0"] = "1.0"
     datacontenttype: str | None = None
     data: dict[str, Any] = {}
+
+
+def identity_of(signal: Signal) -> str:
+    """Return what `signal` is known by: its id, of others with their source, as CloudEvents has it.
+
+    So nobody outside can send the id of a signal of our own first, and have that one passed over.
+    """
+    source = signal.source
+    if source.startswith(OWN_SOURCES):
+        return signal.id
+    return f"\n{len(source)} {source}{signal.id}"
 
 
 def cluster_of(signal: Signal) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop
 
 from engine.model.instant import to_us
-from engine.model.signal import FOLD_ONLY, HEARTBEAT, Signal
+from engine.model.signal import FOLD_ONLY, HEARTBEAT, Signal, identity_of
 from engine.stream.cell import Cell
 from engine.stream.comings import passage
 from engine.stream.dispatch import CellId, Dispatch
@@ -54,7 +54,8 @@ class ClusterFold:
         if time.left:
             self._shared.found.counters["left"] += 1
             return
-        if signal.id in recent.ids:
+        identity = identity_of(signal)
+        if identity in recent.ids:
             self._shared.found.counters["duplicate"] += 1
             return
         if time.mark is not None and at < time.mark:
@@ -69,12 +70,12 @@ class ClusterFold:
             self._begin(at)
         kept = "events" if kind in self._shared.remembered else "ids"
         if not self._shared.index.shapes(signal):
-            recent.remember(signal.id, at, kept)
+            recent.remember(identity, at, kept)
             return
         sight = Sight(signal, at)
         series = sight.series if sight.level else ""
         later = recent.after(series, at) if series and at < time.newest else []
-        recent.remember(signal.id, at, kept, series)
+        recent.remember(identity, at, kept, series)
         self._ask(sight, series, later)
 
     def next_timer(self) -> int | None:

@@ -9,7 +9,7 @@ import msgspec
 
 from engine.model.firing import Transition
 from engine.model.instant import from_us, to_us
-from engine.model.signal import Signal
+from engine.model.signal import Signal, identity_of
 from engine.stream.cluster_fold import ClusterFold
 from engine.stream.correlator import Change, Correlator
 from engine.stream.second_stage import SECOND, TOLD, condition, health, silence
@@ -68,7 +68,7 @@ class Relay:
             shown = msgspec.structs.replace(signal, time=from_us(mark))
         elif self.correlator.chained:
             self._run_up(fold, at)
-        again = signal.id in fold.recent.ids
+        again = identity_of(signal) in fold.recent.ids
         fold.fold(shown)
         if signal.type == "condition" and not again:
             self._correlate(fold, self.correlator.hear(signal), fold.time.mark or at)

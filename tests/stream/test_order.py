@@ -2,8 +2,12 @@
 
 from typing import Any
 
-from engine.model.signal import Signal
-from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, run
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.model.signal import Signal, identity_of
+from tests.stream.building import Run, a_beat, a_measure, a_pod, a_rule, a_signal, run
 
 BAD = 'signal.data.phase == "Bad"'
 COUNT: dict[str, Any] = {"over": "60s", "measure": a_measure("count")}
@@ -91,3 +95,23 @@ def test_an_end_that_is_not_final_is_not_told() -> None:
     seen = Run(a_rule(when=BAD)).see(bad(0), good(10))
     assert seen.moves == [(0, "firing")]
     assert seen.see(bad(9), a_beat(20)).moves == [(0, "firing"), (10, "resolved")]
+
+
+def test_nobody_outside_can_have_a_signal_of_ours_passed_over_by_sending_its_id_first() -> None:
+    rule = a_rule(when='signal.data.phase == "Bad"')
+    real = msgspec.structs.replace(a_pod(6, phase="Bad"), id="K/pods/u@101")
+    forged = a_signal(5, "alert", {}, source="stranger", identity=real.id)
+    other = a_signal(5, "alert", {}, source="another", identity=real.id)
+    seen = Run(rule).see(a_beat(0), forged, forged, other, other, real, real)
+    assert seen.moves == [(6, "firing")]
+    assert seen.count("duplicate") == 3
+
+
+@given(st.text(max_size=3), st.text(max_size=3), st.text(max_size=3), st.text(max_size=3))
+def test_what_signals_are_known_by_differs_where_their_source_or_their_id_does(
+    source: str, one: str, other_source: str, other: str
+) -> None:
+    first = a_signal(0, "alert", {}, source=source or "s", identity=one or "i")
+    second = a_signal(0, "alert", {}, source=other_source or "s", identity=other or "i")
+    same = (first.source, first.id) == (second.source, second.id)
+    assert (identity_of(first) == identity_of(second)) is same
