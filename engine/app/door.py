@@ -8,7 +8,7 @@ import msgspec
 
 from engine.bus.codec import Bad, decode, encode
 from engine.model.schema_metrics import OWN_CLUSTER
-from engine.model.signal import HEARTBEAT, NEWS, ROSTER, SECOND_STAGE, Signal
+from engine.model.signal import HEARTBEAT, NEWS, OWN_SOURCES, ROSTER, SECOND_STAGE, Signal
 
 AHEAD = timedelta(seconds=20)
 """How far a sender's clock may be ahead: less than the 30 s after which the others seem silent."""
@@ -16,8 +16,6 @@ AHEAD = timedelta(seconds=20)
 
 _OWN = SECOND_STAGE | {ROSTER, NEWS}
 """Types by which a sender could end what others told of, or say what dogwatch never saw."""
-_OWN_SOURCES = ("watchers/", "dogwatch/")
-"""What begins the sources of dogwatch itself: by them it is known whose word a signal is."""
 FUTURE = "future"
 """The reason of a signal that was judged good but for its time."""
 
@@ -65,8 +63,8 @@ def _faults(signal: Signal, now: datetime, sender: Sender) -> Iterator[tuple[str
     """Yield (reason, sentence) of what keeps `signal` out; that of its time comes last."""
     if signal.type in _OWN:
         yield "type", f"signals of type '{signal.type}' are made by dogwatch itself, of what it saw"
-    if not (sender.fixed or sender.known) and signal.source.startswith(_OWN_SOURCES):
-        allowed = f"any that does not begin with {' or '.join(_OWN_SOURCES)}"
+    if not (sender.fixed or sender.known) and signal.source.startswith(OWN_SOURCES):
+        allowed = f"any that does not begin with {' or '.join(OWN_SOURCES)}"
         yield (
             "source",
             f"only dogwatch itself speaks as '{signal.source[:100]}'; allowed: {allowed}",
