@@ -84,7 +84,7 @@ class WatchStatus:
         polled = [
             f"{source} of {watcher}"
             for (watcher, source), one in self.sources.items()
-            if one.fault and not lacking(watcher, source, one.fault)
+            if one.fault and source not in watched and not lacking(watcher, source, one.fault)
         ]
         return watched + polled
 
@@ -134,10 +134,26 @@ async def watch(
     async with contextlib.aclosing(merge(streams)) as merged:
         async for came in merged:
             for batch in _batches([signal for _, signals in came for signal in signals]):
-                for tap in scene.taps:
-                    tap(batch)
                 yield batch
+                if told := _tell_taps(scene, batch):
+                    yield told
                 await asyncio.sleep(0)  # a look may tell of tens of thousands: others want a turn
+
+
+def _tell_taps(scene: Scene, batch: list[Signal]) -> list[Signal]:
+    """Hand `batch` to the taps; one that breaks is told of once, and hinders no other."""
+    told = []
+    for tap in scene.taps:
+        try:
+            tap(batch)
+        except Exception as error:
+            name, cluster = tap.watcher, scene.source.name
+            if not tap.broken:
+                LOG.exception("a tap broke", watcher=name, cluster=cluster)
+                fault = f"broken: {type(error).__name__}"
+                told.append(_state(cluster, fault, scene.clock.now(), name))
+            tap.broken = True
+    return told
 
 
 async def _on_duty(

@@ -263,7 +263,8 @@ def _judged(source: Source, how: ResourceStatus | None, ran: Once) -> tuple[Stat
         return State.OK, "", ""
     if reason == "not-found" and source.optional and source.verbs:
         return State.ABSENT, how.fault, ""
-    return State.FAULT, how.fault, right(source) if reason == "forbidden" else ""
+    why = how.fault if source.verbs or not source.setting else f"{how.fault} ({source.setting})"
+    return State.FAULT, why, right(source) if reason == "forbidden" else ""
 
 
 def right(source: Source) -> str:

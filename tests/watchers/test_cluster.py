@@ -10,6 +10,7 @@ from engine.model.ports import SystemClock
 from engine.model.signal import HEARTBEAT, ROSTER, Signal
 from engine.model.watch import ChangeType, ResourceStatus
 from tests.watchers.sources import NOON, Script, after, an_object, change, saw
+from watchers.activity import Activity
 from watchers.cluster import BATCH, Means, WatchStatus, watch
 from watchers.events import EventsConfig
 from watchers.objects import ObjectsConfig
@@ -87,6 +88,24 @@ async def test_who_was_reached_is_told_before_any_watcher_begins(
     assert seen == [(told, [])]
 
 
+async def test_a_tap_that_breaks_is_told_of_once_and_hinders_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(self: Activity, signals: list[Signal]) -> None:
+        raise KeyError(len(signals))
+
+    monkeypatch.setattr(Activity, "heard", broken)
+    event = change(ChangeType.ADDED, an_object("Event", "e", involvedObject={}))
+    found = [
+        s
+        for b in await batches(Script({"pods": [saw(1), saw(9)], "events": [saw(1, event)]}))
+        for s in b
+    ]
+    told = [(s.source, s.data["message"]) for s in found if s.type == "watcher"]
+    assert told == [("watchers/objects/west", "broken: KeyError")]
+    assert [s.type for s in found].count("k8s.event") == 1
+
+
 def test_staleness_is_that_of_the_resource_that_lags_most() -> None:
     status = WatchStatus()
     assert status.staleness_s(NOON) is None
@@ -122,6 +141,7 @@ def test_sources_that_cannot_be_read_are_counted_without_those_that_a_cluster_la
     status.sources["metrics", "nodes.metrics.k8s.io"] = ResourceStatus(fault="not-found: none")
     status.sources["audit", "audit-log"] = ResourceStatus(fault="not-found: no file")
     status.sources["drift", "git/shop"] = ResourceStatus(fault="not-found: no repository")
+    status.sources["devices", "nodes"] = ResourceStatus(fault="forbidden: no")
     named = ["nodes", "prometheus of metrics", "audit-log of audit", "git/shop of drift"]
     assert status.unread() == named
 
