@@ -134,8 +134,9 @@ async def watch(
     async with contextlib.aclosing(merge(streams)) as merged:
         async for came in merged:
             for batch in _batches([signal for _, signals in came for signal in signals]):
+                told = _tell_taps(scene, batch)
                 yield batch
-                if told := _tell_taps(scene, batch):
+                if told:
                     yield told
                 await asyncio.sleep(0)  # a look may tell of tens of thousands: others want a turn
 

@@ -88,7 +88,7 @@ async def watch_objects(config: ObjectsConfig, scene: Scene) -> AsyncGenerator[l
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(remembered(activity, scene.memory("objects")))
         merged = await stack.enter_async_context(contextlib.aclosing(merge(streams)))
-        stack.enter_context(scene.tapped(activity.heard))
+        stack.enter_context(scene.tapped(activity.heard, "objects"))
         async for came in merged:
             signals: list[Signal] = []
             for resource, observation in came:

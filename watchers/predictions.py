@@ -79,7 +79,7 @@ async def watch_predictions(
     bounds = Bounds(config.horizon_s, config.least_confidence, config.max_series)
     foresight = Foresight(bounds, aims, config.anomalies)
     looking = _Looking(scene, foresight, config.every_s)
-    with scene.tapped(foresight.take):
+    with scene.tapped(foresight.take, "predictions"):
         async for batch in poll("predictions", scene, [SOURCE.name], config.every_s, looking.look):
             yield batch
 

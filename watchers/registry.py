@@ -38,6 +38,19 @@ ABSENT = ("forbidden", "not-found")
 Tap = Callable[[list[Signal]], None]
 
 
+@dataclass(eq=False)
+class Tapped:
+    """A tap of a watcher, and whether it ever broke."""
+
+    watcher: str
+    tap: Tap
+    broken: bool = False
+
+    def __call__(self, batch: list[Signal]) -> None:
+        """Hand `batch` on."""
+        self.tap(batch)
+
+
 @dataclass(frozen=True)
 class Scene:
     """What the watchers of one cluster share.
@@ -64,7 +77,7 @@ class Scene:
     memory: Callable[[str], Memory] = lambda _: Forgetful()
     owners: Owners = field(default_factory=Owners)
     kept: Kept = field(default_factory=Kept)
-    taps: list[Tap] = field(default_factory=list)
+    taps: list[Tapped] = field(default_factory=list)
     status: dict[str, ResourceStatus] = field(default_factory=dict)
     sources: dict[tuple[str, str], ResourceStatus] = field(default_factory=dict)
     folder: Path | None = None
@@ -81,13 +94,14 @@ class Scene:
         return self.source.watch(resource, status, part)
 
     @contextmanager
-    def tapped(self, tap: Tap) -> Iterator[None]:
-        """Hand every batch of this cluster to `tap` within the context."""
-        self.taps.append(tap)
+    def tapped(self, tap: Tap, watcher: str) -> Iterator[None]:
+        """Hand every batch of this cluster to `tap`, of `watcher`, within the context."""
+        tapped = Tapped(watcher, tap)
+        self.taps.append(tapped)
         try:
             yield
         finally:
-            self.taps.remove(tap)
+            self.taps.remove(tapped)
 
 
 def cut_off(watched: Iterable[ResourceStatus]) -> str:
