@@ -280,10 +280,21 @@ def test_a_source_beside_the_cluster_that_is_away_is_told_by_its_name_and_as_not
 
 def test_of_the_sources_those_that_the_configuration_names_are_missed() -> None:
     (rule,) = [rule for rule in RULES if rule.name == "source-down"]
-    assert rule.params is not None
     sources = [one for kind in kinds().values() for one in kind.sources]
-    configured = {one.name for one in sources if one.setting} - {"git", "signals"}
-    assert set(rule.params["named"]) == configured
+    beside = {one.name for one in sources if one.setting and not one.verbs}
+    assert set(rule.params["beside"]) == beside - {"git", "signals"}
+
+
+def test_what_is_away_with_the_api_of_its_cluster_is_told_once() -> None:
+    beats = {"at": "0s..10m/5s", "type": HEARTBEAT, "source": "watchers/metrics/eu"}
+    entries: list[Mapping[str, Any]] = [beats]
+    for watcher, resource in (("objects", "pods"), ("versions", "/version"), ("devices", "nodes")):
+        data = {"watcher": watcher, "resource": resource, "state": "unread"}
+        source = {"source": f"watchers/{watcher}/eu", "subject": resource}
+        told = {"at": "61s", "type": "watcher", **source, "cluster": "eu"}
+        entries.append({**told, "data": {**data, "reason": "unreachable"}})
+    log = signals([*entries, {"at": "5s..10m/5s", "type": "clock"}])
+    assert fired(log) - {"cluster-joined"} == {"cluster-unreachable"}
 
 
 def test_a_watcher_that_falls_silent_is_told_by_the_clock() -> None:
