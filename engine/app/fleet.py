@@ -35,6 +35,10 @@ LOOKS: Final = 2
 PATIENCE: Final = timedelta(minutes=2)
 """For how long one that is gone waits for a new one to be reached: it may be the same cluster."""
 
+HEAD_START: Final = timedelta(seconds=10)
+"""How long clusters that are found wait for those of the configuration to be reached."""
+_LOOK_S: Final = 1.0
+
 
 class Fleet(Mapping[str, Reader]):
     """The readers of all clusters by name; `run` keeps them up to date, and watches them.
@@ -53,6 +57,8 @@ class Fleet(Mapping[str, Reader]):
         self._began = clock.now()
         self._duty: Duty | None = None
         self._going: set[str] = set()
+        self._uids: dict[str, str] = {}
+        self._reached = asyncio.Event()
         self.watchings: list[Watching] = []
         self.places: Mapping[str, Place] = Places(self._members)
 
@@ -223,9 +229,13 @@ class Fleet(Mapping[str, Reader]):
     async def _met(self, member: Member, passages: Passages, uid: str) -> None:
         """Tell who was reached; one that was found and is the twin of another waits for its end."""
         name, held = member.config.name, False
+        self._uids[name] = uid
+        self._reached.set()
+        if member.found is not None:
+            await self._configured_met()
         while True:
             other = await passages.name_of(uid)
-            twin = other if other != name and self._is_there(other) else ""
+            twin = self._twin(name, uid, other)
             if not twin or member.found is None:
                 break
             if not held:
@@ -237,10 +247,31 @@ class Fleet(Mapping[str, Reader]):
         if twin:
             LOG.warning("the same cluster twice", cluster=name, other=twin)
         self._show(member, shown=True)
-        gone = other if other and other != name and not twin else ""
+        gone = other if other != name and not self._is_there(other) else ""
         if await passages.come(member.reached(uid), gone, twin):
             self._missed[gone] = LOOKS
             self._hurry()
+
+    async def _configured_met(self) -> None:
+        """Give those of the configuration time to be reached: of twins they come first."""
+        until = self._clock.now() + HEAD_START
+        while self._clock.now() < until and any(map(self._awaited, self._members.values())):
+            await called(self._reached, _LOOK_S)
+
+    def _awaited(self, member: Member) -> bool:
+        watching = member.watching
+        fixed = member.found is None and watching is not None and not watching.status.fault
+        return fixed and member.config.name not in self._uids
+
+    def _twin(self, name: str, uid: str, known: str) -> str:
+        """Return the cluster of the same identity that comes before `name`, empty for none.
+
+        First those of the configuration, then who was `known` by it, then who was reached first.
+        """
+        same = [one for one, its in self._uids.items() if uid and its == uid]
+        there = [one for one in dict.fromkeys([*same, known]) if one and self._is_there(one)]
+        ranked = sorted(there, key=lambda one: (self._members[one].found is not None, one != known))
+        return ranked[0] if ranked and ranked[0] != name else ""
 
     def _is_there(self, name: str) -> bool:
         return name in self._members and not self._missed[name]
@@ -276,6 +307,7 @@ class Fleet(Mapping[str, Reader]):
             self.watchings.remove(member.watching)
         unmeasure(member.config.name)
         del self._members[member.config.name]
+        self._uids.pop(member.config.name, None)
         await member.open.aclose()
 
     async def _go(self, name: str, duty: Duty) -> None:

@@ -100,7 +100,13 @@ class Passages:
         return bool(gone)
 
     async def hold(self, reached: Reached, twin: str) -> None:
-        """Take note of a cluster that is not watched, as it is watched under the name `twin`."""
+        """Take note of a cluster that is not watched, as it is watched under the name `twin`.
+
+        What was told under its own name so far is over.
+        """
+        record = await _surely(lambda: self._register.record(reached.name))
+        if record is not None and not record.twin:
+            await self.go(reached.name)
         kept = self._record(reached, None, twin)
         await _surely(lambda: self._register.keep(reached.name, kept))
 

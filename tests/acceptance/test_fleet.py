@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,21 +98,31 @@ class Stage:
         self.dogwatch.start()
 
 
-@pytest.fixture
-def stage(tmp_path: Path, kube: Kube, receiver: Receiver) -> Iterator[Stage]:
-    source = kubeconfig(tmp_path / "source.yaml", {"main": (kube, "reader")})
-    folder = tmp_path / "kubeconfigs"
-    folder.mkdir()
-    (tmp_path / "secret").write_text(SECRET)
+@contextmanager
+def a_stage(folder: Path, kube: Kube, receiver: Receiver, *fixed: str) -> Iterator[Stage]:
+    """Give a dogwatch that finds clusters in a folder, beside those of the configuration."""
+    source = kubeconfig(folder / "source.yaml", {"main": (kube, "reader")})
+    (folder / "kubeconfigs").mkdir(exist_ok=True)
+    (folder / "secret").write_text(SECRET)
     found = {"type": "kubeconfig-folder", "folder_path": "kubeconfigs", "every_s": 0.5}
     settings = {
+        "clusters": [
+            {"name": name, "kubeconfig": "source.yaml", "watchers": deepcopy(WATCHERS)}
+            for name in fixed
+        ],
         "discover": [{**found, "watchers": WATCHERS, "labels": {"env": "test"}}],
         "sinks": {"hook": a_hook(receiver)},
         "routes": [{"sinks": ["hook"]}],
         "stream": {"lateness_s": 0.01},
     }
-    with Dogwatch(tmp_path, settings, RULES) as dogwatch:
-        yield Stage(dogwatch, folder, receiver, source)
+    with Dogwatch(folder, settings, RULES) as dogwatch:
+        yield Stage(dogwatch, folder / "kubeconfigs", receiver, source)
+
+
+@pytest.fixture
+def stage(tmp_path: Path, kube: Kube, receiver: Receiver) -> Iterator[Stage]:
+    with a_stage(tmp_path, kube, receiver) as stage:
+        yield stage
 
 
 def test_a_cluster_joins_with_its_file_is_renamed_with_it_and_leaves_with_it(
@@ -168,6 +180,23 @@ def test_one_cluster_in_two_files_is_watched_once_until_the_other_file_is_all_th
     stage.await_watched("twin")
     assert stage.told("fire", "joined") == [{"cluster": "east"}]
     assert stage.told("fire", "left") == []
+
+
+def test_a_cluster_of_the_configuration_comes_before_its_twin_in_a_folder(
+    tmp_path: Path, kube: Kube, receiver: Receiver
+) -> None:
+    (tmp_path / "kubeconfigs").mkdir()
+    kubeconfig(tmp_path / "kubeconfigs" / "second.yaml", {"main": (kube, "reader")})
+    with a_stage(tmp_path, kube, receiver, "west") as stage:
+        for _ in range(2):
+            assert eventually(lambda: "the same cluster twice" in stage.logged() or None, 30)
+            stage.await_watched("west")
+            rows = {one["name"]: one for one in listed(str(stage.dogwatch.config)) if one["name"]}
+            assert (rows["west"]["state"], rows["second"]["state"]) == ("watched", "twin")
+            stage.restart()
+        stage.await_watched("west")
+        assert stage.told("fire", "joined") == [{"cluster": "west"}]
+        assert stage.told("fire", "renamed") == stage.told("fire", "left") == []
 
 
 def test_a_broken_file_hinders_no_other_and_a_folder_that_is_gone_takes_no_cluster_away(
