@@ -149,9 +149,11 @@ def in_order(conditions: Iterable[Signal]) -> list[Signal]:
 
     def place(one: Signal) -> tuple[Any, ...]:
         data = one.data
+        if one.type == "cluster":
+            return 3, data["cluster"]
         if data.get("state") in {"degraded", "healthy"}:
             return (2,)
-        if data.get("rule") in {None, "watcher-silent"}:
+        if data.get("rule") == "watcher-silent":
             return 0, data["cluster"]
         return 1, one.time, data["rule"], sorted(data["key"].items())
 
