@@ -192,7 +192,10 @@ class _Telling:
             except StoreError:
                 await asyncio.sleep(_RETRY_S)
         for key, value in kept.items():
-            self._known[key] = msgspec.json.decode(value, type=_Known)
+            try:
+                self._known[key] = msgspec.json.decode(value, type=_Known)
+            except msgspec.DecodeError:  # of another version: it is learnt anew
+                self._changes[key] = None
 
     async def keep(self) -> None:
         """Remember what is known now; what the store refuses is kept for the next time."""

@@ -271,6 +271,13 @@ def test_a_level_is_known_by_the_source_that_gave_it_last() -> None:
     assert of(polled(looks(down), 30, memory=memory, sources=("secrets",)), "certificate") == []
 
 
+def test_what_another_version_remembered_is_learnt_anew() -> None:
+    memory = Forgetful()
+    asyncio.run(memory.keep({"certificate/web": b'{"of": "another form"}'}))
+    assert of(polled(looks(Looked()), 30, memory=memory), "certificate") == []
+    assert asyncio.run(memory.recall()) == {}
+
+
 def test_what_was_known_by_a_source_that_is_no_longer_configured_is_over() -> None:
     memory = Forgetful()
     polled(looks(Looked([a_fact("host", "endpoints")])), 30, memory=memory)
