@@ -7,7 +7,8 @@ from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import Observation
 
 EVERY = timedelta(seconds=5)
-_ABSENT = ("forbidden", "not-found")
+_ABSENT = ("forbidden", "not-found", "refused")
+"""The source answered, and said no: there is nothing to wait for."""
 _LATE_S = 0.02
 """Two clocks are never quite together: one that looks too early would have to look again."""
 
@@ -17,8 +18,8 @@ class Pulse:
 
     A heartbeat at t says: of every resource that can be watched at all, all that happened
     up to t is on the bus already. It stops while one of them is cut off or still listing.
-    A resource that is forbidden or missing is left out, and told of; where all of them are, there
-    is nothing to see, and heartbeats go on.
+    A resource that is forbidden, missing or refused is left out, and told of; where all of them
+    are, there is nothing to see, and heartbeats go on.
     """
 
     def __init__(self, watcher: str, cluster: str, resources: Iterable[str]) -> None:

@@ -47,8 +47,10 @@ clusters:
 - `dogwatch doctor` says for each cluster which sources work, what is missing, the right or setting
   that would give it, and the rules that hear nothing without it.
 - What cannot be read is told once, as a signal of type `watcher`, and again when it can be read.
-  A source that is forbidden or not there hinders no other; one that does not answer stops the
-  heartbeats of its watcher, so that nothing is taken for gone that was only not seen.
+  A source that is forbidden or not there, or refuses a question, hinders no other; where all of
+  them are, heartbeats go on. One that does not answer stops the heartbeats of its watcher, so that
+  nothing is taken for gone that was only not seen; none comes before a look is over, nor from what
+  only reads the API while nothing of the cluster can be seen.
 """
 
 

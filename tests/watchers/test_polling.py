@@ -251,6 +251,12 @@ def test_what_is_only_read_from_the_api_does_not_beat_while_the_cluster_is_cut_o
     assert polled_while(gone, ("nodes.metrics.k8s.io",), "metrics") == 0
 
 
+def test_a_question_that_is_refused_stops_no_heartbeat_and_is_told() -> None:
+    told = polled(looks(Looked(faults={"endpoints": "refused: 422 for sum(up"})), 100)
+    assert states(told) == [("endpoints", "unread", "refused")]
+    assert len(heartbeats(told)) >= 15
+
+
 def test_what_vanished_while_nobody_looked_is_told_after_the_restart() -> None:
     memory = Forgetful()
     polled(looks(Looked([a_fact("web", issuer="ca"), a_fact("api")])), 30, memory=memory)
