@@ -225,9 +225,11 @@ async def test_a_pack_beyond_the_limit_is_given_up_and_leaves_nothing(
 
 
 async def test_a_server_that_says_nothing_is_given_up(cache: Path) -> None:
+    held: list[asyncio.StreamWriter] = []
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
         await reader.read()
-        writer.close()
 
     server = await asyncio.start_server(silent, "127.0.0.1", 0)
     async with server:
@@ -235,4 +237,7 @@ async def test_a_server_that_says_nothing_is_given_up(cache: Path) -> None:
         checkout = Checkout(Repository(f"https://127.0.0.1:{port}/r"), cache, Limits(wall_s=0.5))
         with pytest.raises(DesiredError) as raised:
             await checkout.fetch()
+        for writer in held:
+            writer.transport.abort()
+        await asyncio.sleep(0)
     assert raised.value.reason == "timeout"

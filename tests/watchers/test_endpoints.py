@@ -55,6 +55,7 @@ async def served(folder: Path, *chain: Signed, talk: Any = None) -> AsyncIterato
         yield server.sockets[0].getsockname()[1]
         for writer in held:
             writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 async def told(
