@@ -60,7 +60,7 @@ discover:
   - {type: argocd, cluster: hubb}
 """,
     )
-    names = "known: {context}, {file}, {name}, {namespace}, found"
+    names = "known: {context}, {file}, {name}, {namespace}"
     fields = "cluster, every_s, exec_commands, groups, labels, most, name, namespace, prometheus"
     strange = "{name.__class__}"
     hint = "did you mean"
@@ -69,10 +69,10 @@ discover:
         f"3:20 unknown cluster 'hubb'; known: hub; {hint} 'hub'?",
         f"3:35 unknown field 'nmespace'; known: {fields}, select, watchers; {hint} 'namespace'?",
         f"4:48 discover.1.contexts: unknown value 'al'; known: all, current; {hint} 'all'?",
-        f"4:62 discover.1.name: '{{nam}}' is no template of a name; {names} '{{nam}}'",
+        f"4:62 discover.1.name: '{{nam}}' is no template of a name; {names}",
         "5:6 unknown source type 'nope'; known: argocd, cluster-api, kubeconfig-folder, ocm",
         "6:86 discover.3.prometheus.ca_file: there is no file 'no'",
-        f"7:48 discover.4.name: '{strange}' is no template of a name; {names} '{strange}'",
+        f"7:48 discover.4.name: '{strange}' is no template of a name; {names}",
         "8:5 discover.5.type: it is missing",
         f"9:20 unknown cluster 'hubb'; known: hub; {hint} 'hub'?",
     ]
