@@ -22,6 +22,7 @@ from watchers.device_memory import (
     NodeRecord,
 )
 from watchers.device_signals import ends
+from watchers.memory import Pending
 from watchers.polling import Fact, Looked, poll
 from watchers.registry import Scene, Source, watcher
 
@@ -71,7 +72,7 @@ class _Nodes:
         self._scene = scene
         self._views = scene.kept.of(NODES, see_node)
         self._memory = scene.memory(MEMORY)
-        self._changes: dict[str, bytes | None] = {}
+        self._pending = Pending(self._memory)
         self.ended: list[Signal] = []
 
     async def look(self, at: datetime) -> Looked:
@@ -83,20 +84,14 @@ class _Nodes:
             kept: dict[str, Any] = await self._memory.recall()
         except StoreError as error:
             return Looked(faults={NODES: f"unavailable: {error}"})
-        kept |= self._changes
+        kept |= self._pending.changes
         remembered = {key: value for key, value in kept.items() if value is not None}
         return Looked([*self._facts(remembered, at)])
 
     async def keep(self) -> None:
-        """Remember what the last look found; what the store refuses is kept for the next time."""
+        """Remember what the last look found."""
         self.ended = []
-        if not self._changes:
-            return
-        try:
-            await self._memory.keep(self._changes)
-        except StoreError:
-            return
-        self._changes = {}
+        await self._pending.keep()
 
     def _fault(self) -> str:
         """Return why nodes are not seen now, empty where they are."""
@@ -187,16 +182,16 @@ class _Nodes:
 
     def _forget(self, name: str, agent: AgentRecord | None, at: datetime) -> None:
         """Forget a node, and end what its agent told."""
-        self._changes[NODE + name] = None
+        self._pending.changes[NODE + name] = None
         if agent is not None:
             self.ended += ends(self._scene.source.name, name, agent, at)
-            self._changes[AGENT + name] = None
+            self._pending.changes[AGENT + name] = None
 
     def _remember(
         self, key: str, before: NodeRecord | AgentRecord | None, after: NodeRecord | AgentRecord
     ) -> None:
         if after != before:
-            self._changes[key] = msgspec.json.encode(after)
+            self._pending.changes[key] = msgspec.json.encode(after)
 
 
 def _inventory(view: NodeView, device: str, tally: Tally) -> Fact:

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 from engine.model.signal import HEARTBEAT, Signal
 from engine.model.watch import Observation
+from watchers.registry import ABSENT
 
 EVERY = timedelta(seconds=5)
-_ABSENT = ("forbidden", "not-found", "refused")
+_ANSWERED = (*ABSENT, "refused")
 """The source answered, and said no: there is nothing to wait for."""
 _LATE_S = 0.02
 """Two clocks are never quite together: one that looks too early would have to look again."""
@@ -67,11 +68,11 @@ class Pulse:
 
     def known(self, resources: Iterable[str]) -> bool:
         """Say whether each of `resources` has been listed, or will not be: a fault may pass."""
-        return all(self._seen[r] is not None or self._faults.get(r) in _ABSENT for r in resources)
+        return all(self._seen[r] is not None or self._faults.get(r) in _ANSWERED for r in resources)
 
     def beat(self) -> Signal | None:
         """Return a heartbeat where one is due."""
-        live = [at for name, at in self._seen.items() if self._faults.get(name) not in _ABSENT]
+        live = [at for name, at in self._seen.items() if self._faults.get(name) not in _ANSWERED]
         up_to = min((at for at in live if at is not None), default=self._latest)
         if None in live or up_to is None:
             return None

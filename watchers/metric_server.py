@@ -16,10 +16,10 @@ from watchers.aside import aside
 from watchers.metric_facts import PodUse, Sample
 from watchers.placing import RESOURCES, Places, number
 from watchers.polling import faults_of
+from watchers.registry import ABSENT
 
 NODES: Final = "nodes.metrics.k8s.io"
 PODS: Final = "pods.metrics.k8s.io"
-_ABSENT: Final = frozenset({"not-found", "forbidden"})
 _AGAIN: Final = timedelta(minutes=5)
 """When to ask again a server that is not there, or that may not be asked."""
 _STALE: Final = timedelta(minutes=5)
@@ -67,7 +67,7 @@ class MetricsServer:
             return await self._source.list(resource)
         except ClusterError as error:
             self._faults[resource] = faults_of(error)
-            if error.reason in _ABSENT:
+            if error.reason in ABSENT:
                 self._next[resource] = at + _AGAIN
             return []
 

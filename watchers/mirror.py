@@ -8,9 +8,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from engine.model.watch import ChangeType, Object, Observation, Part
-from watchers.registry import Scene
-
-ABSENT = ("forbidden", "not-found")
+from watchers.registry import ABSENT, Scene
 
 
 class Mirror:

@@ -16,6 +16,7 @@ from engine.model.signal import Signal
 from engine.model.watch import Observation, ResourceStatus
 from watchers.aside import aside
 from watchers.heartbeat import Pulse
+from watchers.memory import Pending
 from watchers.registry import Scene, kinds
 
 RESEND = timedelta(hours=1)
@@ -181,7 +182,7 @@ class _Telling:
         self._known: dict[str, _Known] = {}
         self._told: dict[str, tuple[bytes, datetime]] = {}
         self._missed: dict[str, datetime] = {}
-        self._changes: dict[str, bytes | None] = {}
+        self._pending = Pending(self._memory)
 
     async def remember(self) -> None:
         """Recall what was known before this process began; wait for the store as long as needed."""
@@ -195,17 +196,11 @@ class _Telling:
             try:
                 self._known[key] = msgspec.json.decode(value, type=_Known)
             except msgspec.DecodeError:  # of another version: it is learnt anew
-                self._changes[key] = None
+                self._pending.changes[key] = None
 
     async def keep(self) -> None:
-        """Remember what is known now; what the store refuses is kept for the next time."""
-        if not self._changes:
-            return
-        try:
-            await self._memory.keep(self._changes)
-        except StoreError:
-            return
-        self._changes = {}
+        """Remember what is known now."""
+        await self._pending.keep()
 
     async def of(self, looked: Looked, at: datetime) -> list[Signal]:
         """Return the signals that tell of `looked` at `at`."""
@@ -257,13 +252,13 @@ class _Telling:
         before = self._known.get(key)
         known = self._known[key] = _Known(fact.type, fact.subject, fact.source, fact.data)
         if before is None or before.source != known.source:
-            self._changes[key] = msgspec.json.encode(known)
+            self._pending.changes[key] = msgspec.json.encode(known)
 
     def _end(self, key: str, at: datetime) -> Signal:
         known = self._known.pop(key)
         self._told.pop(key, None)
         self._missed.pop(key, None)
-        self._changes[key] = None
+        self._pending.changes[key] = None
         return self._signal(known.type, known.subject, {**known.data, "change": "deleted"}, at)
 
     def _signal(self, type_: str, subject: str, data: dict[str, Any], at: datetime) -> Signal:

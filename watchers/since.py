@@ -7,6 +7,7 @@ from typing import Any
 from engine.model.errors import StoreError
 from engine.model.instant import rfc3339, to_us
 from engine.model.ports import Memory
+from watchers.memory import Pending
 
 
 class Since:
@@ -16,7 +17,7 @@ class Since:
         self._memory = memory
         self._known: dict[str, str] = {}
         self._recalled = False
-        self._changes: dict[str, bytes | None] = {}
+        self._pending = Pending(memory)
 
     async def recall(self) -> None:
         """Recall what was known before this process began; without the store: at the next look."""
@@ -40,7 +41,7 @@ class Since:
             return dict(state)
         if subject not in self._known:
             self._known[subject] = rfc3339(to_us(now))
-            self._changes[subject] = self._known[subject].encode()
+            self._pending.changes[subject] = self._known[subject].encode()
         return {**state, "since": self._known[subject]}
 
     async def keep(self, seen: Collection[str], unsure: Collection[str], *, whole: bool) -> None:
@@ -52,14 +53,8 @@ class Since:
         for subject in missed:
             if not f"{subject}/".startswith(tuple(unsure)):
                 self._forget(subject)
-        if not self._changes:
-            return
-        try:
-            await self._memory.keep(self._changes)
-        except StoreError:
-            return
-        self._changes = {}
+        await self._pending.keep()
 
     def _forget(self, subject: str) -> None:
         if self._known.pop(subject, None) is not None:
-            self._changes[subject] = None
+            self._pending.changes[subject] = None
