@@ -21,7 +21,7 @@ from engine.app.discovery.folder import Folder
 from engine.app.discovery.found import Seen, Sighting, choose, name_of
 from engine.app.discovery.ocm import RESOURCE as OCM
 from engine.app.discovery.ocm import ManagedClusters
-from engine.app.discovery.settings import DiscoverConfig, source
+from engine.app.discovery.settings import FolderConfig, source
 from engine.model.errors import ClusterError
 from tests.watchers.sources import NOON, Script, after
 
@@ -367,4 +367,4 @@ def test_a_source_is_named_by_what_it_looks_at() -> None:
         )
     ]
     assert labels == ["kubeconfig-folder /k", "argocd hub/argocd", "ocm hub", "cluster-api hub"]
-    assert DiscoverConfig().every_s == timedelta(minutes=1).total_seconds()
+    assert FolderConfig(folder_path="kc").every_s == timedelta(minutes=1).total_seconds()

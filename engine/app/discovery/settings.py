@@ -1,5 +1,6 @@
 """`discover:` of the configuration: where clusters are found, and what is given to each."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from string import Formatter
 from typing import Any, Final, Literal
@@ -48,9 +49,9 @@ class DiscoverConfig(Config):
     exec_commands: tuple[str, ...] = ()
 
     @property
+    @abstractmethod
     def label(self) -> str:
         """Which source it is, in words."""
-        raise NotImplementedError
 
     @field_validator("name")
     @classmethod
